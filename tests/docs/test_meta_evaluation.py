@@ -35,7 +35,7 @@ def published() -> dict[str, str]:
 def test_the_registered_failures_are_those_of_the_published_benchmark() -> None:
     reasons = published()
     registered = {
-        title(name, output): reason_words(",".join(failures))
+        str(title(name, output)): reason_words(",".join(failures))
         for name, metric in METRICS.items()
         for output, failures in metric.failures.items()
     }

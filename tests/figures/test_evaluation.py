@@ -144,7 +144,7 @@ def test_the_sanity_figure_shows_the_null_and_the_dead(tables):
     (shade,) = gradcam.collections
     expected = (similar["null"] + similar["margin"]).mean()
     assert shade.get_paths()[0].vertices[:, 1].max() == pytest.approx(expected)
-    assert [text.get_text() for text in gradcam.texts] == ["25 % dead"] * 2
+    assert [text.get_text() for text in gradcam.texts] == ["25% dead"] * 2
     dead = tables[2].assign(similarity=np.nan, gate_similarity=np.nan, dead=True)
     figure_png(sanity_figure(gate_table(dead), False))  # nothing to draw is no error
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import ColormapOption, app, output_folder, print_written
+from camlucida.cli.common import ColormapOption, LanguageOption, app, output_folder, print_written
 
 
 @app.command("case")
@@ -21,6 +21,7 @@ def case_command(
         Path | None, typer.Option("--out", "-o", help="Folder. Default: cases in the run.")
     ] = None,
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
 ) -> None:
     """Write one page of a case: film, map by each method, prediction, scores, chance levels,
     sanity check, grid."""

@@ -27,13 +27,17 @@ from camlucida.figures.grids import (
 )
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes
-from camlucida.figures.style import words
+from camlucida.figures.style import joined_words, words
 
 ACROSS = 4
 """Panels of a row; more do not fit across a printed page."""
 
 LETTERS = 44
 """Of a line below a panel."""
+
+
+LINE = 0.127
+"""Inches of a line of text."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,10 @@ def case_card(
     first = maps[0].explanation
     across = min(ACROSS, len(maps) + 1)
     down = ceil((len(maps) + 1) / across)
-    figure = Figure(figsize=_size(maps, across, down, len(notes)), layout="constrained")
+    marks = joined_words([marks_legend(), *peak_notes(colormap)])
+    scale = words("grids.scale_none")
+    foot = wrapped([*notes, scale, marks, notice_line(first.scan.synthetic, "image")], 40 * across)
+    figure = Figure(figsize=_size(maps, across, down, len(foot)), layout="constrained")
     panels: list[Axes] = list(np.ravel(figure.subplots(down, across, squeeze=False)))
     colours = outline_colours(list(outlines or {}))
     panels[0].imshow(as_rgb(first.scan.picture()))
@@ -96,18 +103,23 @@ def case_card(
         axes.set_axis_off()
     figure.suptitle(title, fontsize=10, x=0.02, ha="left")
     legend(figure, colours)
-    marks = " ".join([marks_legend(), *peak_notes(colormap)])
-    scale = words("grids.scale_none")
-    foot = wrapped([*notes, scale, marks, notice_line(first.scan.synthetic, "image")], 40 * across)
     figure.supxlabel("\n".join(foot), fontsize=7.5, x=0.02, ha="left")
     return figure
 
 
-def _size(maps: Sequence[CardMap], across: int, down: int, notes: int) -> tuple[float, float]:
-    """Width and height in inches."""
+def _size(maps: Sequence[CardMap], across: int, down: int, foot: int) -> tuple[float, float]:
+    """Width and height in inches, so that no blank is left between title and panels.
+
+    Args:
+        maps: of the card.
+        across, down: panels in a row, and rows.
+        foot: lines below the panels.
+    """
     height, width = maps[0].explanation.scan.geometry.original
     longest = max(height, width)
     panel_height = max(1.2, PANEL * height / longest)
-    lines = max(len(wrapped(["", *card.lines], LETTERS)) for card in maps) + 1
-    below = 0.13 * lines + 0.5
-    return (PANEL + 0.2) * across, (panel_height + below) * down + 0.16 * (notes + 5) + 0.4
+    # The first line below a panel is its scale; above it stand method and layer.
+    lines = max(len(wrapped(card.lines, LETTERS)) for card in maps) + 1
+    above_and_below = 0.3 + LINE * lines + 0.15
+    title_and_foot = 0.25 + LINE * foot
+    return (PANEL + 0.1) * across, (panel_height + above_and_below) * down + title_and_foot

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from camlucida.analysis.change.difference import Change
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.messages import Message, Value, declare
+from camlucida.core.messages import Message, Value, declare, score_name
 from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name, mix
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.marks import mark_values
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend
-from camlucida.figures.style import joined_words, label_name, words, wrapped_text
+from camlucida.figures.style import joined_words, label_name, unit_name, words, wrapped_text
 
 declare(
     "change_figures",
@@ -165,7 +165,7 @@ def _draw_map_difference(
 
 
 def _unit(change: Change) -> str:
-    return str(change.before.provenance.get("unit", "score"))
+    return unit_name(change.before)
 
 
 def _overlay(
@@ -191,7 +191,7 @@ def _add_titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]
 
 def _output_text(explanation: Explanation) -> str:
     """Score and probability, such as "logit 1.20, probability 0.769"."""
-    kind = str(explanation.provenance.get("score_kind", "score"))
+    kind = score_name(str(explanation.provenance.get("score_kind", "score")))
     numbers = [_message("score", kind=kind, score=explanation.score)]
     if explanation.probability is not None:
         numbers.append(_message("probability", probability=explanation.probability))
@@ -200,7 +200,7 @@ def _output_text(explanation: Explanation) -> str:
 
 def _output_change_text(change: Change) -> str:
     """Change of score and probability, with their signs."""
-    kind = str(change.before.provenance.get("score_kind", "score"))
+    kind = score_name(str(change.before.provenance.get("score_kind", "score")))
     numbers = [_message("score_change", kind=kind, score=change.score)]
     if change.probability is not None:
         numbers.append(_message("probability_change", probability=change.probability))

@@ -30,7 +30,7 @@ from camlucida.figures.overlay import (
     reduced_overlay,
     scale_text,
 )
-from camlucida.figures.style import words, wrapped_lines, wrapped_text
+from camlucida.figures.style import unit_name, words, wrapped_lines, wrapped_text
 
 declare(
     "class_grid",
@@ -196,8 +196,7 @@ def _bar(
     evident = [explanation for explanation in explanations if not explanation.is_empty]
     if not evident:
         return
-    units = {str(explanation.provenance.get("unit", "")) for explanation in evident}
-    units -= {"", "none"}
+    units = set(map(unit_name, evident)) - {""}
     top = limit or 1.0
     shown = ScalarMappable(
         Normalize(-top if signed else 0, top),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from camlucida.analysis.ensemble.combine import Ensemble, scale_description
 from camlucida.analysis.ensemble.members import EnsembleMember, weighting_description
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.messages import Message, Value, declare
+from camlucida.core.messages import Message, Value, declare, score_name
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
@@ -220,7 +220,7 @@ def _heat(member: EnsembleMember) -> Message:
     if explanation.is_empty:
         return _message("no_evidence")
     values = {"heat": f"{member.heat:.3g}", "peak": f"{explanation.limit:.3g}"}
-    heat = _message("heat", unit=member.unit, **values)
+    heat = _message("heat", unit=score_name(member.unit), **values)
     if member.bounded:
         heat = _message("bounded", heat=heat)
     return _message("faint", heat=heat) if member.faint else heat
@@ -234,7 +234,7 @@ def _unit(ensemble: Ensemble) -> str:
     """The unit of the maps that were made comparable."""
     if ensemble.scale in ("share", "limit"):
         return _text(f"unit_{ensemble.scale}")
-    return ensemble.unit
+    return said(score_name(ensemble.unit))
 
 
 def _frame_seen(axes: Axes, explanation: Explanation) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle, product
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from camlucida.core.messages import Message, Value, declare
+from camlucida.evaluation.maps.row_tables import output_name
 from camlucida.evaluation.maps.summary import about, headline, over_all_labels, title
 from camlucida.figures.notice import notice_line, watermark
+from camlucida.figures.style import joined_words, said, wrapped_text
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -30,13 +32,46 @@ DASHES = ((4, 2), (1, 1.5), (6, 1.5, 1, 1.5), (2, 1), (8, 2))
 NULL_COLOUR = "#0000001c"
 
 PAIRS = {
-    ("road_morf", "road_lerf"): ("ROAD", "most relevant first", "least relevant first"),
-    ("cell_deletion", "cell_insertion"): ("By cells", "deletion", "insertion"),
-    ("deletion", "insertion"): ("By pixels", "deletion", "insertion"),
+    ("road_morf", "road_lerf"): ("road", "most_relevant", "least_relevant"),
+    ("cell_deletion", "cell_insertion"): ("cells", "deletion", "insertion"),
+    ("deletion", "insertion"): ("pixels", "deletion", "insertion"),
 }
 """Curves drawn in one panel → its title, and what each is; of the first, a good map's falls
 early.
 """
+
+declare(
+    "evaluation_figures",
+    {
+        "road": "ROAD",
+        "cells": "By cells",
+        "pixels": "By pixels",
+        "most_relevant": "most relevant first",
+        "least_relevant": "least relevant first",
+        "deletion": "deletion",
+        "insertion": "insertion",
+        "at_layer": "{name} at {layer}",
+        "altered": "share of the image altered",
+        "score": "score",
+        "mean_over_images": "{score}, mean over images",
+        "band": "Band: 95% interval by patient; none under {needed} patients.",
+        "grey_dashed": "Grey, dashed: baselines.",
+        "grey": "Grey: baselines.",
+        "layer": "Layer {layer}.",
+        "is_better": "{direction} is better",
+        "interval": "mean and 95% interval by patient",
+        "no_interval": "mean, no interval",
+        "chance": "chance",
+        "ceiling": "ceiling of the grid",
+        "similarity": "|similarity| with the trained model's map",
+        "cascading": "cascading: this block and all before it",
+        "independent": "independent: this block alone",
+        "null": "up to the similarity of different images + margin",
+        "randomised": "Block made random, from the logits down.",
+        "dead_note": "Dead (constant) maps have no similarity.",
+        "dead": "{share:.0%} dead",
+    },
+)
 
 
 def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
@@ -64,10 +99,12 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
                         marker,
                         style,
                     )
-            name, first, second = PAIRS[pair]
-            axes.set_title(f"{name} at {layer}\n▼ {first}   ▲ {second}", fontsize=9)
-            axes.set_xlabel("share of the image altered", fontsize=8)
-            axes.set_ylabel(f"{output or 'score'}, mean over images", fontsize=8)
+            name, first, second = (_message(word) for word in PAIRS[pair])
+            where = _text("at_layer", name=name, layer=str(layer))
+            axes.set_title(f"{where}\n▼ {said(first)}   ▲ {said(second)}", fontsize=9)
+            axes.set_xlabel(_text("altered"), fontsize=8)
+            score = output_name(output) or _message("score")
+            axes.set_ylabel(_text("mean_over_images", score=score), fontsize=8)
             _plain(axes)
     handles = [Line2D([], [], label=method, **style) for method, style in styles.items()]
     figure.legend(
@@ -77,12 +114,8 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
         fontsize=8,
         frameon=False,
     )
-    return _finish(
-        figure,
-        f"Band: 95% interval by patient; none under {MIN_POSITIVES} patients. "
-        "Grey, dashed: baselines.",
-        synthetic,
-    )
+    band = _message("band", needed=MIN_POSITIVES)
+    return _finish(figure, [band, _message("grey_dashed")], synthetic)
 
 
 def ranking_figure(summary: pd.DataFrame) -> Figure:
@@ -114,13 +147,14 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
         for place, contender in enumerate(contenders):
             if contender in here.index:
                 _dot(axes, place, here.loc[contender], styles[contender[1]]["color"])
-        axes.set_title(
-            f"{fill(title(name, output), 24)}\n{about(name).direction} is better", fontsize=8.5
-        )
+        direction = Message(f"metric_directions.{about(name).direction}")
+        better = _text("is_better", direction=direction)
+        heading = wrapped_text(said(title(name, output)), 24)
+        axes.set_title(f"{heading}\n{better}", fontsize=8.5)
         axes.grid(axis="y", color="#00000012")
         _plain(axes)
     several = table["layer"].nunique() > 1
-    names = [f"{method} at {layer}" if several else method for layer, method in contenders]
+    names = [_at_layer(method, layer) if several else method for layer, method in contenders]
     grid[0].set_yticks(range(len(contenders)), names, fontsize=8.5)
     grid[0].set_ylim(len(contenders) - 0.4, -0.6)
     for label, (_, method) in zip(grid[0].get_yticklabels(), contenders):
@@ -128,7 +162,7 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
     _legend(
         figure,
         [
-            Line2D([], [], color="#333333", marker="o", label="mean and 95% interval by patient"),
+            Line2D([], [], color="#333333", marker="o", label=_text("interval")),
             Line2D(
                 [],
                 [],
@@ -136,9 +170,9 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
                 marker="o",
                 markerfacecolor="white",
                 linestyle="",
-                label="mean, no interval",
+                label=_text("no_interval"),
             ),
-            Line2D([], [], color="#333333", linestyle=":", label="chance"),
+            Line2D([], [], color="#333333", linestyle=":", label=_text("chance")),
             Line2D(
                 [],
                 [],
@@ -147,13 +181,14 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
                 markerfacecolor="none",
                 linestyle="",
                 markersize=5,
-                label="ceiling of the grid",
+                label=_text("ceiling"),
             ),
         ],
         4,
     )
-    where = "" if several else f"Layer {contenders[0][0]}. "
-    return _finish(figure, f"{where}Grey: baselines.", bool(table["synthetic"].any()))
+    notes = [] if several else [_message("layer", layer=str(contenders[0][0]))]
+    notes.append(_message("grey"))
+    return _finish(figure, notes, bool(table["synthetic"].any()))
 
 
 def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
@@ -192,7 +227,7 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
         _plain(axes)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    figure.supylabel("|similarity| with the trained model's map", fontsize=8.5)
+    figure.supylabel(_text("similarity"), fontsize=8.5)
     _legend(
         figure,
         [
@@ -201,7 +236,7 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
                 [],
                 color=PALETTE[0],
                 marker="o",
-                label="cascading: this block and all before it",
+                label=_text("cascading"),
             ),
             Line2D(
                 [],
@@ -209,20 +244,29 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
                 color=PALETTE[1],
                 marker="o",
                 linestyle="--",
-                label="independent: this block alone",
+                label=_text("independent"),
             ),
             Patch(
                 color=NULL_COLOUR,
-                label="up to the similarity of different images + margin",
+                label=_text("null"),
             ),
         ],
         3 if across > 2 else 1,
     )
-    return _finish(
-        figure,
-        "Block made random, from the logits down. Dead (constant) maps have no similarity.",
-        synthetic,
-    )
+    return _finish(figure, [_message("randomised"), _message("dead_note")], synthetic)
+
+
+def _message(name: str, /, **values: Value) -> Message:
+    return Message(f"evaluation_figures.{name}", values)
+
+
+def _text(name: str, /, **values: Value) -> str:
+    """A text in the language of the figures."""
+    return said(_message(name, **values))
+
+
+def _at_layer(method: str, layer: str) -> str:
+    return _text("at_layer", name=method, layer=layer)
 
 
 Style = dict[str, Any]
@@ -297,7 +341,7 @@ def _randomised(axes: Axes, points: pd.DataFrame, colour: str, style: str) -> No
     for block, alike, dead in zip(blocks, points["similarity"], points["dead_rate"]):
         if dead > 0 and np.isfinite(alike):
             axes.annotate(
-                f"{100 * dead:.0f} % dead",
+                _text("dead", share=float(dead)),
                 (block, alike),
                 (6, 3),
                 textcoords="offset points",
@@ -317,9 +361,9 @@ def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _finish(figure: Figure, words: str, synthetic: bool) -> Figure:
+def _finish(figure: Figure, notes: Sequence[Message], synthetic: bool) -> Figure:
     """What every figure says: how to read it, and what it is not for."""
-    figure.supxlabel(f"{words}\n{notice_line(synthetic)}", fontsize=8)
+    figure.supxlabel(f"{joined_words(notes)}\n{notice_line(synthetic)}", fontsize=8)
     if synthetic:
         watermark(figure, 0.3)
     return figure

@@ -24,7 +24,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.figures.colours import check_colormap, colormap_name
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, scale_text
-from camlucida.figures.style import worded, words, wrapped_lines
+from camlucida.figures.style import unit_name, worded, words, wrapped_lines
 
 Mask = NDArray[np.bool_]
 Share = Literal["none", "row", "column", "all"]
@@ -255,7 +255,7 @@ def scale_line(explanation: Explanation, limit: float | None = None) -> str:
         return scale_text(explanation)
     sign = "±" if explanation.signed else ""
     strongest = f"{sign}{explanation.limit:.3g}"
-    unit = _unit(explanation)
+    unit = unit_name(explanation)
     if limit is None:
         return words("grids.full_colour", limit=strongest, unit=unit).rstrip()
     return words("grids.strongest", peak=strongest, limit=f"{limit:.3g}", unit=unit).rstrip()
@@ -346,11 +346,6 @@ def _panel(
     axes.set_xlabel("\n".join(lines[:4]), fontsize=7.5)
 
 
-def _unit(explanation: Explanation) -> str:
-    unit = str(explanation.provenance.get("unit", ""))
-    return "" if unit == "none" else unit
-
-
 def _bars(
     figure: Figure,
     grid: NDArray[np.object_],
@@ -373,7 +368,7 @@ def _bars(
         return
     meaning, top = words("grids.share"), 1.0
     if shared == "all":
-        meaning = words("panels.unit", unit=_unit(drawn[0]))
+        meaning = words("panels.unit", unit=unit_name(drawn[0]))
         limit, _ = scales[0][0]
         top = limit or 1.0
     for signed in sorted(kinds):

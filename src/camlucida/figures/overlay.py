@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, declare, score_name
 from camlucida.figures.colours import ALPHA, colormap_name, mix, shows_its_peak
 from camlucida.figures.marks import is_marked, mark, marked_picture
 from camlucida.figures.notice import notice_line
@@ -179,12 +179,15 @@ def caption(explanation: Explanation, limit: float | None = None) -> str:
 
 def method_text(explanation: Explanation) -> str:
     """By which method the map is, and at which layer."""
-    return words("overlay.method", method=explanation.method, layer=explanation.layer)
+    about = explanation.provenance
+    method = about.get("method_name", explanation.method)
+    layer = about.get("layer_name", explanation.layer)
+    return words("overlay.method", method=method, layer=layer)
 
 
 def target_text(explanation: Explanation) -> str:
     """The target with its score, and its probability where there is one."""
-    kind = str(explanation.provenance.get("score_kind", "score"))
+    kind = score_name(str(explanation.provenance.get("score_kind", "score")))
     numbers = [Message("overlay.score", {"kind": kind, "score": explanation.score})]
     if explanation.probability is not None:
         probability = {"probability": explanation.probability}

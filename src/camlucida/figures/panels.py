@@ -33,7 +33,7 @@ from camlucida.figures.overlay import (
     target_text,
     unseen_text,
 )
-from camlucida.figures.style import installed_cjk_fonts, label_name, words
+from camlucida.figures.style import installed_cjk_fonts, label_name, unit_name, words
 
 DPI = 300
 PANEL = 3.6
@@ -255,7 +255,7 @@ def _colour_bar(
     shown = ScalarMappable(Normalize(low, high), colormap_for(explanation, colormap))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
     bar.ax.tick_params(labelsize=7)
-    unit = str(explanation.provenance.get("unit", "score"))
+    unit = unit_name(explanation)
     bar.set_label(words("panels.unit_signed" if explanation.signed else "panels.unit", unit=unit))
     bar.ax.yaxis.label.set_fontsize(7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]

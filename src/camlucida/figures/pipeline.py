@@ -18,7 +18,7 @@ from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, scale_text, target_text
-from camlucida.figures.style import words
+from camlucida.figures.style import unit_name, words
 
 declare(
     "pipeline",
@@ -116,7 +116,7 @@ def pipeline_figure(stages: Stages) -> Figure:
         vmax=max(high, 1e-30),
     )
     grid = " × ".join(map(str, explanation.grid))
-    unit = str(explanation.provenance.get("unit", ""))
+    unit = unit_name(explanation)
     _single(
         positive,
         words("pipeline.relu"),

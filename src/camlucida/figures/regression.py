@@ -26,7 +26,7 @@ from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, unseen_text
 from camlucida.figures.panels import PANEL, plain_texts
-from camlucida.figures.style import style, worded, wrapped_lines, wrapped_text
+from camlucida.figures.style import style, unit_name, worded, wrapped_lines, wrapped_text
 from camlucida.figures.style import words as message_words
 
 declare(
@@ -226,7 +226,7 @@ def _bar(
     )
     bar.ax.tick_params(labelsize=7.5)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
-    unit = str(case.explanation.provenance.get("unit", "score"))
+    unit = unit_name(case.explanation)
     meaning = _text("unit", unit=unit, name=_brief(case.name))
     bar.set_label(wrapped_text(meaning, int(height * 16)), fontsize=7.5)
 

@@ -20,7 +20,7 @@ from camlucida.figures.grids import legend, mark_synthetic, outline, outline_col
 from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, blend, caption, colormap_for, colour_notes
-from camlucida.figures.style import label_name, worded, words
+from camlucida.figures.style import label_name, unit_name, worded, words
 
 declare(
     "sheet_figures",
@@ -134,8 +134,7 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
     bar.ax.tick_params(labelsize=7)
     bar.ax.yaxis.get_offset_text().set_fontsize(7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
-    unit = str(explanation.provenance.get("unit", "score"))
-    bar.set_label(_text("unit", unit=unit), fontsize=7.5)
+    bar.set_label(_text("unit", unit=unit_name(explanation)), fontsize=7.5)
 
 
 def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:

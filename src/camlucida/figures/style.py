@@ -16,7 +16,8 @@ from pathlib import Path
 
 from matplotlib.font_manager import findSystemFonts, fontManager
 
-from camlucida.core.messages import ENGLISH_TEXTS, Message, Texts, Value
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import ENGLISH_TEXTS, Message, Texts, Value, score_name
 
 CJK_FONTS = (
     *("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
@@ -196,6 +197,16 @@ def worded(text: Message | str) -> str:
     'layer4'
     """
     return said(text) if isinstance(text, Message) else text
+
+
+def unit_name(explanation: Explanation) -> str:
+    """The unit of a map in the language of the figures; "" where it has none.
+
+    Args:
+        explanation: whose provenance has the unit.
+    """
+    unit = str(explanation.provenance.get("unit", "score"))
+    return "" if unit in ("", "none") else said(score_name(unit))
 
 
 def label_name(label: str) -> str:

@@ -100,6 +100,21 @@ declare(
     },
 )
 
+declare("metric_directions", {"higher": "higher", "lower": "lower"})
+
+declare(
+    "metric_families",
+    {
+        "faithfulness": "faithfulness",
+        "localisation": "localisation",
+        "agreement": "agreement",
+        "sanity": "sanity",
+        "stability": "stability",
+        "description": "description",
+        "artefact": "artefact",
+    },
+)
+
 NO_CHANCE = "none"
 COMPUTED = "computed of each image"
 """The chance level in words, where the registration gives the function alone."""
@@ -234,6 +249,8 @@ def metric(
     Raises:
         UsageError: the name is taken; a faithfulness metric without a plan, or an artefact metric
             without a region.
+        ValueError: the name was registered before by another title or chance level (raised by the
+            decorator).
 
     >>> @metric("peak", "Peak", "description", direction="none", range=(0, None), source="example")
     ... def peak(values):
@@ -251,6 +268,8 @@ def metric(
         words, level = _chance(chance, chance_level, run, given)
         of_annotation = given in ("mask", "boxes")
         bound = (run if of_annotation else None) if ceiling == "own score" else ceiling
+        declare("metric_titles", {name: title})
+        declare("metric_chance", {name: words})
         METRICS.add(
             name,
             Metric(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.core.messages import Estimate, Message, Value, declare, named
+from camlucida.core.messages import Estimate, Message, Value, declare
 from camlucida.evaluation.maps.summary import headline, over_all_labels, title
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.report.evaluations import Evaluation
@@ -89,7 +89,7 @@ class AgainstBaseline:
     model: str
     method: str
     layer: str
-    metric: str
+    metric: Message
     baseline: str
     difference: Estimate
     patients: int
@@ -166,7 +166,7 @@ def _finding(model: str, line: dict[Any, Any], baseline: str, difference: Estima
         "layer": str(line["layer"]),
         "model": model,
         "baseline": Message(f"findings.{baseline}"),
-        "metric": named(title(line["metric"], line["output"])),
+        "metric": title(line["metric"], line["output"]),
         "difference": difference,
     }
     if not isfinite(difference.low):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.messages import Message, Value, declare
+from camlucida.core.messages import Message, Value, declare, score_name
 from camlucida.core.numbers import number
 from camlucida.report.document import (
     Block,
@@ -173,7 +173,7 @@ def _map(image: str, record: Mapping[str, Any]) -> Subsection:
 
 def _result(record: Mapping[str, Any]) -> Iterator[Text]:
     score = number(float(record["score"]), ".4g")
-    numbers = [_message("score", kind=record["score_kind"], score=score)]
+    numbers = [_message("score", kind=score_name(record["score_kind"]), score=score)]
     if record["probability"] is not None:
         numbers.insert(0, _message("probability", probability=float(record["probability"])))
     if record["scaled_output"] is not None:

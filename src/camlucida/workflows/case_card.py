@@ -14,10 +14,11 @@ from camlucida.analysis.selection import select
 from camlucida.analysis.selection.case import has_image_name
 from camlucida.core.errors import UsageError
 from camlucida.core.files import slug
-from camlucida.core.messages import Message, Value, declare, named
+from camlucida.core.messages import Message, Value, declare
 from camlucida.evaluation.maps.row_tables import preferred_score, title
 from camlucida.figures.case_card import CardMap, case_card
 from camlucida.figures.files import save_figure
+from camlucida.figures.style import joined_words, label_name, said, words
 from camlucida.metrics.annotations import Mask
 from camlucida.report.data import ReportData
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
@@ -88,18 +89,18 @@ def write_case_card(
     maps = [
         CardMap(
             report.map_of(row),
-            str(_method(cases.loc[row])),
-            list(map(str, _lines(report, cases.loc[row], heat.loc[row], scores, gates))),
+            said(_method(cases.loc[row])),
+            list(map(said, _lines(report, cases.loc[row], heat.loc[row], scores, gates))),
         )
         for row in cases.index
     ]
-    values: dict[str, Value] = {name: str(case[name]) for name in ("image", "target", "model")}
-    notes = [" ".join(map(str, outcome_of(case)))]
-    notes += [str(Message("case_card.one_case"))]
+    values: dict[str, Value] = {name: str(case[name]) for name in ("image", "model")}
+    values["target"] = label_name(str(case["target"]))
+    notes = [joined_words(outcome_of(case)), words("case_card.one_case")]
     if scores.empty:
-        notes.append(str(Message("case_card.no_evaluation")))
+        notes.append(words("case_card.no_evaluation"))
     outlines = _outlines(report, chosen.rows[0])
-    heading = str(Message("case_card.title", values))
+    heading = words("case_card.title", **values)
     figure = case_card(maps, heading, [note for note in notes if note], outlines, colormap)
     out.mkdir(parents=True, exist_ok=True)
     return save_figure(figure, out / f"{slug(str(case['image']))}_{slug(str(case['target']))}_card")
@@ -114,7 +115,7 @@ def _outlines(report: ReportData, row: Any) -> dict[str, Mask]:
     if len(size) == 2:
         regions["box"] = annotations.boxed(case.to_dict(), str(case["label"]), size)
     return {
-        str(Message(f"case_card.{name}")): region
+        words(f"case_card.{name}"): region
         for name, region in regions.items()
         if region is not None and region.any()
     }
@@ -179,7 +180,7 @@ def _scores(case: pd.Series, scores: pd.DataFrame) -> Iterator[Message]:
             continue
         output = preferred_score(own["output"])
         row = own[own["output"] == output].iloc[0]
-        values: dict[str, Value] = {"metric": named(title(metric, output))}
+        values: dict[str, Value] = {"metric": title(metric, output)}
         values["value"] = float(row["value"])
         line = Message("case_card.score", values)
         if isfinite(row["chance"]):

@@ -26,7 +26,8 @@ def test_seeds_of_one_architecture_method_and_layer():
         [model("m1", seed=1), model("m2", seed=2), model("n", seed=1, architecture="other")], "seed"
     )
     assert result == {"": ["seed 1", "seed 2"]}
-    assert notes == [prefixed("n, gradcam at last", Message("notes.lone", {"by": "seed"}))]
+    lone = Message("notes.lone", {"by": Message("words.seed")})
+    assert notes == [prefixed("n, gradcam at last", lone)]
 
 
 def test_several_groups_are_named_by_what_tells_them_apart():
@@ -112,7 +113,7 @@ def test_requests_that_cannot_be_met(models, by, message):
 def test_models_without_a_seed_are_left_out_and_named():
     result, notes = names([model("m1", seed=1), model("m2", seed=2), model("n")], "seed")
     assert result == {"": ["seed 1", "seed 2"]}
-    assert notes == [prefixed("n", Message("notes.unstated", {"by": "seed"}))]
+    assert notes == [prefixed("n", Message("notes.unstated", {"by": Message("words.seed")}))]
 
 
 def shared(models):

@@ -6,6 +6,7 @@ import torch
 
 from camlucida.attribution.batches import scans_of
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import ENGLISH
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.evaluation.maps.summary import summarise
@@ -33,6 +34,8 @@ def registered():
     yield register
     for name in names:
         METRICS.remove(name)
+        for table in ("metric_titles", "metric_chance"):
+            del ENGLISH[f"{table}.{name}"]
 
 
 def mask():

@@ -158,8 +158,8 @@ def test_bad_rows_are_one_line(rows, message):
 
 
 def test_a_region_is_named_in_the_title():
-    assert title("region_share:left lung") == "Heat in a region: left lung"
-    assert title("road", "logit") == "ROAD combined (logit)"
+    assert str(title("region_share:left lung")) == "Heat in a region: left lung"
+    assert str(title("road", "logit")) == "ROAD combined (logit)"
     (line,) = summarise(pd.DataFrame([row(metric="region_share:heart")])).to_dict("records")
     assert (line["metric"], line["family"]) == ("region_share:heart", "artefact")
 

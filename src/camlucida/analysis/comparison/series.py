@@ -267,10 +267,12 @@ def _notes_on_left_out(
         if record[by] is None:
             unstated[record["model_key"]] = str(record["model"])
     for name in unstated.values():
-        yield prefixed(name, Message("notes.unstated", {"by": by}))
+        yield prefixed(name, Message("notes.unstated", {"by": Message(f"words.{by}")}))
     for members in contexts:
         if len(members) == 1:
-            yield prefixed(_full_name(members[0]), Message("notes.lone", {"by": by}))
+            yield prefixed(
+                _full_name(members[0]), Message("notes.lone", {"by": Message(f"words.{by}")})
+            )
 
 
 def _check_distinct(records: Sequence[Record], by: str) -> None:

@@ -31,6 +31,8 @@ from camlucida.metrics.agreement import pearson
 
 Floats = NDArray[np.float32]
 
+declare("ensemble_map", {"method": "mean of {count} maps", "layer": "original pixels"})
+
 declare(
     "scales",
     {
@@ -163,17 +165,24 @@ class Ensemble:
     def explanation(self) -> Explanation:
         """The mean as an Explanation in original pixels, its score being the probability."""
         scan = self.members[0].explanation.scan
+        method = Message("ensemble_map.method", {"count": len(self.members)})
+        layer = Message("ensemble_map.layer")
         return Explanation(
             raw=torch.from_numpy(self.mean),
             score=NAN if self.probability is None else self.probability,
             probability=None,
             target=self.label,
-            method=f"mean of {len(self.members)} maps",
-            layer="original pixels",
+            method=str(method),
+            layer=str(layer),
             relu=False,
             scan=_in_original_pixels(scan),
             empty_reason=Message("empty.members") if self.empty else None,
-            provenance={"score_kind": "weighted mean probability", "unit": self.unit},
+            provenance={
+                "score_kind": "weighted mean probability",
+                "unit": self.unit,
+                "method_name": method,
+                "layer_name": layer,
+            },
         )
 
 

@@ -15,7 +15,7 @@ Placeholders of a template:
 What values hold is never read as a template or a citation.
 """
 
-from camlucida.core.messages.common import chain, named, prefixed, quoted
+from camlucida.core.messages.common import chain, named, prefixed, quoted, score_name
 from camlucida.core.messages.estimate import NAN, Estimate
 from camlucida.core.messages.message import ENGLISH_TEXTS, Message, Texts, Value, english
 from camlucida.core.messages.templates import (
@@ -45,4 +45,5 @@ __all__ = [
     "placeholders",
     "prefixed",
     "quoted",
+    "score_name",
 ]

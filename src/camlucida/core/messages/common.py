@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from camlucida.core.messages.message import Message
-from camlucida.core.messages.templates import declare
+from camlucida.core.messages.templates import ENGLISH, declare
 
 
 def named(text: str) -> Message:
@@ -65,6 +65,32 @@ def prefixed(prefix: str, message: Message) -> Message:
     """
     return Message("words.of", {"of": prefix, "line": message})
 
+
+def score_name(kind: str) -> Message:
+    """A score or a unit for people, such as "logit"; one that is not known here stays as it is.
+
+    Args:
+        kind: as provenance has it, see ``score_kind`` and ``unit``.
+
+    >>> str(score_name("probability")), str(score_name("years"))
+    ('probability', 'years')
+    """
+    code = f"scores.{kind.replace(' ', '_')}"
+    return Message(code) if code in ENGLISH else named(kind)
+
+
+declare(
+    "scores",
+    {
+        "logit": "logit",
+        "probability": "probability",
+        "value": "value",
+        "score": "score",
+        "activation": "activation",
+        "none": "none",
+        "weighted_mean_probability": "weighted mean probability",
+    },
+)
 
 declare(
     "words",

@@ -102,7 +102,7 @@ def _candidates(rows: pd.DataFrame) -> list[str]:
 
 def _chosen(name: str, output: str, rows: pd.DataFrame) -> ChosenMaps:
     direction = about(name).direction
-    quantity: str | Message = title(name, output)
+    quantity = title(name, output)
     score = rows["value"]
     bounded = rows["ceiling"] > 0
     if bounded.any():
@@ -116,7 +116,7 @@ def _chosen(name: str, output: str, rows: pd.DataFrame) -> ChosenMaps:
         "chosen_maps.rule",
         {
             "quantity": quantity,
-            "direction": direction,
+            "direction": Message(f"metric_directions.{direction}"),
             "count": len(ranked),
             "median": median + 1,
         },

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, declare
 from camlucida.metrics import METRICS, Metric
 
 ALL_LABELS = "all labels"
@@ -19,6 +20,18 @@ ALL_LABELS = "all labels"
 OUTPUTS = ("", "probability", "value", "logit")
 """Values of ``output``, in order of preference: probabilities of models are on one scale, logits
 are not."""
+
+declare(
+    "metric_names",
+    {
+        "of_region": "{metric}: {region}",
+        "of_output": "{metric} ({output})",
+        "probability": "probability",
+        "value": "value",
+        "logit": "logit",
+        "all_labels": "all labels",
+    },
+)
 
 KEYS = ["label", "method", "layer", "metric", "output"]
 ROW = ["image", *KEYS]
@@ -52,19 +65,39 @@ def has_own_order(metric: str) -> bool:
     return about(metric).inputs != "two masks and an average"
 
 
-def title(metric: str, output: str = "") -> str:
+def title(metric: str, output: str = "") -> Message:
     """The name of a metric for people, with its region and the model output that it is of.
 
-    >>> title("road", "logit")
+    >>> str(title("road", "logit"))
     'ROAD combined (logit)'
-    >>> title("region_share:lungs")
+    >>> str(title("region_share:lungs"))
     'Heat in a region: lungs'
     """
-    name = about(metric).title
+    name = Message(f"metric_titles.{about(metric).name}")
     region = metric.partition(":")[2]
     if region:
-        name = f"{name}: {region}"
-    return f"{name} ({output})" if output else name
+        name = Message("metric_names.of_region", {"metric": name, "region": region})
+    if not output:
+        return name
+    return Message("metric_names.of_output", {"metric": name, "output": output_name(output)})
+
+
+def output_name(output: str) -> Message | str:
+    """A model output for people.
+
+    >>> str(output_name("probability"))
+    'probability'
+    """
+    return Message(f"metric_names.{output}") if output in OUTPUTS and output else output
+
+
+def label_name(label: str) -> Message | str:
+    """The label of a row of a summary for people: all labels together, or a label as it is.
+
+    >>> str(label_name(ALL_LABELS)), label_name("nodule")
+    ('all labels', 'nodule')
+    """
+    return Message("metric_names.all_labels") if label == ALL_LABELS else label
 
 
 def preferred_score(present: Iterable[str]) -> str:

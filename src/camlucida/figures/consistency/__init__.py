@@ -2,14 +2,12 @@
 
 from camlucida.figures.consistency.cases import panel_figure
 from camlucida.figures.consistency.summaries import (
-    TITLES,
     all_series_figure,
     consistency_figure,
     verdicts_figure,
 )
 
 __all__ = [
-    "TITLES",
     "all_series_figure",
     "consistency_figure",
     "panel_figure",

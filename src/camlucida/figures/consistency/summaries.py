@@ -56,9 +56,6 @@ declare(
 MOST_PAIRS = 60
 """Pairs of one figure; the others are in the table."""
 
-TITLES = {"auc": "AUC", "accuracy": "accuracy", "mae": "mean absolute error", "dice": "Dice"}
-"""Metric of a model's accuracy → its name."""
-
 
 def all_series_figure(comparison: Comparison) -> Figure:
     """Accuracy of each map series, with interval and chance level; beside it the share of its heat

@@ -7,7 +7,7 @@ from math import isfinite
 
 import pandas as pd
 
-from camlucida.core.messages import declare, named
+from camlucida.core.messages import declare
 from camlucida.evaluation.maps.row_tables import about, preferred_score
 from camlucida.evaluation.maps.summary import headline, over_all_labels, title
 from camlucida.report.data import ReportData
@@ -86,7 +86,7 @@ def _scores(
     """One row a method and layer, one column a metric."""
     head: list[Message | Cell] = [Message("quality.head_method")]
     for metric, output in columns:
-        words = named(title(metric, output))
+        words = title(metric, output)
         failure = about(metric).failure(output)
         head.append(words if failure is None else Cell(words, note=failure))
     rows: list[tuple[CellValue, ...]] = []

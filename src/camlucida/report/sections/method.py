@@ -11,7 +11,7 @@ import pandas as pd
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.stages import Stages, grad_cam_stages
 from camlucida.core.errors import CamlucidaError, UsageError
-from camlucida.core.messages import declare
+from camlucida.core.messages import declare, score_name
 from camlucida.figures.files import save_figure
 from camlucida.figures.pipeline import pipeline_figure
 from camlucida.models import load_model
@@ -98,7 +98,7 @@ def _layers(report: ReportData) -> Iterator[tuple[Value, ...]]:
 
 def _explained(cases: pd.DataFrame) -> Iterator[Message]:
     for kind, rows in cases.groupby("score_kind", sort=False):
-        yield Message("method.explained", {"kind": str(kind), "maps": len(rows)})
+        yield Message("method.explained", {"kind": score_name(str(kind)), "maps": len(rows)})
     signed = int(((cases["low"] < 0) & (cases["high"] > 0)).sum())
     yield Message("method.signed", {"signed": signed, "maps": len(cases)})
     yield Message("method.scale")

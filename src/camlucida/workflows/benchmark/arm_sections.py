@@ -144,7 +144,7 @@ def null_section(b: Benchmark) -> Section:
         for method, _ in ordered((method, False) for method in part["method"]):
             cells = [_bold(lines.get((method, metric))) for metric in metrics]
             rows.append((method_name(method, False), *cells))
-        head = ("method", *(title(metric) for metric in metrics))
+        head = ("method", *(str(title(metric)) for metric in metrics))
         caption = f"Score less chance level, {arm} models."
         tables.append(Table(f"null-{arm}", caption, head, tuple(rows)))
     return Section("null-models", (Paragraph(text), *tables), title="Null models")
@@ -190,7 +190,7 @@ def _strata(b: Benchmark) -> Table:
     for method, baseline in _methods(lines):
         cells = [with_bound(lines.get((part, method, SCORE))) for part in parts]
         rows.append((method_name(method, baseline), *cells))
-    others = listed([title(other) for other in CHIEF_METRICS[1:]])
+    others = listed([str(title(other)) for other in CHIEF_METRICS[1:]])
     caption = f"{title(metric)} by kind of label and by size ({others}: see arms.csv)."
     return Table("strata", caption, ("method", *parts), tuple(rows))
 
@@ -204,7 +204,7 @@ def _real(b: Benchmark) -> Table:
     for method, baseline in kinds:
         cells = [with_bound(lines.get((method, metric))) for metric in CHIEF_METRICS]
         rows.append((method_name(method, baseline), *cells))
-    head = ("method", *(title(metric) for metric in CHIEF_METRICS))
+    head = ("method", *(str(title(metric)) for metric in CHIEF_METRICS))
     return Table("real", "Lesions on real radiographs, verified pairs.", head, tuple(rows))
 
 

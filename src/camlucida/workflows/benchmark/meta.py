@@ -162,7 +162,7 @@ def _verdict(
     yield {
         "metric": metric,
         "output": output,
-        "title": title(metric, output),
+        "title": str(title(metric, output)),
         "family": description.family,
         "direction": description.direction,
         **{rung: float(means[rung]) for rung in RUNGS},

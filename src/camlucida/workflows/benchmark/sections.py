@@ -82,7 +82,7 @@ def _models(models: list[dict[str, Any]]) -> Text:
 
 def leaderboard_section(b: Benchmark) -> Section:
     """Ranks and scores of the methods, and how far the models agree on them."""
-    ranked = listed([title(metric, output) for metric, output in b.metrics] or ["no metric"])
+    ranked = listed([str(title(metric, output)) for metric, output in b.metrics] or ["no metric"])
     text: tuple[Text, ...] = (
         "Values are means over all verified maps of the main models and all labels; square "
         "brackets hold 95% intervals from resampling patients.",
@@ -125,7 +125,7 @@ def _board(b: Benchmark) -> Table:
         "method",
         "mean rank",
         *(f"rank: {family.removeprefix('rank_')}" for family in families),
-        *(title(metric, output) for metric, output in shown),
+        *(str(title(metric, output)) for metric, output in shown),
         "ms a map",
     )
     rows: list[tuple[CellValue | Cell, ...]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from camlucida.core.messages import Message, Value, declare
+from camlucida.core.messages import Message, Value, declare, score_name
 from camlucida.core.numbers import number
 from camlucida.report.document import (
     Block,
@@ -212,7 +212,7 @@ def _score_row(item: Record) -> Row:
     score, probability = item["score"], item["probability"]
     return (
         item["label"],
-        item["score_kind"],
+        score_name(item["score_kind"]),
         Cell(score["before"], spec=".3f"),
         Cell(score["after"], spec=".3f"),
         Cell(score["change"], spec="+.3f"),
@@ -226,7 +226,7 @@ def _score_row(item: Record) -> Row:
 def _label(item: Record, index: int) -> Section:
     label = item["label"]
     spread = item["map_change"]
-    changed = _message("map_changes", unit=str(item["unit"]), **_range(spread))
+    changed = _message("map_changes", unit=score_name(str(item["unit"])), **_range(spread))
     alt = _message("picture", label=label)
     grid = " × ".join(map(str, item["grid"]))
     cell = " × ".join(map(str, reversed(item["cell"])))

@@ -8,15 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.core.messages import Estimate, Message
+from camlucida.core.messages import Estimate, Message, Value, declare
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.chexlocalize.measure import OTSU
 from camlucida.evaluation.chexlocalize.summary import ALL_LABELS, SERIES, primary
+from camlucida.evaluation.maps.row_tables import label_name
 from camlucida.io.records import records_of
 from camlucida.metrics.intervals import interval_notes
 from camlucida.report.document import (
     Block,
     Cell,
+    CellValue,
     Code,
     Document,
     Facts,
@@ -29,15 +31,80 @@ from camlucida.report.document import (
     phrase,
 )
 
-TITLES = {
-    "iou": "IoU, maps that segment anything",
-    "iou_all": "IoU, all maps",
-    "hit": "Hit rate",
-    "precision": "Precision",
-    "recall": "Recall",
-    "specificity": "Specificity",
-}
-SEGMENTATIONS = {"otsu": "Otsu's threshold", "tuned": "Thresholds tuned per label"}
+METRICS = ("iou", "iou_all", "hit", "precision", "recall", "specificity")
+"""Columns of a table, in order."""
+
+declare(
+    "chexlocalize_page",
+    {
+        "title": "CheXlocalize protocol on saved maps",
+        "failed": "Failed: {count}",
+        "reading": "How to read the numbers",
+        "limits": "Limits",
+        "maps": "Maps",
+        "truth": "Ground truth",
+        "images": "Images",
+        "images_of": "{images} of {patients} {patients:|patient|patients}",
+        "thresholds": "Tuned thresholds",
+        "threshold_of": "{label} {level:g}",
+        "listed": "{items:,}",
+        "none": "none",
+        "command": "Command",
+        "versions": "Versions",
+        "masks_note": (
+            "Maps are enlarged to the image and scaled from their minimum to their maximum; "
+            "masks are made by Otsu's threshold, or where the scaled map exceeds a threshold tuned "
+            "for its label on other patients (Saporta 2022)."
+        ),
+        "means_note": (
+            "IoU and hit rate are means over the images that show the finding. The published IoU "
+            "leaves out maps that segment nothing; “all maps” counts them as 0."
+        ),
+        "pixels_note": (
+            "Precision, recall and specificity are of the pixels of all images together, with the "
+            "images that do not show the finding."
+        ),
+        "chance_note": (
+            "Chance: IoU with the segmentation moved to other places of the image; hit rate, the "
+            "segmentation's share of the image; the others, a mask of the same size anywhere."
+        ),
+        "ceiling_note": (
+            "Ceiling: the segmentation itself on the grid of the map, through the same steps. It "
+            "is that of the grid as it was saved; a map that was enlarged before it was saved has "
+            "a lower one, which is not known."
+        ),
+        "intervals": "Intervals (95%) are by patient.",
+        "every_map": "Every map: ",
+        "pixel_counts": "; counts of pixels: ",
+        "figures": "; figures: ",
+        "full_stop": ".",
+        "scores": "Scores",
+        "otsu": "Otsu's threshold.",
+        "tuned": "Thresholds tuned per label.",
+        "label": "Label",
+        "positives": "Positive images",
+        "patients": "Patients",
+        "iou": "IoU, maps that segment anything",
+        "iou_all": "IoU, all maps",
+        "hit": "Hit rate",
+        "precision": "Precision",
+        "recall": "Recall",
+        "specificity": "Specificity",
+        "bounds": "chance {chance}, ceiling {ceiling}",
+        "few": (
+            "No interval is given where fewer than 10 patients count ({labels:,}): such a figure "
+            "says little."
+        ),
+        "silent": "Maps of positive images that segment nothing: {shares:,}.",
+        "silent_of": "{label} {count} of {images}",
+        "silent_all": "all",
+        "overlap": (
+            "Overlap with a segmentation shows where a map is hot, not whether the model uses what "
+            "is there; see the sanity check and faithfulness of camlucida evaluate."
+        ),
+        "research": "For research use only.",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -72,82 +139,86 @@ def protocol_page(figures: pd.DataFrame, about: ProtocolAbout) -> Document:
     """
     failed = tuple(about.failures)
     sections = (
-        Section("failures", (Points(failed),), f"Failed: {len(failed)}"),
-        Section("read", tuple(_how_to_read(figures)), "How to read the numbers"),
+        Section("failures", (Points(failed),), _message("failed", count=len(failed))),
+        Section("read", tuple(_how_to_read(figures)), _message("reading")),
         *_series_sections(figures),
-        Section("limits", (Points(tuple(_limits(figures))),), "Limits"),
+        Section("limits", (Points(tuple(_limits(figures))),), _message("limits")),
     )
     notes = tuple(Notice((note,)) for note in about.notes)
-    return Document("CheXlocalize protocol on saved maps", sections, intro=(_facts(about), *notes))
+    return Document(_message("title"), sections, intro=(_facts(about), *notes))
+
+
+def _message(name: str, /, **values: Value) -> Message:
+    return Message(f"chexlocalize_page.{name}", values)
+
+
+def _messages(*names: str) -> tuple[Message, ...]:
+    return tuple(map(_message, names))
 
 
 def _facts(about: ProtocolAbout) -> Facts:
-    noun = "patient" if about.patients == 1 else "patients"
-    thresholds = ", ".join(f"{label} {level:g}" for label, level in about.thresholds.items())
+    images = _message("images_of", images=about.images, patients=about.patients)
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
     return Facts(
         (
-            ("Maps", Code(about.maps)),
-            ("Ground truth", Code(about.truth)),
-            ("Images", f"{about.images} of {about.patients} {noun}"),
-            ("Tuned thresholds", thresholds or "none"),
-            ("Command", Code(about.command)),
-            ("Versions", versions),
+            (_message("maps"), Code(about.maps)),
+            (_message("truth"), Code(about.truth)),
+            (_message("images"), images),
+            (_message("thresholds"), _thresholds(about)),
+            (_message("command"), Code(about.command)),
+            (_message("versions"), versions),
         )
     )
 
 
+def _thresholds(about: ProtocolAbout) -> Message:
+    levels = [
+        _message("threshold_of", label=label, level=level)
+        for label, level in about.thresholds.items()
+    ]
+    return _message("listed", items=levels) if levels else _message("none")
+
+
 def _how_to_read(figures: pd.DataFrame) -> Iterator[Block]:
-    yield Paragraph(
-        (
-            "Maps are enlarged to the image and scaled from their minimum to their maximum; "
-            "masks are made by Otsu's threshold, or where the scaled map exceeds a threshold tuned "
-            "for its label on other patients (Saporta 2022).",
-            "IoU and hit rate are means over the images that show the finding. The published IoU "
-            "leaves out maps that segment nothing; “all maps” counts them as 0.",
-            "Precision, recall and specificity are of the pixels of all images together, with the "
-            "images that do not show the finding.",
-            "Chance: IoU with the segmentation moved to other places of the image; hit rate, the "
-            "segmentation's share of the image; the others, a mask of the same size anywhere.",
-            "Ceiling: the segmentation itself on the grid of the map, through the same steps. It "
-            "is that of the grid as it was saved; a map that was enlarged before it was saved has "
-            "a lower one, which is not known.",
-        ),
-        quiet=True,
-    )
-    yield Paragraph(
-        ("Intervals (95%) are by patient.", *interval_notes(figures["interval_method"])),
-        quiet=True,
-    )
+    notes = _messages("masks_note", "means_note", "pixels_note", "chance_note", "ceiling_note")
+    yield Paragraph(notes, quiet=True)
+    intervals = (_message("intervals"), *interval_notes(figures["interval_method"]))
+    yield Paragraph(intervals, quiet=True)
     files = phrase(
-        "Every map: ", Link("rows.csv"), "; counts of pixels: ", Link("pixels.csv"), "; figures: "
+        _message("every_map"),
+        Link("rows.csv"),
+        _message("pixel_counts"),
+        Link("pixels.csv"),
+        _message("figures"),
+        Link("summary.csv"),
+        _message("full_stop"),
     )
-    yield Paragraph((phrase(files, Link("summary.csv"), "."),), quiet=True)
+    yield Paragraph((files,), quiet=True)
 
 
 def _series_sections(figures: pd.DataFrame) -> Iterator[Section]:
     for number, (names, part) in enumerate(figures.groupby(SERIES, sort=False)):
-        title = " · ".join(filter(None, map(str, names))) or "Scores"
+        title = " · ".join(filter(None, map(str, names))) or _message("scores")
         tables = [_table(number, part, name) for name in primary(part)]
         yield Section(f"scores-{number}", tuple(tables), title)
 
 
 def _table(number: int, part: pd.DataFrame, segmentation: str) -> Table:
     """A line a label; the hit rate, which needs no mask, stands in the first table alone."""
-    shown = [name for name in TITLES if name != "hit" or segmentation == OTSU]
+    shown = [name for name in METRICS if name != "hit" or segmentation == OTSU]
     of_mask = part[part["segmentation"].isin([segmentation, ""])]
     cells = {(row["label"], row["metric"]): row for row in records_of(of_mask)}
-    rows = []
+    rows: list[tuple[CellValue | Cell, ...]] = []
     for label in dict.fromkeys(of_mask["label"]):
         of_label = [cells.get((label, metric)) for metric in shown]
         counts = _counts(cells.get((label, "iou_all")))
-        rows.append((label, *counts, *map(_cell, of_label)))
-    head = ("Label", "Positive images", "Patients", *(TITLES[name] for name in shown))
-    caption = f"{SEGMENTATIONS[segmentation]}."
-    return Table(f"scores-{number}-{segmentation}", caption, head, tuple(rows))
+        rows.append((label_name(label), *counts, *map(_cell, of_label)))
+    head = _messages("label", "positives", "patients", *shown)
+    name = f"scores-{number}-{segmentation}"
+    return Table(name, _message(segmentation), head, tuple(rows))
 
 
-def _counts(row: Mapping[str, object] | None) -> tuple[object, object]:
+def _counts(row: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
     if row is None or row["images"] == 0:
         return None, None
     return row["images"], row["patients"]
@@ -161,27 +232,23 @@ def _cell(row: Mapping[str, Any] | None) -> Cell | None:
     if row["label"] == ALL_LABELS:
         # An estimate without an interval would be said to rest on few patients.
         estimate = row["estimate"]
-    return Cell(estimate, note=f"chance {chance}, ceiling {ceiling}")
+    return Cell(estimate, note=_message("bounds", chance=chance, ceiling=ceiling))
 
 
-def _limits(figures: pd.DataFrame) -> Iterator[str]:
+def _limits(figures: pd.DataFrame) -> Iterator[Message]:
     without = figures[figures["interval_method"] == "none"]
     of_labels = without[without["patients"] > 0]
     if len(of_labels):
-        labels = ", ".join(dict.fromkeys(of_labels["label"]))
-        yield (
-            f"No interval is given where fewer than 10 patients count ({labels}): such a figure "
-            "says little."
-        )
+        labels = [label_name(label) for label in dict.fromkeys(of_labels["label"])]
+        yield _message("few", labels=labels)
     silent = figures[(figures["metric"] == "iou") & (figures["without_value"] > 0)]
     if len(silent):
-        shares = [
-            f"{row['label']} {row['without_value']} of {row['without_value'] + row['images']}"
-            for row in records_of(silent[silent["patients"] > 0])
-        ]
-        yield f"Maps of positive images that segment nothing: {', '.join(shares) or 'all'}."
-    yield (
-        "Overlap with a segmentation shows where a map is hot, not whether the model uses what is "
-        "there; see the sanity check and faithfulness of camlucida evaluate."
-    )
-    yield "For research use only."
+        shares = [_silent(row) for row in records_of(silent[silent["patients"] > 0])]
+        yield _message("silent", shares=shares or [_message("silent_all")])
+    yield from _messages("overlap", "research")
+
+
+def _silent(row: Mapping[str, Any]) -> Message:
+    images = row["without_value"] + row["images"]
+    label = label_name(row["label"])
+    return _message("silent_of", label=label, count=int(row["without_value"]), images=int(images))

@@ -27,6 +27,7 @@ from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
 from camlucida.runs import Run
 from camlucida.workflows.comparison.page import ComparisonFigure, comparison_page
+from camlucida.workflows.comparison.texts import page_message, varied
 
 
 def write_comparison(
@@ -92,14 +93,14 @@ def _write_tables(out: Path, comparison: Comparison) -> Iterator[Path]:
 def _figures(
     comparison: Comparison, runs: Sequence[Run]
 ) -> Iterator[tuple[ComparisonFigure, Figure]]:
-    caption = "How right each map series is, and its heat on artefacts."
+    caption = page_message("figure_series")
     yield ComparisonFigure("map_series", caption), all_series_figure(comparison)
     if comparison.cases.empty:
         return
     if not comparison.pairs["identical"].all():
-        caption = "How far each two map series agree."
+        caption = page_message("figure_pairs")
         yield ComparisonFigure("consistency", caption), consistency_figure(comparison)
-    caption = "Verdicts, and how right the map series are in each."
+    caption = page_message("figure_verdicts")
     yield ComparisonFigure("verdicts", caption), verdicts_figure(comparison)
     yield from _panels(comparison, runs)
 
@@ -116,8 +117,10 @@ def _panels(
             name = f"{comparison.by}_panel"
             if len(groups) > 1:
                 name += f"_{slug(unique(group, taken))}"
-            where = f" of {group}" if group else ""
-            caption = f"Cases{where} side by side, by {comparison.by}."
+            by = varied(comparison.by)
+            caption = page_message("figure_cases", by=by)
+            if group:
+                caption = page_message("figure_group", group=group, by=by)
             yield ComparisonFigure(name, caption, is_panel=True), figure
 
 

@@ -14,7 +14,6 @@ from camlucida.analysis.comparison.summary import by_verdict, right_name
 from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.core.messages import Estimate, Message
 from camlucida.core.numbers import number
-from camlucida.figures.consistency import TITLES
 from camlucida.report.document import (
     Block,
     Cell,
@@ -34,6 +33,7 @@ from camlucida.report.document import (
     phrase,
 )
 from camlucida.workflows.comparison.limits import limits
+from camlucida.workflows.comparison.texts import page_message, varied
 
 SHOWN = 200
 """Cases on the page; all of them are in ``cases.csv``."""
@@ -48,7 +48,7 @@ class ComparisonFigure:
     """A figure that is written beside the page: its name without suffix, and its caption."""
 
     name: str
-    caption: str
+    caption: Message
     is_panel: bool = False
 
 
@@ -70,61 +70,65 @@ def comparison_page(
     panels = [Picture(figure.name, figure.caption) for figure in figures if figure.is_panel]
     notes = tuple(Notice((_sentence(note),)) for note in comparison.notes)
     return Document(
-        title=f"Compared by {comparison.by}",
+        title=page_message("title", by=varied(comparison.by)),
         sections=(
             _all_series(comparison, pictures),
             *_aucs(comparison),
             _pairs(comparison, pictures),
             _verdicts(comparison, pictures),
             _cases(comparison, panels),
-            Section("limits", (Points(tuple(limits(comparison))),), title="Limits"),
-            Section("record", (_record(runs, about),), title="Record"),
+            Section("limits", (Points(tuple(limits(comparison))),), page_message("limits")),
+            Section("record", (_record(runs, about),), page_message("record")),
         ),
         synthetic=comparison.synthetic,
         intro=notes,
     )
 
 
+def _heads(*names: str) -> tuple[Text | Cell, ...]:
+    return tuple(map(page_message, names))
+
+
+def _noted(name: str, note: str) -> Cell:
+    """A title of a column with a note below it."""
+    return Cell(page_message(name), note=page_message(note))
+
+
 def _all_series(comparison: Comparison, pictures: Mapping[str, Picture]) -> Section:
-    explained = (
-        "A map series is the maps of one model, method and layer.",
-        "Brackets hold 95% intervals by patient: Wilson for proportions, BCa for all others.",
-        "Heat on artefacts lies on the border, on burned-in text and outside the body; its chance "
-        "level is their share of the image.",
-    )
+    explained = tuple(map(page_message, ("series_note", "brackets", "artefacts_note")))
     head = (
-        "Map series",
-        "Images",
-        "Patients",
-        Cell("How right", note="and by chance"),
-        Cell("Heat on artefacts", note="and by chance"),
-        "Maps",
-        "No evidence",
+        *_heads("map_series", "images", "patients"),
+        _noted("right", "by_chance"),
+        _noted("artefacts", "by_chance"),
+        *_heads("maps", "no_evidence"),
     )
     rows = tuple(_series_row(row) for row in comparison.all_series.to_dict("records"))
-    note = phrase("Every metric of every model is in ", Link("performance.csv"), ".")
+    every = page_message("performance")
+    note = phrase(every, Link("performance.csv"), page_message("full_stop"))
     blocks: list[Block] = [Paragraph(explained, quiet=True)]
     blocks.append(Table("all_series", None, head, rows, notes=(note,)))
     blocks += _picture(pictures, "map_series")
-    return Section("series", tuple(blocks), title="Map series")
+    return Section("series", tuple(blocks), page_message("map_series"))
 
 
 def _series_row(row: Mapping[Any, Any]) -> Row:
-    about = f"{row['model']}, {row['method']} at {row['layer']} ({row['grid']})"
+    names = {name: str(row[name]) for name in ("model", "method", "layer", "grid")}
+    about = page_message("series", **names)
     if row["same_as"]:
-        about += f"; the same maps as {row['same_as']}"
+        about = page_message("same_series", other=str(row["same_as"]), **names)
     right: CellValue | Cell = None
     if row["metric"]:
         value = Estimate(row["value"], row["low"], row["high"])
-        title = TITLES[row["metric"]]
-        right = Cell(value, note=f"{title}; chance {_number(row['chance'])}", spec=DIGITS)
+        metric = Message(f"metrics.{row['metric']}")
+        note = page_message("metric_chance", metric=metric, level=_number(row["chance"]))
+        right = Cell(value, note=note, spec=DIGITS)
     heat = Estimate(row["artefact_share"], row["artefact_low"], row["artefact_high"])
     return (
         Cell(row["name"], note=about),
         int(row["images"]),
         int(row["patients"]),
         right,
-        Cell(heat, note=f"chance {_number(row['artefact_area'])}", spec=DIGITS),
+        Cell(heat, note=_chance(row["artefact_area"]), spec=DIGITS),
         int(row["maps"]),
         int(row["empty"]),
     )
@@ -136,27 +140,20 @@ def _aucs(comparison: Comparison) -> Iterator[Section]:
         return
     head = (
         *_group_head(comparison),
-        "Models",
-        "Label",
-        "AUCs",
-        "Difference",
-        "p",
-        "p (Holm)",
-        "Positives",
-        "Images",
-        "Patients",
+        *_heads("models", "label", "aucs", "difference", "p", "p_holm", "positives", "images"),
+        *_heads("patients"),
     )
     rows = tuple(_auc_row(comparison, row) for row in comparison.aucs.to_dict("records"))
     explained = (Message("comparison_aucs.explained"), Message("comparison_aucs.corrected"))
     blocks = (Paragraph(explained, quiet=True), Table("aucs", None, head, rows))
-    yield Section("aucs", blocks, title="AUCs compared")
+    yield Section("aucs", blocks, page_message("aucs_title"))
 
 
 def _auc_row(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
     difference = Estimate(row["estimate"], row["low"], row["high"])
     return (
         *_group(comparison, row),
-        f"{row['first']} − {row['second']}",
+        page_message("minus", first=str(row["first"]), second=str(row["second"])),
         row["label"] or Message("comparison_aucs.all"),
         f"{_number(row['auc_first'])} − {_number(row['auc_second'])}",
         Cell(difference, spec=DIGITS),
@@ -170,18 +167,9 @@ def _auc_row(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
 
 def _pairs(comparison: Comparison, pictures: Mapping[str, Picture]) -> Section:
     if comparison.cases.empty:
-        nothing = (
-            "No image is shared by all map series, so predictions and maps cannot be compared "
-            "case by case.",
-        )
-        return Section("pairs", (Paragraph(nothing),), title="Agreement")
-    explained = (
-        "Excess similarity is (similarity − null) ÷ (1 − null): 0 is no more alike than maps of "
-        "different patients, 1 is the same.",
-        "Similarity is the Pearson correlation of two maps on the coarser of their grids; the "
-        "null is that of the same map series' maps of different patients.",
-        "Top 5 is the overlap (IoU) of the five hottest cells, beside its null. Kappa is Cohen's.",
-    )
+        nothing = Paragraph((page_message("none_shared"),))
+        return Section("pairs", (nothing,), page_message("agreement"))
+    explained = tuple(map(page_message, ("excess_note", "similarity_note", "top_note")))
     over_all = comparison.pairs["label"] == ALL_LABELS
     blocks: list[Block] = [Paragraph(explained, quiet=True)]
     blocks += _picture(pictures, "consistency")
@@ -189,22 +177,18 @@ def _pairs(comparison: Comparison, pictures: Mapping[str, Picture]) -> Section:
     by_label = comparison.pairs[~over_all]
     if len(by_label):
         table = _pair_table("agreement_by_label", comparison, by_label)
-        blocks.append(Details(f"By label ({len(by_label)} rows)", (table,)))
-    return Section("pairs", tuple(blocks), title="Agreement")
+        blocks.append(Details(page_message("by_label", count=len(by_label)), (table,)))
+    return Section("pairs", tuple(blocks), page_message("agreement"))
 
 
 def _pair_table(name: str, comparison: Comparison, pairs: pd.DataFrame) -> Table:
     head = (
-        "Map series",
-        "Label",
-        Cell(agreement_name(comparison.kind), note="and by chance"),
-        "Kappa",
-        "r of logits",
-        "Maps",
-        "No similarity",
-        Cell("Similarity", note="and null"),
-        "Excess",
-        Cell("Top 5", note="and null"),
+        *_heads("map_series", "label"),
+        Cell(agreement_name(comparison.kind), note=page_message("by_chance")),
+        *_heads("kappa", "logits", "maps", "no_similarity"),
+        _noted("similarity", "and_null"),
+        *_heads("excess"),
+        _noted("top", "and_null"),
     )
     return Table(name, None, head, tuple(_pair_row(row) for row in pairs.to_dict("records")))
 
@@ -216,27 +200,31 @@ def _pair_row(row: Mapping[Any, Any]) -> Row:
         Estimate(row["excess"], row["excess_low"], row["excess_high"]), spec=DIGITS
     )
     if row["identical"]:
-        excess = "the same maps up to a factor: no agreement of two"
-    chance, null, top_null = row["agreement_chance"], row["null"], row["top5_null"]
+        excess = page_message("identical")
     return (
         Cell(row["first"], note=row["second"]),
-        row["label"] or "all",
-        Cell(agreement, note=f"chance {_number(chance)}", spec=DIGITS),
+        row["label"] or page_message("all_labels"),
+        Cell(agreement, note=_chance(row["agreement_chance"]), spec=DIGITS),
         Cell(row["kappa"], spec=DIGITS),
         Cell(correlation, spec=DIGITS),
         int(row["maps"]),
         int(row["dead"]),
-        Cell(row["similarity"], note=f"null {_number(null)}", spec=DIGITS),
+        Cell(row["similarity"], note=_null(row["null"]), spec=DIGITS),
         excess,
-        Cell(row["top5_iou"], note=f"null {_number(top_null)}", spec=DIGITS),
+        Cell(row["top5_iou"], note=_null(row["top5_null"]), spec=DIGITS),
     )
 
 
 def _verdicts(comparison: Comparison, pictures: Mapping[str, Picture]) -> Section:
     if comparison.cases.empty:
-        return Section("verdicts", (Paragraph(("No case is compared.",)),), title="Verdicts")
-    right = right_name(comparison.kind)
-    head = (*_group_head(comparison), "Verdict", "Cases", "Share", right, "With ground truth")
+        nothing = Paragraph((page_message("no_case"),))
+        return Section("verdicts", (nothing,), page_message("verdicts"))
+    head = (
+        *_group_head(comparison),
+        *_heads("verdict", "cases", "share"),
+        right_name(comparison.kind),
+        *_heads("judged"),
+    )
     rows = []
     for row in by_verdict(comparison).to_dict("records"):
         estimate = Cell(Estimate(row["estimate"], row["low"], row["high"]), spec=DIGITS)
@@ -245,27 +233,23 @@ def _verdicts(comparison: Comparison, pictures: Mapping[str, Picture]) -> Sectio
         rows.append((*_group(comparison, row), name, *counts, estimate, int(row["judged"])))
     blocks: list[Block] = [Paragraph((comparison.rule,)), *_picture(pictures, "verdicts")]
     blocks.append(Table("verdict_counts", None, head, tuple(rows)))
-    return Section("verdicts", tuple(blocks), title="Verdicts")
+    return Section("verdicts", tuple(blocks), page_message("verdicts"))
 
 
 def _cases(comparison: Comparison, panels: Sequence[Picture]) -> Section:
     cases = comparison.cases[:SHOWN]
     head = (
         *_group_head(comparison),
-        "Image",
-        "Label",
-        "Verdict",
-        "Reason",
-        "Predictions agree",
-        "Excess",
-        "Heat on artefacts ÷ area",
+        *_heads("image", "label", "verdict", "reason", "predictions_agree", "excess"),
+        *_heads("artefact_ratio"),
     )
     rows = tuple(_case_row(comparison, row) for row in cases.to_dict("records"))
-    summary: Text = f"All {len(cases)} cases"
-    if len(cases) < len(comparison.cases):
-        summary = f"The first {len(cases)} of {len(comparison.cases)} cases; all are in cases.csv"
+    count = len(comparison.cases)
+    summary = page_message("all_cases", count=count)
+    if len(cases) < count:
+        summary = page_message("first_cases", shown=len(cases), count=count)
     table = Table("case_list", None, head, rows)
-    return Section("cases", (*panels, Details(summary, (table,))), title="Cases")
+    return Section("cases", (*panels, Details(summary, (table,))), page_message("cases"))
 
 
 def _case_row(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
@@ -282,17 +266,18 @@ def _case_row(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
 
 
 def _record(runs: Sequence[str], about: Mapping[str, Any]) -> Facts:
-    rows: list[tuple[Text, CellValue]] = [("Runs", ", ".join(runs))]
+    rows: list[tuple[Text, CellValue]] = [(page_message("runs"), ", ".join(runs))]
     for name, value in about.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {version}" for key, version in value.items())
-        rows.append((name.capitalize(), Code(str(value))))
+        title = page_message(name) if name in ("command", "versions") else name
+        rows.append((title, Code(str(value))))
     return Facts(tuple(rows))
 
 
 def _group_head(comparison: Comparison) -> tuple[Text, ...]:
     """A column of groups, where there are two or more."""
-    return ("Group",) if comparison.all_series["group"].nunique() > 1 else ()
+    return (page_message("group"),) if comparison.all_series["group"].nunique() > 1 else ()
 
 
 def _group(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
@@ -305,7 +290,15 @@ def _picture(pictures: Mapping[str, Picture], name: str) -> Iterator[Picture]:
 
 
 def _sentence(note: Message) -> Text:
-    return phrase(note, ".")
+    return page_message("sentence", text=note)
+
+
+def _chance(level: float) -> Message:
+    return page_message("chance", level=_number(level))
+
+
+def _null(level: float) -> Message:
+    return page_message("null", level=_number(level))
 
 
 def _number(value: float) -> str:

@@ -31,6 +31,7 @@ from camlucida.report.document import (
     phrase,
 )
 from camlucida.workflows.ensemble.tables import ENSEMBLE, MEASURES
+from camlucida.workflows.ensemble.texts import page_message
 
 SHOWN = 12
 """Labels of an image on the page; all are in ``ensemble.csv``."""
@@ -47,14 +48,6 @@ declare(
         ),
     },
 )
-
-MEASURE_TITLES = {
-    "iou": "IoU",
-    "dice": "Dice",
-    "pixel_accuracy": "Pixel accuracy",
-    "localised_10": "Localised, IoU ≥ .1",
-    "localised_30": "Localised, IoU ≥ .3",
-}
 
 NAN = float("nan")
 Record: TypeAlias = "Mapping[str, Any]"
@@ -75,10 +68,9 @@ def ensemble_page(
         titles: key of a classifier → its name for people.
         summary: of :func:`~camlucida.workflows.ensemble.tables.localisation_summary`.
     """
-    classifiers, films = _counted(len(titles), "classifier"), _counted(len(images), "image")
-    notes = tuple(Notice((phrase(note, "."),)) for note in record["notes"])
+    notes = tuple(Notice((page_message("sentence", text=note),)) for note in record["notes"])
     return Document(
-        title=f"{classifiers} on {films}",
+        title=page_message("title", classifiers=len(titles), images=len(images)),
         sections=(
             _failures(record),
             _classifiers(record),
@@ -98,88 +90,75 @@ def _failures(record: Record) -> Section:
         f"{failure['what']} ({failure['fix']})" if failure["fix"] else failure["what"]
         for failure in record["failures"]
     ]
-    return Section("failures", (Points(tuple(lines)),), title=f"Failed: {len(lines)}")
+    title = page_message("failed", count=len(lines))
+    return Section("failures", (Points(tuple(lines)),), title=title)
+
+
+def _heads(*names: str) -> tuple[Message, ...]:
+    return tuple(map(page_message, names))
 
 
 def _classifiers(record: Record) -> Section:
-    head = ("Key", "Name", "Weight", "Input", "Labels", "Method, layer", "Weights")
+    head = _heads("key", "name", "weight", "input", "labels", "method", "weights")
     rows = tuple(_classifier_row(model) for model in record["models"])
     described = tuple(
-        Paragraph((phrase(Strong(f"{model['title']}: "), model["description"]),), quiet=True)
+        Paragraph((_described(model),), quiet=True)
         for model in record["models"]
         if model["description"]
     )
     table = Table("classifier_list", None, head, rows)
-    return Section("classifiers", (table, *described), title="Classifiers")
+    return Section("classifiers", (table, *described), title=page_message("classifiers"))
+
+
+def _described(model: Record) -> Text:
+    name = page_message("described", name=model["title"])
+    return phrase(Strong(name), model["description"])
 
 
 def _classifier_row(model: Record) -> Row:
     return (
         model["key"],
         model["title"],
-        f"{model['weight']:.3g} ({model['share']:.0%})",
+        page_message("weight_of", weight=model["weight"], share=model["share"]),
         str(model["input_size"]),
         len(model["labels"]),
-        f"{', '.join(model['method'])} at {', '.join(model['layer'])}",
+        page_message("method_at", methods=model["method"], layers=model["layer"]),
         Code(f"sha256 {model['sha256'][:16]}…"),
     )
 
 
-def _how_to_read(record: Record, has_truth: bool) -> Section:
-    shown = (
-        f"the {record['top']} most probable labels of each classifier and every label with a "
-        f"probability above {record['threshold']:g} (where a classifier scales its output to "
-        "operating points, that output is compared and ordered)"
-    )
+def _shown(record: Record, has_truth: bool) -> Message:
+    """Which labels are shown."""
+    shown = page_message("shown_ranked", top=record["top"], threshold=record["threshold"])
     if record["labels"]:
-        shown = f"the labels requested ({', '.join(record['labels'])})"
-    if has_truth:
-        shown += ", and every label that a reader marked"
-    points: tuple[Text, ...] = (
-        f"Shown of each image: {shown}. A label that is shown is not thereby present: see its "
-        "probabilities.",
-        phrase(
-            "Maps of different models have no common scale. Scale used here: ",
-            scale_description(record["scale"]),
-            ". The weighted mean of these numbers is taken pixel by pixel, over the classifiers "
-            "that saw the pixel; never of pictures. Disagreement is the standard deviation with "
-            "the same weights.",
-        ),
-        phrase(
-            "A map counts by ",
-            weighting_description(record["weighting"]),
-            ". A classifier that counts less is drawn fainter.",
-        ),
-        "A map is evidence if its cells add up to 1 logit, or 0.25 of probability. Agreement, its "
-        "chance level and boxes are of maps with evidence only.",
-        "The ensemble's probability is the weighted mean of the classifiers' probabilities. The "
-        "classifiers need not be equally well calibrated; their mean is a summary of them, not "
-        "the probability of a disease.",
-        "Agreement is the Pearson correlation of two classifiers' maps, each pair on its coarser "
-        "grid, averaged over the pairs. Chance is the same for maps of different patients' images; "
-        "excess is (agreement − chance) ÷ (1 − chance): 0 is no better than chance, 1 is "
-        "identical. Classifiers that share a shortcut agree, too.",
-        phrase(
-            BOXES_RULE, " The ensemble's boxes are those of its map, never a union of pictures."
-        ),
+        shown = page_message("shown_requested", labels=record["labels"])
+    return page_message("shown_annotated", shown=shown) if has_truth else shown
+
+
+def _how_to_read(record: Record, has_truth: bool) -> Section:
+    points = (
+        page_message("shown", shown=_shown(record, has_truth)),
+        page_message("scale", scale=scale_description(record["scale"])),
+        page_message("weighting", weighting=weighting_description(record["weighting"])),
+        page_message("evidence"),
+        page_message("mean"),
+        page_message("agreement_note"),
+        page_message("boxes_note", rule=BOXES_RULE),
     )
-    return Section("reading", (Points(points),), title="How to read this page")
+    return Section("reading", (Points(points),), title=page_message("reading"))
 
 
 def _localisation(summary: Sequence[Record], titles: Mapping[str, str]) -> Section:
     """Empty, and so left out, where no reader's boxes were given."""
-    head = ("Map", "Findings (patients)", *(MEASURE_TITLES[name] for name in MEASURES))
     rows = tuple(_localisation_row(row, titles) for row in summary)
-    notes = (
-        "Means over the findings that a reader marked and that are shown; IoU, Dice and pixel "
-        "accuracy of the area of all boxes of a map.",
-        "Chance: the same boxes against the reader's boxes moved to 16 × 16 positions in the "
-        "image.",
-        "Localised: the box with the map's highest peak overlaps one of the reader's by this IoU.",
-        phrase("An interval needs 10 patients. Each finding: ", Link("localisation.csv"), "."),
+    each = page_message("localisation_interval")
+    notes: tuple[Text, ...] = (
+        *_heads("localisation_means", "localisation_chance", "localisation_top"),
+        phrase(each, Link("localisation.csv"), page_message("full_stop")),
     )
+    head = _heads("map", "findings", *MEASURES)
     table = Table("localisation_means", None, head, rows, notes=notes)
-    return Section("localisation", (table,), title="Boxes against readers' boxes")
+    return Section("localisation", (table,), title=page_message("localisation"))
 
 
 def _localisation_row(row: Record, titles: Mapping[str, str]) -> Row:
@@ -188,9 +167,15 @@ def _localisation_row(row: Record, titles: Mapping[str, str]) -> Row:
         numbers = row["measures"][name]
         ends = (_or_nan(numbers["low"]), _or_nan(numbers["high"]))
         estimate = Estimate(_or_nan(numbers["estimate"]), *ends)
-        cells.append(Cell(estimate, note=f"chance {numbers['chance']:.2g}", spec=".2g"))
+        chance = page_message("chance", level=numbers["chance"])
+        cells.append(Cell(estimate, note=chance, spec=".2g"))
     counts = f"{row['findings']} ({row['patients']})"
-    return titles.get(row["model"], row["model"]), counts, *cells
+    return _name(row["model"], titles), counts, *cells
+
+
+def _name(key: str, titles: Mapping[str, str]) -> Message | str:
+    """A classifier or the ensemble for people."""
+    return page_message("ensemble") if key == ENSEMBLE else titles.get(key, key)
 
 
 def _image(case: Record, titles: Mapping[str, str]) -> Section:
@@ -198,15 +183,16 @@ def _image(case: Record, titles: Mapping[str, str]) -> Section:
     about = f"{case['path']} · {size} px · sha256 {case['sha256'][:12]}… · "
     metadata = Link(f"{case['folder']}/metadata.json", "metadata.json")
     blocks: list[Block] = [Paragraph((phrase(about, metadata),), quiet=True)]
-    blocks += [Notice((phrase(warning, "."),)) for warning in case.get("warnings", ())]
+    for warning in case.get("warnings", ()):
+        blocks.append(Notice((page_message("sentence", text=warning),)))
     for key, reason in case["missing"].items():
-        blocks.append(Notice((phrase(f"{titles.get(key, key)}: ", reason, "."),)))
+        missing = page_message("of", name=titles.get(key, key), text=reason)
+        blocks.append(Notice((missing,)))
     blocks.append(_probabilities(case, titles))
     for strip in case["strips"]:
         title = titles[strip["model"]]
-        text = f"{title}: its most probable labels, each map on its own scale."
-        alt = f"{case['image']}: most probable labels of {title}"
-        blocks.append(Picture.of_file(strip["file"], text, alt=alt))
+        alt = page_message("strip_alt", image=case["image"], name=title)
+        blocks.append(Picture.of_file(strip["file"], page_message("strip", name=title), alt=alt))
     blocks += [_finding(finding, case, titles) for finding in case["findings"]]
     return Section(case["folder"], tuple(blocks), title=case["image"])
 
@@ -219,47 +205,51 @@ def _probabilities(case: Record, titles: Mapping[str, str]) -> Table:
     more = len(case["probabilities"]) - SHOWN
     notes: tuple[Text, ...] = ()
     if more > 0:
-        notes = (phrase(f"{more} less probable labels are in ", Link("ensemble.csv"), "."),)
-    head = ("Label", *titles.values(), "Ensemble")
+        count = page_message("more_labels", count=more)
+        notes = (phrase(count, Link("ensemble.csv"), page_message("full_stop")),)
+    names: tuple[Text, ...] = tuple(titles.values())
+    head = (page_message("label"), *names, page_message("ensemble"))
     return Table(f"{case['folder']}-probabilities", None, head, tuple(rows), notes=notes)
 
 
 def _finding(finding: Record, case: Record, titles: Mapping[str, str]) -> Subsection:
-    label, image = finding["label"], case["image"]
-    side_by_side = f"{image}: image, each classifier, ensemble and disagreement for {label}"
-    boxes = Picture.of_file(finding["boxes_figure"], alt=f"{image}: boxes for {label}")
+    names = {"label": finding["label"], "image": case["image"]}
+    side_by_side = page_message("side_by_side", **names)
+    boxes = Picture.of_file(finding["boxes_figure"], alt=page_message("boxes_alt", **names))
     lines = [_files(titles[member["model"]], member["files"]) for member in finding["members"]]
-    files = Points((*lines, _files(ENSEMBLE, finding["files"])))
+    files = Points((*lines, _files(page_message("ensemble"), finding["files"])))
+    because = page_message("shown_because", reason=finding["reason"])
     blocks: tuple[Block, ...] = (
         Paragraph((_probability(finding), _agreement(finding))),
         *_warnings(finding, titles),
-        Paragraph((phrase("Shown because: ", finding["reason"], "."),), quiet=True),
+        Paragraph((because,), quiet=True),
         Picture.of_file(finding["figure"], alt=side_by_side),
-        Details("Boxes and files", (boxes, files)),
+        Details(page_message("boxes_and_files"), (boxes, files)),
     )
-    return Subsection(label, blocks)
+    return Subsection(finding["label"], blocks)
 
 
-def _probability(finding: Record) -> Text:
+def _probability(finding: Record) -> Message:
     if finding["probability"] is None:
-        return "A classifier gives no probability."
-    return f"Mean probability {finding['probability']:.3f}."
+        return page_message("no_probability")
+    return page_message("probability", probability=finding["probability"])
 
 
-def _agreement(finding: Record) -> Text:
+def _agreement(finding: Record) -> Message:
     if finding["agreement"] is None:
-        return phrase("Agreement: ", finding["agreement_reason"], ".")
+        return page_message("no_agreement", reason=finding["agreement_reason"])
     evident = len(finding["evident"])
     pairs = evident * (evident - 1) // 2
-    text = f"Agreement of the maps {finding['agreement']:.2g}"
+    agreement = page_message("agreement", agreement=finding["agreement"])
     if finding["compared_pairs"] < pairs:
-        compared = f"{finding['compared_pairs']} of {pairs} pairs"
-        text += f" ({compared}: the others hold a map without any variation)"
+        compared = {"compared": finding["compared_pairs"], "pairs": pairs}
+        agreement = page_message("agreement_some", agreement=finding["agreement"], **compared)
     if finding["null"] is None:
-        return f"{text}; its chance level needs images of two patients."
-    chance = f"chance {finding['null']:.2g} ({finding['null_pairs']} pairs of maps)"
-    excess = "" if finding["excess"] is None else f", excess {finding['excess']:.2g}"
-    return f"{text}, {chance}{excess}."
+        return page_message("no_null", agreement=agreement)
+    values = {"null": finding["null"], "null_pairs": finding["null_pairs"]}
+    if finding["excess"] is None:
+        return page_message("null", agreement=agreement, **values)
+    return page_message("null_excess", agreement=agreement, excess=finding["excess"], **values)
 
 
 def dominated_message(finding: Record, titles: Mapping[str, str]) -> Message | None:
@@ -286,45 +276,39 @@ def dominated_message(finding: Record, titles: Mapping[str, str]) -> Message | N
 def _warnings(finding: Record, titles: Mapping[str, str]) -> Iterator[Block]:
     for member in finding["members"]:
         reason: Message | None = member["empty_reason"]
+        name = titles[member["model"]]
         if reason is not None:
-            title = titles[member["model"]]
-            without = phrase(f"{title}: no evidence: ", reason, ". It counts as a map of zeros.")
-            yield Notice((without,))
+            yield Notice((page_message("no_evidence", name=name, reason=reason),))
         elif member["faint"]:
-            faint = f"{titles[member['model']]}: a faint map, no evidence; no box is drawn of it."
-            yield Paragraph((faint,), quiet=True)
+            yield Paragraph((page_message("faint", name=name),), quiet=True)
     dominated = dominated_message(finding, titles)
     if dominated is not None:
-        yield Notice((phrase(dominated, "."),))
+        yield Notice((page_message("sentence", text=dominated),))
     if finding["left_out"]:
-        names = ", ".join(titles[key] for key in finding["left_out"])
-        yield Paragraph((f"Without {names}: no map of this label.",))
+        names = [titles[key] for key in finding["left_out"]]
+        yield Paragraph((page_message("without", names=names),))
 
 
-def _files(name: str, files: Mapping[str, str]) -> Text:
-    links: list[Text] = [f"{name}: "]
+def _files(name: Message | str, files: Mapping[str, str]) -> Text:
+    links: list[Text] = [page_message("files_of", name=name)]
     for kind, file in files.items():
-        links += [Link(file, kind), " "]
+        links += [Link(file, page_message(kind)), " "]
     return phrase(*links)
 
 
 def _audit(record: Record) -> Section:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     rows: list[tuple[Text, CellValue]] = [
-        ("Command", Code(record["command"])),
-        ("Versions", versions),
+        (page_message("command"), Code(record["command"])),
+        (page_message("versions"), versions),
     ]
     for model in record["models"]:
         rows.append((model["key"], Code(f"{model['sha256']} {model['card']}")))
-    stored = "; raw signed maps and predictions of every label: "
+    stored = page_message("stored")
     files = phrase(Link("ensemble.csv"), ", ", Link("ensemble.json"), stored, Code("run/"))
-    rows.append(("Records", files))
-    return Section("audit", (Facts(tuple(rows)),), title="Audit trail")
+    rows.append((page_message("records"), files))
+    return Section("audit", (Facts(tuple(rows)),), title=page_message("audit"))
 
 
 def _or_nan(value: float | None) -> float:
     return NAN if value is None else value
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

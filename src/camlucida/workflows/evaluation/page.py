@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from camlucida.core.files import write_bytes
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, Value, chain
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
@@ -30,6 +30,7 @@ from camlucida.report.document import (
     Points,
     Section,
     Subsection,
+    Text,
     phrase,
 )
 from camlucida.report.writers.html import write_page
@@ -37,10 +38,12 @@ from camlucida.workflows.evaluation.limits import MAP, limits
 from camlucida.workflows.evaluation.page_tables import (
     difference_table,
     everything_table,
+    family_message,
     rank_table,
     sanity_table,
     score_table,
 )
+from camlucida.workflows.evaluation.texts import page_message
 
 
 @dataclass(frozen=True)
@@ -133,27 +136,28 @@ def evaluation_document(
     rows, summary, differences = evaluation.rows, evaluation.summary, evaluation.differences
     ranks = tables.ranking(summary)
     limit_messages = limits(rows, summary, differences, ranks, gate, len(about.failures))
+    count = len(about.failures)
     sections = (
-        Section("failures", (Points(tuple(about.failures)),), f"Failed: {len(about.failures)}"),
-        Section("scores", tuple(_scores(out, summary, about)), "Scores"),
-        Section("differences", tuple(_differences(summary, differences)), "Differences"),
-        Section("ranks", tuple(_ranks(ranks)), "Ranks"),
-        Section("curves", tuple(_curves(out)), "Curves"),
-        Section(
-            "sanity",
-            tuple(_sanity(out, gate)),
-            "Sanity: do the maps depend on what the model learnt?",
-        ),
-        Section("cases", tuple(_cases(about, examples)), "Best, median, worst"),
-        Section("limits", (Points(tuple(limit_messages)),), "Limits"),
+        Section("failures", (Points(tuple(about.failures)),), page_message("failed", count=count)),
+        _section("scores", _scores(out, summary, about)),
+        _section("differences", _differences(summary, differences)),
+        _section("ranks", _ranks(ranks)),
+        _section("curves", _curves(out)),
+        _section("sanity", _sanity(out, gate)),
+        _section("cases", _cases(about, examples)),
+        _section("limits", [Points(tuple(limit_messages))]),
     )
     notes = [Notice((note,)) for note in about.notes]
     return Document(
-        f"{about.model}: evaluation of its explanations",
+        page_message("title", model=about.model),
         sections,
         synthetic=bool(rows["synthetic"].any()),
         intro=(_facts(rows, about), *notes),
     )
+
+
+def _section(name: str, blocks: Iterable[Block]) -> Section:
+    return Section(name, tuple(blocks), page_message(name))
 
 
 def _facts(rows: pd.DataFrame, about: EvaluationAbout) -> Facts:
@@ -163,28 +167,39 @@ def _facts(rows: pd.DataFrame, about: EvaluationAbout) -> Facts:
     baselines = [name for name, baseline in is_baseline.items() if baseline]
     metrics = [tables.title(name) for name in dict.fromkeys(rows["metric"])]
     layers, labels = (list(dict.fromkeys(rows[column])) for column in ("layer", "label"))
-    patients, maps = rows["patient"].nunique(), len(rows.drop_duplicates(MAP))
-    noun = "patient" if patients == 1 else "patients"
-    a_map = about.forwards / max(maps, 1)
-    cost = (
-        f"{about.forwards:,} forward passes of one image, {a_map:.1f} a map ({maps:,} maps), "
-        f"in {about.seconds:,.0f} s"
-    )
+    images, patients = rows["image"].nunique(), rows["patient"].nunique()
     versions = [f"{name} {version}" for name, version in about.versions.items()]
     weights = Code(f"sha256 {about.sha256}") if about.sha256 else "–"
+    named_methods = page_message("methods_at", methods=methods, layers=layers) if methods else "–"
     return Facts(
         (
-            ("Model", about.model),
-            ("Weights", weights),
-            ("Images", f"{rows['image'].nunique()} of {patients} {noun}"),
-            ("Labels", ", ".join(labels)),
-            ("Methods", f"{', '.join(methods)} at {', '.join(layers)}"),
-            ("Baselines", ", ".join(baselines) or "none"),
-            ("Metrics", ", ".join(metrics)),
-            ("Cost", cost),
-            ("Command", Code(about.command)),
-            ("Versions", ", ".join(versions)),
+            (page_message("model"), about.model),
+            (page_message("weights"), weights),
+            (page_message("images"), page_message("images_of", images=images, patients=patients)),
+            (page_message("labels"), _listed(labels)),
+            (page_message("methods"), named_methods),
+            (page_message("baselines"), _listed(baselines, page_message("no_baselines"))),
+            (page_message("metrics"), _listed(metrics)),
+            (page_message("cost"), _cost(rows, about)),
+            (page_message("command"), Code(about.command)),
+            (page_message("versions"), ", ".join(versions)),
         )
+    )
+
+
+def _listed(items: Sequence[str | Message], without: Text = "–") -> Text:
+    """The items with commas; ``without`` where there are none."""
+    return page_message("labels_of", labels=items) if items else without
+
+
+def _cost(rows: pd.DataFrame, about: EvaluationAbout) -> Message:
+    maps = len(rows.drop_duplicates(MAP))
+    return page_message(
+        "cost_of",
+        forwards=f"{about.forwards:,}",
+        of_map=about.forwards / max(maps, 1),
+        maps=f"{maps:,}",
+        seconds=f"{about.seconds:,.0f}",
     )
 
 
@@ -192,44 +207,35 @@ def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterato
     columns = tables.headline(summary)
     yield Paragraph(
         (
-            f"Means over images and labels, with {100 * about.level:g} % confidence intervals in "
-            f"brackets, by patient. The bootstrap draws {about.replicates} resamples.",
+            page_message("means", level=100 * about.level, replicates=about.replicates),
             *interval_notes(summary["interval_method"]),
-            "The ceiling is the score that the ground truth itself reaches when it is averaged "
-            "over the cells of the map's grid. A low score ÷ ceiling therefore indicates a wrong "
-            "map rather than a coarse grid.",
-            "Baselines are maps computed without the model; “oracle” is the ground truth at the "
-            "resolution of the grid. The average mask, the mean annotation of the other patients, "
-            "is the reference: a map that scores no higher shows no more than where the finding "
-            "usually is.",
+            page_message("ceiling_note"),
+            page_message("baseline_note"),
         ),
         quiet=True,
     )
     yield score_table("score_table", tables.over_all_labels(summary), columns)
-    yield from _picture(out, "ranking", "Mean score of each method with its confidence interval.")
+    yield from _picture(out, "ranking")
     labels = [label for label in dict.fromkeys(summary["label"]) if label != tables.ALL_LABELS]
     # With a single label its table is the one above.
     for position, label in enumerate(labels if len(labels) > 1 else ()):
         part = summary[summary["label"] == label]
         table = score_table(f"score_table_{position}", part, columns)
-        yield Details(f"{label} alone", (table,))
+        yield Details(page_message("label_alone", label=label), (table,))
     all_means = tables.over_all_labels(summary)
     table = everything_table(all_means)
-    yield Details(f"Every metric ({len(all_means)} means)", (table,))
+    yield Details(page_message("every_metric", count=len(all_means)), (table,))
 
 
 def _differences(summary: pd.DataFrame, differences: pd.DataFrame) -> Iterator[Block]:
     if differences.empty:
-        yield Paragraph(("Nothing to compare: only one method and no baseline were evaluated.",))
+        yield Paragraph((page_message("nothing_to_compare"),))
         return
     yield Paragraph(
         (
-            "Differences are paired by image, label and layer.",
-            "p-values are from a two-sided sign-flip test over patients. Holm's correction is "
-            "applied within each family of metrics, separately for the comparisons between "
-            "methods and those with baselines.",
-            "The better of the two is named where the corrected p-value is below "
-            f"{tables.SIGNIFICANT:g}.",
+            page_message("paired"),
+            page_message("p_values"),
+            page_message("better_note", level=tables.SIGNIFICANT),
         ),
         quiet=True,
     )
@@ -237,92 +243,93 @@ def _differences(summary: pd.DataFrame, differences: pd.DataFrame) -> Iterator[B
     pairs = list(zip(differences["metric"], differences["output"]))
     shown = pd.Series([pair in columns for pair in pairs], index=differences.index)
     parts = {
-        "Between methods": shown & (differences["against"] == "method"),
-        "Against baselines": shown & (differences["against"] == "baseline"),
-        "By the other metrics": ~shown,
+        "between_methods": shown & (differences["against"] == "method"),
+        "against_baselines": shown & (differences["against"] == "baseline"),
+        "other_metrics": ~shown,
     }
     for position, (name, chosen) in enumerate(parts.items()):
         part = differences[chosen]
         table = difference_table(f"differences_{position}", part)
         if len(part):
-            yield Details(f"{name} ({len(part)})", (table,), open=position == 0)
+            summary_line = page_message(name, count=len(part))
+            yield Details(summary_line, (table,), open=position == 0)
 
 
 def _ranks(ranks: pd.DataFrame) -> Iterator[Block]:
     if ranks.empty:
-        yield Paragraph(("No ranking: none of these metrics has a better direction.",))
+        yield Paragraph((page_message("no_ranking"),))
         return
-    explained = (
-        "Mean rank over the metrics of each family within a layer, baselines included; rank 1 is "
-        "best. A dash marks a method for which a metric of the family was not measured."
-    )
-    link = phrase("Metrics can rank methods differently: see ", Link("#limits", "limits"), ".")
-    yield Paragraph((explained, link), quiet=True)
-    yield Paragraph((f"Metrics that enter: {_entering(ranks)}.",), quiet=True)
+    link = Link("#limits", page_message("limits_link"))
+    see = phrase(page_message("rank_limits"), link, page_message("full_stop"))
+    yield Paragraph((page_message("rank_note"), see), quiet=True)
+    yield Paragraph((page_message("entering", families=_entering(ranks)),), quiet=True)
     yield rank_table(ranks)
 
 
-def _entering(ranks: pd.DataFrame) -> str:
+def _entering(ranks: pd.DataFrame) -> Message:
     """The metrics that rank, family by family."""
-    families: dict[str, dict[str, None]] = {}
+    families: dict[str, dict[Message, None]] = {}
     for line in ranks.drop_duplicates(["family", "metric", "output"]).to_dict("records"):
         titles = families.setdefault(line["family"], {})
         titles[tables.title(line["metric"], line["output"])] = None
-    parts = [f"{family}: {', '.join(titles)}" for family, titles in families.items()]
-    return "; ".join(parts)
+    parts = [
+        page_message("entering_family", family=family_message(family), metrics=list(titles))
+        for family, titles in families.items()
+    ]
+    return chain("words.clause", parts)
 
 
 def _curves(out: Path) -> Iterator[Block]:
-    blocks: list[Block] = list(
-        _picture(out, "curves", "Model output as pixels or cells are removed or restored by rank.")
-    )
-    yield from blocks or [Paragraph(("No perturbation curve was measured.",))]
+    blocks: list[Block] = list(_picture(out, "curves"))
+    yield from blocks or [Paragraph((page_message("no_curves"),))]
 
 
 def _sanity(out: Path, gate: pd.DataFrame) -> Iterator[Block]:
     if gate.empty:
-        yield Paragraph(("Parameter randomisation was not run.",))
+        yield Paragraph((page_message("no_sanity"),))
         return
     yield Paragraph(
         (
-            "The blocks of the model are randomised one after another, from the output layer "
-            "to the input.",
-            "The absolute similarity to the maps of the trained model is compared with that of "
-            "maps of different images, for each label (labels of fewer than "
-            f"{MIN_PATIENTS} patients are pooled).",
-            "Depends on the weights: the upper 95% bound of the difference is within the margin, "
-            f"{MARGIN:.0%} of the way from different images to identical maps. Unchanged by "
-            "randomisation: the lower bound is above the margin. Unclear: too few patients to "
-            "say; this is no evidence against a method.",
-            "Constant maps are excluded from the similarity; their share is given as “dead”.",
+            page_message("sanity_blocks"),
+            page_message("sanity_null", needed=MIN_PATIENTS),
+            page_message("sanity_verdicts", margin=MARGIN),
+            page_message("sanity_dead"),
         ),
         quiet=True,
     )
     yield sanity_table("sanity_table", gate[gate["decisive"].astype(bool)])
-    yield from _picture(
-        out, "sanity", "Similarity to the maps of the trained model as blocks are randomised."
-    )
-    yield Details("Every block", (sanity_table("sanity_blocks", gate),))
+    yield from _picture(out, "sanity")
+    yield Details(page_message("every_block"), (sanity_table("sanity_blocks", gate),))
 
 
 def _cases(about: EvaluationAbout, examples: Sequence[Example]) -> Iterator[Block]:
     yield Paragraph((about.cases_rule,))
     for example in examples:
         chosen = example.chosen
-        numbers = f"{number_or_dash(chosen.value)}; chance level {number_or_dash(chosen.chance)}"
-        numbers += f"; ceiling {number_or_dash(chosen.ceiling)}"
-        if chosen.ceiling == chosen.ceiling and chosen.ceiling:
-            numbers += f"; ÷ ceiling {number_or_dash(chosen.value / chosen.ceiling)}"
-        alt = f"{chosen.image}: {chosen.method} for {chosen.label}, the ground truth outlined"
-        title = f"{chosen.which.capitalize()}: {chosen.image}, {chosen.label}, {chosen.method}"
+        names = {"image": chosen.image, "label": chosen.label, "method": chosen.method}
+        alt = page_message("case_alt", **names)
         picture = Picture.of_file(example.picture, alt=alt)
-        yield Subsection(title, (Paragraph((f"{numbers}.",)), picture))
+        blocks = (Paragraph((_case_score(chosen),)), picture)
+        yield Subsection(page_message(f"case_{chosen.which}", **names), blocks)
 
 
-def _picture(out: Path, name: str, caption: str) -> Iterator[Picture]:
+def _case_score(chosen: tables.ChosenMap) -> Message:
+    values: dict[str, Value] = {
+        "value": number_or_dash(chosen.value),
+        "chance": number_or_dash(chosen.chance),
+        "ceiling": number_or_dash(chosen.ceiling),
+    }
+    bounded = chosen.ceiling == chosen.ceiling and chosen.ceiling
+    if not bounded:
+        return page_message("case_score", **values)
+    over = number_or_dash(chosen.value / chosen.ceiling)
+    return page_message("case_over_ceiling", **values, over=over)
+
+
+def _picture(out: Path, name: str) -> Iterator[Picture]:
     file = f"evaluation_{name}.png"
     if (out / file).is_file():
-        yield Picture.of_file(file, caption, more=("svg",))
+        yield Picture.of_file(file, page_message(f"{name}_figure"), more=("svg",))
 
 
 def _write_figures(

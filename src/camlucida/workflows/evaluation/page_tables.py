@@ -7,11 +7,12 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from camlucida.core.messages import NAN, Estimate, Message, declare
+from camlucida.core.messages import NAN, Estimate, Message, chain, declare
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.report.document import Cell, CellValue, Table
 from camlucida.workflows.evaluation.records import Record, records_without_nan
+from camlucida.workflows.evaluation.texts import interval_message, page_message
 
 declare(
     "sanity_verdict",
@@ -50,26 +51,14 @@ def score_table(name: str, part: pd.DataFrame, columns: Sequence[tuple[str, str]
         reference = lines.get((key[0], REFERENCE), {})
         cells = [_score(lines[key].get(column), reference.get(column)) for column in columns]
         rows.append((_method(first[key]), key[0], *cells))
-    return Table(name, None, ("Method", "Layer", *heads), tuple(rows))
+    return Table(name, None, (*_heads("method", "layer"), *heads), tuple(rows))
 
 
 def everything_table(summary: pd.DataFrame) -> Table:
     """Every mean, with its chance level and ceiling."""
-    head = (
-        "Metric",
-        "Family",
-        "Better",
-        "Method",
-        "Layer",
-        "Mean",
-        "Interval by",
-        "Chance",
-        "Ceiling",
-        "÷ ceiling",
-        "No value",
-        "Empty maps",
-        "Rows",
-        "Patients",
+    head = _heads(
+        *("metric", "family", "better", "method", "layer", "mean", "interval_by", "chance"),
+        *("ceiling", "over_ceiling", "no_value", "empty_maps", "rows", "patients"),
     )
     rows = tuple(_everything_row(record) for record in records_without_nan(summary))
     return Table("everything", None, head, rows)
@@ -82,16 +71,9 @@ def difference_table(name: str, differences: pd.DataFrame) -> Table:
         name: anchor of the table.
         differences: rows of :func:`camlucida.evaluation.maps.summary.differences`.
     """
-    head = (
-        "Metric",
-        "Layer",
-        "First − second",
-        "Mean difference",
-        "p",
-        "p, Holm",
-        "Better",
-        "Pairs",
-        "Patients",
+    head = _heads(
+        *("metric", "layer", "first_second", "difference", "p", "p_holm", "better", "pairs"),
+        "patients",
     )
     rows = tuple(_difference_row(record) for record in records_without_nan(differences))
     return Table(name, None, head, rows)
@@ -114,7 +96,8 @@ def rank_table(ranks: pd.DataFrame) -> Table:
     for key, of_family in lines.items():
         cells = [number_or_dash(of_family.get(family)) for family in families]
         rows.append((_method(first[key]), key[0], *cells))
-    return Table("rank_table", None, ("Method", "Layer", *families), tuple(rows))
+    of_families = [family_message(family) for family in families]
+    return Table("rank_table", None, (*_heads("method", "layer"), *of_families), tuple(rows))
 
 
 def sanity_table(name: str, gate: pd.DataFrame) -> Table:
@@ -124,56 +107,65 @@ def sanity_table(name: str, gate: pd.DataFrame) -> Table:
         name: anchor of the table.
         gate: rows of :func:`camlucida.evaluation.maps.summary.gate_table`.
     """
-    head = (
-        "Method",
-        "Layer",
-        "Label",
-        "Mode",
-        "Block",
-        Cell("Images", note="with a map that is not constant"),
-        Cell("Patients", note="the interval is by patient"),
-        "|Similarity|",
-        "Different images",
-        "Difference (90% interval)",
-        "Margin",
-        "Dead",
-        "Verdict",
+    head: tuple[Message | Cell, ...] = (
+        *_heads("method", "layer", "label", "mode", "block"),
+        Cell(page_message("images"), note=page_message("images_note")),
+        Cell(page_message("patients"), note=page_message("patients_note")),
+        *_heads("similarity", "different_images", "difference_90", "margin", "dead", "verdict"),
     )
     return Table(
         name, None, head, tuple(_sanity_row(record) for record in records_without_nan(gate))
     )
 
 
+def _heads(*names: str) -> tuple[Message, ...]:
+    return tuple(map(page_message, names))
+
+
+def family_message(family: str) -> Message:
+    """A family of metrics for people.
+
+    >>> str(family_message("faithfulness"))
+    'faithfulness'
+    """
+    return Message(f"metric_families.{family}")
+
+
 def _metric_head(metric: str, output: str) -> Cell:
     registered = tables.about(metric)
     failure = registered.failure(output)
-    note = f"{registered.direction} is better"
+    direction = _direction(registered.direction)
+    note = page_message("is_better", direction=direction)
     if failure is not None:
-        note += f"; {failure}"
+        note = page_message("is_better_failed", direction=direction, failure=failure)
     return Cell(tables.title(metric, output), note=note)
 
 
-def _method(record: Record) -> str:
-    return f"baseline: {record['method']}" if record["baseline"] else str(record["method"])
+def _direction(direction: str) -> Message | str:
+    return "–" if direction == "none" else Message(f"metric_directions.{direction}")
+
+
+def _method(record: Record) -> Message | str:
+    method = str(record["method"])
+    return page_message("baseline", method=method) if record["baseline"] else method
 
 
 def _score(record: Record | None, reference: Record | None) -> TableCell:
     """The estimate; below it the chance level, the score of the average mask, and the ceiling."""
     if record is None:
         return None
-    chance = record["chance"]
-    chance_words = (
-        str(tables.about(record["metric"]).chance) if chance is None else number_or_dash(chance)
-    )
-    notes = [f"chance {chance_words}"]
+    chance: Message | str = number_or_dash(record["chance"])
+    if record["chance"] is None:
+        chance = Message(f"metric_chance.{tables.about(record['metric']).name}")
+    notes = [page_message("chance_level", level=chance)]
     if record["ceiling"] is not None:
-        notes.append(f"ceiling {number_or_dash(record['ceiling'])}")
-        notes.append(f"÷ ceiling {number_or_dash(record['over_ceiling'])}")
+        notes.append(page_message("ceiling_level", level=number_or_dash(record["ceiling"])))
+        notes.append(page_message("ratio_level", level=number_or_dash(record["over_ceiling"])))
     if reference is not None and reference is not record:
-        notes.append(f"average mask {number_or_dash(reference['estimate'])}")
+        notes.append(page_message("average_mask", level=number_or_dash(reference["estimate"])))
     if record["nan_rate"]:
-        notes.append(f"{record['nan_rate']:.1%} without a value")
-    return Cell(_estimate(record), note=" · ".join(notes), spec=".3g")
+        notes.append(page_message("without_value", share=float(record["nan_rate"])))
+    return Cell(_estimate(record), note=chain("evaluation_page.notes", notes), spec=".3g")
 
 
 def _estimate(record: Record) -> Estimate:
@@ -187,17 +179,16 @@ def _percent(share: float | None) -> str:
 
 
 def _everything_row(record: Record) -> tuple[TableCell, ...]:
-    direction = record["direction"]
     failure = tables.about(record["metric"]).failure(record["output"])
     title = tables.title(record["metric"], record["output"])
     return (
-        Cell(title, note="" if failure is None else str(failure)),
-        record["family"],
-        "–" if direction == "none" else direction,
+        Cell(title, note="" if failure is None else failure),
+        family_message(record["family"]),
+        _direction(record["direction"]),
         _method(record),
         record["layer"],
         Cell(_estimate(record), spec=".3g"),
-        record["interval_method"],
+        interval_message(record["interval_method"]),
         number_or_dash(record["chance"]),
         number_or_dash(record["ceiling"]),
         number_or_dash(record["over_ceiling"]),
@@ -209,12 +200,12 @@ def _everything_row(record: Record) -> tuple[TableCell, ...]:
 
 
 def _difference_row(record: Record) -> tuple[TableCell, ...]:
-    kind = " (baseline)" if record["against"] == "baseline" else ""
+    code = "minus_baseline" if record["against"] == "baseline" else "minus"
     better = record["better"]
     return (
         tables.title(record["metric"], record["output"]),
         record["layer"],
-        f"{record['first']} − {record['second']}{kind}",
+        page_message(code, first=str(record["first"]), second=str(record["second"])),
         Cell(_estimate(record), spec=".3g"),
         number_or_dash(record["p"], ".2g"),
         number_or_dash(record["p_holm"], ".2g"),
@@ -225,7 +216,7 @@ def _difference_row(record: Record) -> tuple[TableCell, ...]:
 
 
 def _sanity_row(record: Record) -> tuple[TableCell, ...]:
-    labels = ", ".join(map(str, record["labels"]))
+    labels = list(map(str, record["labels"]))
     difference = "–"
     if record["low"] is not None:
         middle = record["similarity"] - record["null"]
@@ -234,8 +225,8 @@ def _sanity_row(record: Record) -> tuple[TableCell, ...]:
     return (
         record["method"],
         record["layer"],
-        f"{labels} (pooled)" if record["pooled"] else labels,
-        record["mode"],
+        page_message("pooled" if record["pooled"] else "labels_of", labels=labels),
+        page_message(record["mode"]),
         f"{int(record['block']) + 1}: {record['block_name']}",
         int(record["images"]),
         int(record["patients"]),
@@ -244,7 +235,7 @@ def _sanity_row(record: Record) -> tuple[TableCell, ...]:
         difference,
         number_or_dash(record["margin"]),
         _percent(record["dead_rate"]),
-        str(verdict_message(record["verdict"], record["more"])),
+        verdict_message(record["verdict"], record["more"]),
     )
 
 

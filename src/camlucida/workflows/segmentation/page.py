@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.files import write_bytes
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, Value, declare
 from camlucida.core.numbers import number_or_dash
 from camlucida.figures.style import style
 from camlucida.io.records import records_of
@@ -27,6 +27,7 @@ from camlucida.report.document import (
     Points,
     Section,
     Table,
+    Text,
     phrase,
 )
 from camlucida.report.render import render_document
@@ -51,6 +52,35 @@ declare(
             "Chance level: of a ratio, that of the same map with the region at all positions of "
             "the image; of a share of heat, the area."
         ),
+        "command": "Command",
+        "all_numbers": "All numbers: ",
+        "layer": "layer",
+        "method": "method",
+        "target": "target",
+        "number": "number",
+        "mean": "mean",
+        "interval": "95 % interval",
+        "chance_level": "chance",
+        "image_count": "images",
+        "ratio": "inside ÷ outside",
+        "share": "share of the heat inside",
+        "beyond_chance": "share of maps beyond chance",
+        "truth_ratio": "inside ÷ outside of the true region",
+        "truth_share": "share of the heat in the true region",
+        "relative_mean": "mean ÷ maximum of the map",
+        "range": "{low} to {high}",
+        "no_interval": "none",
+        "shifted": "region at all positions",
+        "median_range": "median and 95 % range",
+        "reached": "positions reaching it",
+        "random": "random maps",
+        "centre": "centre",
+        "heat_on_area": "heat on area",
+        "true_region": "in the true region",
+        "and_shifted": "and at all positions",
+        "circular": "{layer} (circular)",
+        "no_evidence": "no evidence: {reason}",
+        "on_area": "{share} on {area}",
     },
 )
 
@@ -117,7 +147,7 @@ def report_document(report: SegmentationReport) -> Document:
         Message("segmentation_page.title", {"name": name}),
         tuple(sections),
         synthetic=report.synthetic,
-        intro=(Facts((("Command", Code(report.command)),)),) if report.command else (),
+        intro=(Facts(((_message("command"), Code(report.command)),)),) if report.command else (),
     )
 
 
@@ -125,24 +155,32 @@ def _averages(report: SegmentationReport) -> Iterator[Block]:
     if report.summary.empty:
         return
     files = ("statistics.csv", "batch_summary.csv", "overlap.csv")
-    links = phrase("All numbers: ", *(phrase(Link(file), " ") for file in files))
+    links = phrase(_message("all_numbers"), *(phrase(Link(file), " ") for file in files))
     explained = (Message("segmentation_page.intervals"), Message("segmentation_page.chance"))
     yield Paragraph((*explained, links), quiet=True)
-    head = ("layer", "method", "target", "number", "mean", "95 % interval", "chance", "images")
+    names = ("layer", "method", "target", "number", "mean", "interval", "chance_level")
+    head = tuple(map(_message, (*names, "image_count")))
     shown = report.summary[report.summary["metric"].isin(SHOWN)]
     rows = tuple(_average(report.run, row) for row in records_of(shown))
     yield Table("averages_table", None, head, rows)
 
 
-def _average(run: SegmentationRun, row: Row) -> tuple[str | int, ...]:
-    interval = f"{number_or_dash(row['low'])} to {number_or_dash(row['high'])}"
+def _message(name: str, /, **values: Value) -> Message:
+    return Message(f"segmentation_page.{name}", values)
+
+
+def _average(run: SegmentationRun, row: Row) -> tuple[str | int | Message, ...]:
+    ends = {name: number_or_dash(row[name]) for name in ("low", "high")}
+    interval = _message("no_interval")
+    if row["interval_method"] != "none":
+        interval = _message("range", **ends)
     return (
         row["layer"],
         row["method"],
         run.target_name(row["label"], row["target"]),
-        row["metric"],
+        _message(row["metric"]),
         number_or_dash(row["estimate"]),
-        "none" if row["interval_method"] == "none" else interval,
+        interval,
         number_or_dash(row["chance"]),
         int(row["images"]),
     )
@@ -160,17 +198,13 @@ def _image(
     """The maps of one image as a table, then its figures."""
     if case.note is not None:
         yield Notice((case.note,))
-    head = (
-        "layer",
-        "method",
-        "target",
-        "inside ÷ outside",
-        Cell("region at all positions", note="median and 95 % range"),
-        "positions reaching it",
-        Cell("random maps", note="median and 95 % range"),
-        "centre",
-        "heat on area",
-        Cell("in the true region", note="and at all positions"),
+    head: tuple[Text | Cell, ...] = (
+        *map(_message, ("layer", "method", "target", "ratio")),
+        Cell(_message("shifted"), note=_message("median_range")),
+        _message("reached"),
+        Cell(_message("random"), note=_message("median_range")),
+        *map(_message, ("centre", "heat_on_area")),
+        Cell(_message("true_region"), note=_message("and_shifted")),
     )
     table = tuple(_map(report.run, row) for row in rows)
     yield Table(f"maps_{case.image}", None, head, table)
@@ -178,10 +212,10 @@ def _image(
         yield Picture.of_file(file, alt=f"{case.image}: {file}")
 
 
-def _map(run: SegmentationRun, row: Row) -> tuple[str, ...]:
-    circular = " (circular)" if row["circular"] == "yes" else ""
+def _map(run: SegmentationRun, row: Row) -> tuple[str | Message, ...]:
+    layer = str(row["layer"])
     names = (
-        f"{row['layer']}{circular}",
+        _message("circular", layer=layer) if row["circular"] == "yes" else layer,
         row["method"],
         run.target_name(row["label"], row["target"]),
     )
@@ -192,7 +226,7 @@ def _map(run: SegmentationRun, row: Row) -> tuple[str, ...]:
         )
     if row["empty_reason_code"]:
         reason = Message.loads(row["empty_reason_code"])
-        return (*names, f"no evidence: {reason}", *["–"] * 5, truth)
+        return (*names, _message("no_evidence", reason=reason), *["–"] * 5, truth)
     return (
         *names,
         number_or_dash(row["ratio"]),
@@ -200,7 +234,7 @@ def _map(run: SegmentationRun, row: Row) -> tuple[str, ...]:
         percent(row["reached"]),
         _with_range(row, "random"),
         number_or_dash(row["centre"]),
-        f"{percent(row['share'])} on {percent(row['area'])}",
+        _message("on_area", share=percent(row["share"]), area=percent(row["area"])),
         truth,
     )
 
