@@ -123,8 +123,9 @@ def test_a_layer_that_sees_both_has_numbers_and_no_picture(tmp_path):
         with pytest.raises(LayerError, match="sees inputs 1 and 2 together"):
             refused()
     entry = e.save(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [entry["files"]["raw"]]
-    np.testing.assert_array_equal(np.load(tmp_path / entry["files"]["raw"]), e.raw)
+    assert [path.name for path in tmp_path.iterdir()] == [entry["files"]["maps"]]
+    maps = np.load(tmp_path / entry["files"]["maps"])
+    np.testing.assert_array_equal(maps[entry["map_key"]], e.raw)
     assert e.no_picture in entry["warnings"]
 
 

@@ -21,6 +21,7 @@ from camlucida.attribution.requests import REQUEST_WORDS
 from camlucida.cli import app
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages.templates import ENGLISH
+from camlucida.core.regions import Box
 from camlucida.core.scan import Scan
 from camlucida.datasets.cohort_file import CohortConfig
 from camlucida.evaluation.maps.baselines import BASELINES
@@ -29,7 +30,6 @@ from camlucida.evaluation.maps.rows import ROW
 from camlucida.figures.save import record
 from camlucida.io import READERS
 from camlucida.metrics import METRICS
-from camlucida.metrics.regions import Box
 from camlucida.models import Card, InputSpec
 from camlucida.models.families import FAMILIES
 from camlucida.models.layer_list import LayerInfo

@@ -21,4 +21,4 @@ def test_the_example_prints_what_the_readme_says(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == printed
     names = {path.name for path in (tmp_path / "out/honest_resnet").iterdir()}
-    assert "900_pneumothorax_gradcam_features_overlay.png" in names
+    assert "900_pneumothorax_gradcam_features_overlay.jpg" in names

@@ -10,6 +10,7 @@ from camlucida.analysis.change.registration import Alignment, AlignmentQuality, 
 from camlucida.analysis.ensemble.combine import SCALES, combine
 from camlucida.analysis.ensemble.members import WEIGHTINGS
 from camlucida.core.messages import Message
+from camlucida.core.regions import binary_mask, boxes
 from camlucida.figures import style
 from camlucida.figures.change import change_figure
 from camlucida.figures.comparison import comparison_figure
@@ -18,7 +19,6 @@ from camlucida.figures.grids import GridRow, layer_comparison, method_comparison
 from camlucida.figures.regression import ValueCase, both_signs, value_figure
 from camlucida.figures.segmentation import analysis_sheet
 from camlucida.figures.style import drawn_with
-from camlucida.metrics.regions import binary_mask, boxes
 from camlucida.report.locale import load_texts
 from camlucida.workflows.segmentation.sheet import facts, warnings
 from tests.support.explanations import explanation, figure_text

@@ -5,11 +5,12 @@ import pytest
 from PIL import Image
 
 from camlucida.core.messages import Message
+from camlucida.core.regions import Box
 from camlucida.figures.cases import boxes_on_image
-from camlucida.figures.marks import half_maximum, is_marked, marked_picture, peak
-from camlucida.figures.panels import heatmap_figure, three_panel, top_k_strip
+from camlucida.figures.contours import half_maximum, peak
+from camlucida.figures.marks import is_marked, marked_picture
+from camlucida.figures.panels import three_panel, weak_text
 from camlucida.figures.save import save_explanation
-from camlucida.metrics.regions import Box
 from tests.support.explanations import explanation, figure_text
 
 PEAKED = [[0.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 0.0]]
@@ -55,16 +56,15 @@ def test_what_is_not_marked():
 
 def test_a_strip_says_which_map_is_a_hundredth_of_the_others():
     strong, weak = explanation([[0.0, 5.0]]), explanation([[0.0, 0.05]])
-    assert "peak 1/100 of the strongest" in figure_text(top_k_strip([strong, weak]))
-    assert "of the strongest" not in figure_text(top_k_strip([strong, strong]))
+    assert weak_text(weak, [strong, weak]) == "peak 1/100 of the strongest"
+    assert weak_text(strong, [strong, strong]) == ""
     other_unit = explanation([[0.0, 0.05]], unit="activation")
-    assert "of the strongest" not in figure_text(top_k_strip([strong, other_unit]))
+    assert weak_text(other_unit, [strong, other_unit]) == ""
 
 
 def test_an_empty_map_has_no_colour_bar():
-    for draw, panels in ((heatmap_figure, 1), (three_panel, 3)):
-        assert len(draw(explanation([[0.0, 0.0]], empty=EMPTY)).axes) == panels
-        assert len(draw(explanation(PEAKED)).axes) == panels + 1
+    assert len(three_panel(explanation([[0.0, 0.0]], empty=EMPTY)).axes) == 3
+    assert len(three_panel(explanation(PEAKED)).axes) == 4
 
 
 def test_a_box_of_the_whole_image_is_flagged(tmp_path):

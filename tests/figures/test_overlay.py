@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +13,19 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.scan import Scan
-from camlucida.figures.overlay import blend, caption, colormap_for, overlay_image, unseen_text
-from camlucida.figures.panels import (
-    figure_png,
-    heatmap_figure,
-    strip_title,
-    three_panel,
-    top_k_strip,
+from camlucida.figures.image_files import DrawnMap
+from camlucida.figures.map_pixels import overlay_pixels
+from camlucida.figures.overlay import (
+    blend,
+    caption,
+    colormap_for,
+    map_pixels,
+    overlay_image,
+    unseen_text,
 )
+from camlucida.figures.panels import figure_png, strip_title, three_panel
+from camlucida.figures.save import image_job, strip_png
+from tests.support.explanations import figure_text
 
 
 def explanation(raw, relu=True, synthetic=False, size=(40, 60), empty=None):
@@ -83,7 +89,7 @@ def test_the_caption_is_below_and_the_pixels_keep_their_place():
     picture = np.asarray(overlay_image(item))
     assert picture.shape[0] > 200
     assert picture.shape[1] == 300
-    bare = (blend(item) * 255).round().astype(np.uint8)
+    bare = overlay_pixels(item.scan.picture(), map_pixels(item))
     is_marked = (picture[:200] != bare).any(2)
     assert 0.001 < is_marked.mean() < 0.05
     drawn = picture[:200][is_marked]
@@ -102,21 +108,26 @@ def test_synthetic_images_are_watermarked_in_the_image_itself():
 @pytest.mark.parametrize("size", [(40, 60), (300, 40), (40, 300)])
 def test_figures_are_300_dpi_pngs(size):
     item = explanation([[0.0, 1.0], [2.0, 3.0]], size=size)
-    for figure in (heatmap_figure(item), three_panel(item), top_k_strip([item, item])):
-        picture = Image.open(io.BytesIO(figure_png(figure)))
+    job = image_job([item], Path(), frozenset())
+    drawn = DrawnMap(job, job.maps[0])
+    composed = [drawn.content("heatmap"), drawn.content("figure"), strip_png([item, item])]
+    for content in (figure_png(three_panel(item)), *composed):
+        picture = Image.open(io.BytesIO(content))
         assert round(picture.info["dpi"][0]) == 300
         assert min(picture.size) > 300
 
 
 def test_every_figure_says_research_use_and_synthetic():
     item = explanation([[0.0, 1.0]], synthetic=True)
-    for figure in (heatmap_figure(item), three_panel(item), top_k_strip([item])):
-        words = " ".join(
-            text.get_text()
-            for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))
-        )
-        assert "Research use only" in words
-        assert "SYNTHETIC" in words
+    words = figure_text(three_panel(item))
+    assert "Research use only" in words
+    assert "SYNTHETIC" in words
+    job = image_job([item], Path(), frozenset())
+    assert job.notice == "Research use only · SYNTHETIC image"
+    sheet = DrawnMap(job, job.maps[0]).figure()
+    assert sheet.footer[-1] == job.notice
+    real = replace(sheet, synthetic=False)
+    assert (sheet.draw() != real.draw()).any(2).sum() > 1000  # across the panels
 
 
 def test_strip_titles_follow_the_source_and_regression_has_no_probability():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
 from camlucida.core.errors import LayerError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
+from camlucida.core.png import png_bytes
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
 
@@ -248,31 +249,39 @@ class Explanation:
         image: Image = _figures("overlay").overlay_image(self, colormap, alpha, limit)
         return image
 
-    def save(self, directory: str | Path, colormap: str | None = None) -> dict[str, Any]:
-        """Write every picture and the numeric map into a folder.
+    def save(
+        self,
+        directory: str | Path,
+        colormap: str | None = None,
+        write: Collection[str] | None = None,
+    ) -> dict[str, Any]:
+        """Write the film, the raw map and pictures into a folder.
 
         Args:
             directory: made if missing.
             colormap: as in :meth:`overlay`.
+            write: which pictures: "overlay", "heatmap", "figure", "map" (in original pixels),
+                "mask", or "all"; None writes the overlay.
 
         Returns:
             The record of ``explanations.json``: image, target, score, …, and the file names.
 
         Raises:
-            UsageError: there is no such colormap.
+            UsageError: there is no such colormap or picture.
             OSError: the system refuses the folder or a file.
 
-        >>> record = _example().save("out")  # doctest: +SKIP
+        >>> record = _example().save("out", write=["overlay", "mask"])  # doctest: +SKIP
         >>> record["image"], record["target"]  # doctest: +SKIP
         ('film', 'nodule')
         """
-        record: dict[str, Any] = _figures("save").save_explanation(self, Path(directory), colormap)
+        save = _figures("save").save_explanation
+        record: dict[str, Any] = save(self, Path(directory), colormap, write)
         return record
 
     def _repr_png_(self) -> bytes | None:
         if len(self.grid) != 2 or self.no_picture is not None:
             return None
-        png: bytes = _figures("overlay").png_bytes(self.overlay())
+        png: bytes = png_bytes(np.asarray(self.overlay()))
         return png
 
     def __repr__(self) -> str:

@@ -401,13 +401,15 @@ def progress_bar(total: int | None, what: str) -> Iterator[Any]:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     quiet = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+    # Without a thread that draws: a decoder that has the error stream would take its lines.
+    options: dict[str, Any] = {"auto_refresh": False, "transient": True, "disable": quiet}
+    with Progress(*columns, console=console, **options) as bar:
         task = bar.add_task(what, total=total)
 
         def advance(done: int = 1, total: int | None = None) -> None:
             if total is None:
-                bar.update(task, advance=done)
+                bar.update(task, advance=done, refresh=True)
             else:
-                bar.update(task, advance=done, total=total)
+                bar.update(task, advance=done, total=total, refresh=True)
 
         yield advance

@@ -72,8 +72,15 @@ def explain_command(
     grid: GridOption = None,
     prefix: PrefixOption = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for pictures, maps and index.html.")
+        Path, typer.Option("--out", "-o", help="Folder for films, maps, pictures and index.html.")
     ] = Path("explanations"),
+    write: Annotated[
+        str | None,
+        typer.Option(
+            help="Pictures of every explanation, separated by commas: overlay, heatmap, figure, "
+            "strip, map, mask, or all. Default: the overlay of each image's top finding."
+        ),
+    ] = None,
     output: OutputOption = None,
     region_score: RegionScoreOption = None,
     device: DeviceOption = "auto",
@@ -91,11 +98,13 @@ def explain_command(
         bool, typer.Option("--json", help="Print explanations.json on standard output.")
     ] = False,
 ) -> None:
-    """Explain images: overlays, heat maps, numeric maps, masks, boxes and a page."""
+    """Explain images: raw maps, films, overlays, boxes and a page; further pictures by --write."""
     from camlucida.attribution.methods import METHODS
     from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
+    from camlucida.figures.save import file_kinds
     from camlucida.workflows.explain import explain_to_folder
 
+    kinds = file_kinds(list(filter(None, map(str.strip, (write or "").split(",")))))
     methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
     loaded = load(model, factory, checkpoint, device, output, region_score, checkpoint_key)
     loaded = with_tokens(loaded, grid, prefix)
@@ -105,6 +114,7 @@ def explain_command(
             loaded,
             paths,
             out,
+            write=kinds,
             targets=targets(target),
             methods=methods,
             layers=layer,

@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from camlucida.core.tensors import resize
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,23 @@ class Geometry:
         """
         return _resample(values, self.model, self.original, self.scale, self.offset)
 
+    def interpolation(self, grid: Sequence[int]) -> tuple[NDArray[np.float32], ...]:
+        """What a map on a grid of cells is multiplied by on each axis to lie on original pixels.
+
+        Args:
+            grid: cells, an axis each.
+
+        Returns:
+            (original, cells) of each axis: the linear interpolation to model pixels at half-pixel
+            centres, and from there to original pixels.
+
+        >>> rows, columns = Geometry.identity((1, 4)).interpolation((1, 2))
+        >>> columns.tolist()
+        [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
+        """
+        axes = zip(grid, self.original, self.model, self.scale, self.offset)
+        return tuple(_axis_interpolation(*axis) for axis in axes)
+
     def map_to_model(self, values: Tensor) -> Tensor:
         """Carry a map on original pixels into model pixels.
 
@@ -224,6 +246,16 @@ class Geometry:
         scale = tuple(1 / s for s in self.scale)
         offset = tuple(-o / s for o, s in zip(self.offset, self.scale))
         return _resample(values, self.original, self.model, scale, offset)
+
+
+@lru_cache(maxsize=64)
+def _axis_interpolation(
+    cells: int, original: int, model: int, scale: float, offset: float
+) -> NDArray[np.float32]:
+    on_model = resize(torch.eye(cells), (model,))
+    axis = Geometry((original,), (model,), (scale,), (offset,))
+    weights = axis.map_to_original(on_model).T
+    return np.ascontiguousarray(weights.numpy())
 
 
 def _inside(a: float, b: float, size: int) -> tuple[int, int]:

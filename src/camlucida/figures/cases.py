@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import declare
+from camlucida.core.regions import MASK_FRACTION, WHOLE_IMAGE
 from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, method_text, overlay_on, peak_notes
@@ -23,7 +24,6 @@ from camlucida.figures.style import words, wrapped_lines
 from camlucida.io.annotations import as_boxes
 from camlucida.metrics.annotations import Floats, box_iou
 from camlucida.metrics.boxes import heat_boxes
-from camlucida.metrics.regions import MASK_FRACTION, WHOLE_IMAGE
 
 TRUTHS = {True: "true", False: "false", None: "unknown"}
 """Ground truth of a label → part of the code of its words."""

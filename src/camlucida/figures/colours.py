@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.figures.map_pixels import HEAT_STEPS, ColourTable
 from camlucida.figures.style import style
 
 Floats = NDArray[np.float64]
@@ -159,6 +160,35 @@ def mix(
     opacity = np.interp(magnitude, np.linspace(0, 1, LEVELS), table)[..., None]
     colours = overlay_colours(name, heat, signed)
     return np.asarray(base * (1 - opacity) + colours * opacity, np.float32)
+
+
+@lru_cache(maxsize=64)
+def colour_table(name: str, alpha: float = ALPHA, signed: bool = False) -> ColourTable:
+    """The tables by which a map is drawn into pixels; they follow :func:`mix`.
+
+    Args:
+        name: of the colour map.
+        alpha: opacity of full colour.
+        signed: whether the middle of the colour map is zero.
+
+    >>> colour_table("lucida").opacity[[0, -1]].round(2).tolist()
+    [0.0, 0.6000000238418579]
+    """
+    heat = np.linspace(0, 1, HEAT_STEPS + 1)
+    if signed:
+        heat = np.linspace(-1, 1, 2 * HEAT_STEPS + 1)
+    table, _ = opacity_table(name, alpha, signed)
+    opacity = np.interp(np.abs(heat), np.linspace(0, 1, LEVELS), table)
+    colours = overlay_colours(name, heat, signed)
+    shares = np.linspace(0, 1, 255 if signed else 256)
+    alone = matplotlib.colormaps[name](shares)[:, :3] * 255
+    return ColourTable(
+        (name, alpha, signed),
+        signed,
+        colours.astype(np.float32),
+        opacity.astype(np.float32),
+        alone.round().astype(np.uint8),
+    )
 
 
 def shows_its_peak(name: str, alpha: float = ALPHA, signed: bool = False) -> bool:

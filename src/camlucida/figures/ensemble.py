@@ -21,12 +21,12 @@ from camlucida.analysis.ensemble.combine import Ensemble, scale_description
 from camlucida.analysis.ensemble.members import EnsembleMember, weighting_description
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, Value, declare, score_name
+from camlucida.core.regions import MASK_FRACTION, Box
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, unseen_text
 from camlucida.figures.style import joined_words, label_name, said, words, wrapped_text
-from camlucida.metrics.regions import MASK_FRACTION, Box
 
 declare(
     "ensemble_figures",

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from camlucida.core.files import write_bytes
 from camlucida.figures.notice import stamp
-from camlucida.figures.panels import DPI, figure_png, plain_texts
+from camlucida.figures.panels import figure_png, plain_texts
 from camlucida.figures.pdf_images import compressed
+from camlucida.figures.sheets import DPI
 
 FORMATS = ("png", "pdf")
 

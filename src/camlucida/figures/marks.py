@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from skimage.measure import find_contours
+from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
-from camlucida.metrics.regions import MASK_FRACTION
-
-Points = NDArray[np.float64]
+from camlucida.figures.contours import DARK, LIGHT, draw_marks, half_maximum, peak
 
 declare(
     "marks",
@@ -25,17 +19,9 @@ declare(
     },
 )
 
-FINEST = 512
-"""Pixels on the longer side on which the contour is computed: finer than any grid of cells."""
-
-SMALLEST = 64
-"""Pixels on the longer side of an image from which lines are drawn into its pixels."""
-
 WEAKEST = 0.1
 """Share of a shared full colour below which a map is not marked: there is next to nothing to see.
 """
-
-LIGHT, DARK = "white", "black"
 
 
 def mark(axes: Axes, explanation: Explanation, limit: float | None = None) -> None:
@@ -83,19 +69,11 @@ def marked_picture(
         explanation: the map.
         limit: as in :func:`mark`.
     """
-    longest = max(picture.size)
-    if longest < SMALLEST or not is_marked(explanation, limit):
+    if not is_marked(explanation, limit):
         return picture
     values = explanation.numpy()
-    scale = picture.height / values.shape[0], picture.width / values.shape[1]
     marked = picture.copy()
-    draw = ImageDraw.Draw(marked)
-    thin = max(1, round(longest / 600))
-    lines = [_pixels(line, scale) for line in half_maximum(values)]
-    lines += _cross(*_pixels(np.array([peak(values)]), scale)[0], longest / 70)
-    for colour, width in ((DARK, 3 * thin), (LIGHT, thin)):
-        for line in lines:
-            draw.line(line, fill=colour, width=width)
+    draw_marks(marked, values.shape, half_maximum(values), peak(values))
     return marked
 
 
@@ -111,65 +89,6 @@ def is_marked(explanation: Explanation, limit: float | None = None) -> bool:
     return limit is None or explanation.limit >= WEAKEST * limit
 
 
-def peak(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Row and column of the maximum; of a flat top, its middle.
-
-    Args:
-        values: (H, W).
-
-    >>> peak(np.array([[0.0, 0.0, 0.0], [0.0, 2.0, 2.0]]))
-    (1.0, 1.5)
-    """
-    row, column = np.unravel_index(int(np.argmax(values)), values.shape)
-    is_top = values >= values[row, column] * (1 - 1e-6)
-    down = _run(is_top[:, column], int(row))
-    across = _run(is_top[round(down)], int(column))
-    return down, across
-
-
-def half_maximum(values: NDArray[np.floating]) -> list[Points]:
-    """Closed lines round the parts of a map that are at least half of its maximum.
-
-    Args:
-        values: (H, W); its maximum is above 0.
-
-    Returns:
-        (N, 2) rows and columns of each line, in pixels.
-
-    >>> square = np.zeros((5, 5))
-    >>> square[2, 2] = 1.0
-    >>> [line.shape for line in half_maximum(square)]
-    [(5, 2)]
-    """
-    step = max(1, -(-max(values.shape) // FINEST))
-    coarse = values[::step, ::step]
-    padded = np.pad(coarse, 1)  # a part at the border is closed there
-    contours: Any = find_contours  # untyped
-    lines = contours(padded, MASK_FRACTION * float(coarse.max()))
-    high = np.array(values.shape) - 0.5
-    return [np.clip((line - 1) * step, -0.5, high) for line in lines]
-
-
-def _run(is_top: NDArray[np.bool_], start: int) -> float:
-    """The middle of the run of True that ``start`` is in."""
-    before = np.flatnonzero(~is_top[:start])
-    after = np.flatnonzero(~is_top[start:])
-    first = int(before[-1]) + 1 if before.size else 0
-    last = start + int(after[0]) - 1 if after.size else len(is_top) - 1
-    return (first + last) / 2
-
-
 def _two_tone(width: float) -> list[effects.AbstractPathEffect]:
     """A line on a wider dark one."""
     return [effects.Stroke(linewidth=width, foreground=DARK), effects.Normal()]
-
-
-def _pixels(line: Points, scale: tuple[float, float]) -> list[tuple[float, float]]:
-    """(row, column) of the original as (x, y) of a picture of another size."""
-    scaled = (line + 0.5) * np.array(scale) - 0.5
-    return [(float(column), float(row)) for row, column in scaled]
-
-
-def _cross(x: float, y: float, arm: float) -> Iterator[list[tuple[float, float]]]:
-    yield [(x - arm, y), (x + arm, y)]
-    yield [(x, y - arm), (x, y + arm)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from camlucida.core.messages import declare
 from camlucida.figures.style import words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NOTICE = "Research use only"
 

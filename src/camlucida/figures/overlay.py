@@ -4,25 +4,25 @@ place.
 
 from __future__ import annotations
 
-import io
-from functools import lru_cache
 from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare, score_name
-from camlucida.figures.colours import ALPHA, colormap_name, mix, shows_its_peak
+from camlucida.core.regions import MASK_FRACTION
+from camlucida.figures.caption_bar import with_caption
+from camlucida.figures.colours import ALPHA, colormap_name, colour_table, mix, shows_its_peak
+from camlucida.figures.contours import draw_marks, half_maximum, peak
+from camlucida.figures.map_pixels import MapPixels, overlay_pixels
 from camlucida.figures.marks import is_marked, mark, marked_picture
 from camlucida.figures.notice import notice_line
-from camlucida.figures.style import installed_cjk_fonts, label_name, words, wrapped_lines
-from camlucida.metrics.regions import MASK_FRACTION
+from camlucida.figures.style import font_file, has_chinese, label_name, words
 
 declare(
     "overlay",
@@ -41,6 +41,11 @@ declare(
         ),
     },
 )
+
+
+COARSEST = 64
+"""Cells of a grid's longer side up to which a map is drawn from its cells; a finer one is
+interpolated first."""
 
 
 def colormap_for(
@@ -96,12 +101,7 @@ def blend(
         signed: as in :func:`colormap_for`: maps that share a colour bar are all drawn so if one of
             them has a negative cell.
     """
-    if len(explanation.grid) != 2:
-        raise UsageError(
-            f"pictures are for images, and this map has {len(explanation.grid)} axes",
-            "use .raw, .map() or .on_original()",
-        )
-    explanation.geometry()  # an error where the map lies over no image
+    _check_drawable(explanation)
     base = as_rgb(explanation.scan.picture())
     limit = explanation.limit if limit is None else limit
     if explanation.is_empty or limit <= 0:
@@ -152,6 +152,43 @@ def reduced_overlay(
     return np.asarray(marked_picture(Image.fromarray(overlay), explanation, limit))
 
 
+def map_pixels(
+    explanation: Explanation,
+    colormap: str | None = None,
+    alpha: float | None = None,
+    limit: float | None = None,
+) -> MapPixels:
+    """A map as plain data, to be drawn into pixels.
+
+    Args:
+        colormap, alpha, limit: as in :func:`blend`.
+
+    Raises:
+        UsageError: the map is not two-dimensional, or there is no such colormap.
+        LayerError: it lies over no image.
+    """
+    _check_drawable(explanation)
+    signed = explanation.signed
+    table = colour_table(colormap_name(colormap, signed), ALPHA if alpha is None else alpha, signed)
+    full = explanation.limit if limit is None else limit
+    weights = None
+    if max(explanation.grid) <= COARSEST:
+        rows, columns = explanation.geometry().interpolation(explanation.grid)
+        weights = rows, columns
+    cells = explanation.numpy() if weights is None else explanation.map(explanation.grid).numpy()
+    full = 0.0 if explanation.is_empty else full
+    return MapPixels(np.asarray(cells, np.float32), weights, full, table)
+
+
+def _check_drawable(explanation: Explanation) -> None:
+    if len(explanation.grid) != 2:
+        raise UsageError(
+            f"pictures are for images, and this map has {len(explanation.grid)} axes",
+            "use .raw, .map() or .on_original()",
+        )
+    explanation.geometry()  # an error where the map lies over no image
+
+
 def overlay_image(
     explanation: Explanation,
     colormap: str | None = None,
@@ -159,12 +196,25 @@ def overlay_image(
     limit: float | None = None,
 ) -> Image.Image:
     """The overlay with its marks and its caption bar below; the image's pixels are unmoved."""
-    overlay = blend(explanation, colormap, alpha, limit)
-    levels = (overlay * 255).round()
-    picture = Image.fromarray(levels.astype(np.uint8))
+    drawn = map_pixels(explanation, colormap, alpha, limit)
+    picture = Image.fromarray(overlay_pixels(explanation.scan.picture(), drawn))
+    if is_marked(explanation, limit):
+        values = drawn.values
+        draw_marks(picture, values.shape, half_maximum(values), peak(values))
     text = " · ".join([caption(explanation, limit), *colour_notes(explanation, colormap, limit)])
-    picture = marked_picture(picture, explanation, limit)
-    return with_caption(picture, text, explanation.scan.synthetic)
+    return captioned(picture, text, explanation.scan.synthetic)
+
+
+def captioned(picture: Image.Image, text: str, synthetic: bool) -> Image.Image:
+    """A picture with a caption bar below, in a font that has the words' signs.
+
+    Args:
+        picture: RGB.
+        text: the caption.
+        synthetic: whether the image is generated.
+    """
+    notice = notice_line(synthetic, "image")
+    return with_caption(picture, text, notice, font_file(has_chinese(text + notice)), synthetic)
 
 
 def caption(explanation: Explanation, limit: float | None = None) -> str:
@@ -259,68 +309,3 @@ def peak_notes(colormap: str | None = None, signed: bool = False) -> list[str]:
     if shows_its_peak(name, ALPHA, signed):
         return []
     return [words("overlay.no_peak", colormap=name)]
-
-
-@lru_cache(maxsize=8)
-def _font(size: int, chinese: bool = False) -> ImageFont.FreeTypeFont:
-    names = installed_cjk_fonts() if chinese else ()
-    name = names[0] if names else "DejaVu Sans"
-    return ImageFont.truetype(font_manager.findfont(name), size)
-
-
-def _has_chinese(text: str) -> bool:
-    return any("\u2e80" <= sign <= "\uffef" for sign in text)
-
-
-def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Image:
-    """Add a bar below that says what this is, that it is for research, and SYNTHETIC where it
-    is.
-    """
-    width, height = picture.size
-    notice = notice_line(synthetic, "image")
-    font = _font(max(9, min(width // 48, 26)), _has_chinese(text + notice))
-    line = round(font.size * 1.4)
-    lines = [
-        *_wrapped(text, font, width - line),
-        notice,
-    ]
-    canvas = Image.new("RGB", (width, height + line * len(lines) + line // 2), "black")
-    canvas.paste(picture)
-    draw = ImageDraw.Draw(canvas)
-    last = len(lines) - 1
-    for number, text_line in enumerate(lines):
-        colour = "#ffcc66" if number == last else "white"
-        top = height + line // 4 + number * line
-        draw.text((line // 2, top), text_line, fill=colour, font=font)
-    return watermarked(canvas, height) if synthetic else canvas
-
-
-def watermarked(picture: Image.Image, height: int) -> Image.Image:
-    """SYNTHETIC across the upper edge of the image (``height`` pixels high), half transparent."""
-    font = _font(max(10, picture.width // 14))
-    layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
-    ImageDraw.Draw(layer).text(
-        (picture.width / 2, height * 0.06),
-        "SYNTHETIC",
-        fill=(255, 255, 255, 120),
-        font=font,
-        anchor="mm",
-    )
-    return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Lines of at most ``width`` pixels, as far as words are short enough."""
-    letters = max(8, int(width / font.getlength("n")))
-    lines = wrapped_lines(text, letters)
-    while letters > 8 and max(map(font.getlength, lines), default=0) > width:
-        letters -= 1
-        lines = wrapped_lines(text, letters)
-    return lines
-
-
-def png_bytes(picture: Image.Image) -> bytes:
-    """A Pillow image as PNG."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=4)
-    return buffer.getvalue()

@@ -1,10 +1,7 @@
-"""Figures of one image: heat map with its colour bar, three panels, and the strip of its labels.
-300 dpi.
-"""
+"""The figure of one map, original, map and overlay, and the words of a map's pictures."""
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,11 +15,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
-from camlucida.figures.marks import mark
+from camlucida.core.png import png_bytes
 from camlucida.figures.notice import notice_line, watermark
 from camlucida.figures.overlay import (
     as_rgb,
@@ -33,9 +29,9 @@ from camlucida.figures.overlay import (
     target_text,
     unseen_text,
 )
+from camlucida.figures.sheets import DPI
 from camlucida.figures.style import installed_cjk_fonts, label_name, unit_name, words
 
-DPI = 300
 PANEL = 3.6
 """Inches on the longer side of a panel."""
 
@@ -65,18 +61,6 @@ declare(
 )
 
 
-def heatmap_figure(explanation: Explanation, colormap: str | None = None) -> Figure:
-    """The map alone, in original pixels, with a colour bar in its own units."""
-    width, height = _panel_size(explanation)
-    figure = Figure(figsize=(width + 1.3, height + 1.0), layout="constrained")
-    axes = figure.add_subplot()
-    _heat(axes, explanation, colormap)
-    axes.set_title(_title(explanation), fontsize=9)
-    mark(axes, explanation)
-    _colour_bar(figure, [axes], explanation, colormap)
-    return _finish(figure, [explanation], colormap)
-
-
 def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure:
     """Original | heat map | overlay, one title, one colour bar."""
     width, height = _panel_size(explanation)
@@ -86,40 +70,14 @@ def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure
     rows, columns = explanation.scan.geometry.original
     panels[0].set_title(words("panels.original", columns=columns, rows=rows), fontsize=9)
     _heat(panels[1], explanation, colormap)
-    method = str(explanation.provenance.get("method", explanation.method))
-    title = words("panels.map", method=method, grid=_grid(explanation))
-    panels[1].set_title(title, fontsize=9)
+    panels[1].set_title(map_heading(explanation), fontsize=9)
     overlay_on(panels[2], explanation, colormap)
     panels[2].set_title(words("panels.overlay"), fontsize=9)
     for axes in panels:
         axes.set_axis_off()
-    figure.suptitle(_title(explanation), fontsize=11)
+    figure.suptitle(sheet_title(explanation), fontsize=11)
     _colour_bar(figure, list(panels), explanation, colormap)
-    return _finish(figure, [explanation], colormap)
-
-
-def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None) -> Figure:
-    """The original and one overlay a label, "{label} {probability:.2%}" above each; every panel on
-    its own stated scale; a map far weaker than the strongest says so.
-    """
-    width, height = _panel_size(explanations[0])
-    figure = Figure(
-        figsize=((len(explanations) + 1) * width + 0.3, height + 1.1), layout="constrained"
-    )
-    panels = figure.subplots(1, len(explanations) + 1)
-    panels[0].imshow(as_rgb(explanations[0].scan.picture()))
-    panels[0].set_title(words("panels.original_alone"), fontsize=9)
-    for axes, explanation in zip(panels[1:], explanations):
-        overlay_on(axes, explanation, colormap)
-        axes.set_title(f"{strip_title(explanation)}\n{_short_scale(explanation)}", fontsize=9)
-        mark_weak(axes, weak_text(explanation, explanations))
-    for axes in panels:
-        axes.set_axis_off()
-    first = explanations[0]
-    method = str(first.provenance.get("method", first.method))
-    about = words("overlay.method", method=method, layer=first.layer)
-    figure.suptitle(f"{first.scan.id} · {about}", fontsize=10)
-    return _finish(figure, explanations, colormap)
+    return _finish(figure, explanation, colormap)
 
 
 def weak_text(explanation: Explanation, others: Sequence[Explanation]) -> str:
@@ -185,10 +143,7 @@ def figure_png(figure: Figure) -> bytes:
     with warnings.catch_warnings():  # a sign that the font lacks is drawn as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         canvas.draw()  # savefig would draw every image twice, the first time for the layout alone
-    buffer = io.BytesIO()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    picture.save(buffer, "PNG", compress_level=2, dpi=(DPI, DPI))
-    return buffer.getvalue()
+    return png_bytes(np.asarray(canvas.buffer_rgba())[..., :3], DPI)
 
 
 def _panel_size(explanation: Explanation) -> tuple[float, float]:
@@ -202,14 +157,36 @@ def _grid(explanation: Explanation) -> str:
     return "×".join(map(str, explanation.grid))
 
 
-def _title(explanation: Explanation) -> str:
+def sheet_title(explanation: Explanation) -> str:
+    """Image, target and score: over the pictures of one map."""
     return f"{explanation.scan.id}: {target_text(explanation)}"
 
 
-def _short_scale(explanation: Explanation) -> str:
-    if explanation.is_empty:
-        return words("panels.no_evidence")
-    return words("panels.full_colour", limit=f"{explanation.limit:.3g}")
+def map_heading(explanation: Explanation) -> str:
+    """Method and grid: over a map alone."""
+    method = str(explanation.provenance.get("method", explanation.method))
+    return words("panels.map", method=method, grid=_grid(explanation))
+
+
+def strip_title_line(explanation: Explanation) -> str:
+    """Image, method and layer: over the strip of an image's targets."""
+    method = str(explanation.provenance.get("method", explanation.method))
+    about = words("overlay.method", method=method, layer=explanation.layer)
+    return f"{explanation.scan.id} · {about}"
+
+
+def strip_heading(explanation: Explanation) -> str:
+    """Target with its probability, and the scale: over a panel of a strip."""
+    scale = words("panels.no_evidence")
+    if not explanation.is_empty:
+        scale = words("panels.full_colour", limit=f"{explanation.limit:.3g}")
+    return f"{strip_title(explanation)}\n{scale}"
+
+
+def unit_text(explanation: Explanation) -> str:
+    """What the values of a map are: beside a colour bar."""
+    unit = unit_name(explanation)
+    return words("panels.unit_signed" if explanation.signed else "panels.unit", unit=unit)
 
 
 def _limits(explanation: Explanation) -> tuple[float, float]:
@@ -255,14 +232,20 @@ def _colour_bar(
     shown = ScalarMappable(Normalize(low, high), colormap_for(explanation, colormap))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
     bar.ax.tick_params(labelsize=7)
-    unit = unit_name(explanation)
-    bar.set_label(words("panels.unit_signed" if explanation.signed else "panels.unit", unit=unit))
+    bar.set_label(unit_text(explanation))
     bar.ax.yaxis.label.set_fontsize(7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
 
 
-def _finish(figure: Figure, explanations: Sequence[Explanation], colormap: str | None) -> Figure:
-    """What every figure says: what it is at, on what scale, and what it is not for."""
+def sheet_footer(
+    explanations: Sequence[Explanation], colormap: str | None = None
+) -> tuple[str, ...]:
+    """What stands below the pictures of maps: the layer, the scale, and what the marks are.
+
+    Args:
+        explanations: of one image.
+        colormap: as requested.
+    """
     first = explanations[0]
     cell = " × ".join(f"{side:.0f}" for side in reversed(first.cell))
     grid = _grid(first)
@@ -272,8 +255,14 @@ def _finish(figure: Figure, explanations: Sequence[Explanation], colormap: str |
     notes: dict[str, None] = {}
     for explanation in explanations:
         notes |= dict.fromkeys(colour_notes(explanation, colormap))
-    lines = [f"{where} · {scale}", " ".join(notes), notice_line(first.scan.synthetic, "image")]
-    figure.supxlabel("\n".join(filter(None, lines)), fontsize=7)
-    if first.scan.synthetic:
+    return tuple(filter(None, (f"{where} · {scale}", " ".join(notes))))
+
+
+def _finish(figure: Figure, explanation: Explanation, colormap: str | None) -> Figure:
+    """What every figure says: what it is at, on what scale, and what it is not for."""
+    synthetic = explanation.scan.synthetic
+    lines = [*sheet_footer([explanation], colormap), notice_line(synthetic, "image")]
+    figure.supxlabel("\n".join(lines), fontsize=7)
+    if synthetic:
         watermark(figure, 0.45)
     return figure

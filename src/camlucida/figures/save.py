@@ -1,21 +1,45 @@
-"""Every file of one explanation, and its record."""
+"""The files of an image's explanations, and their records."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.files import npy, slug, write_bytes
+from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.files import slug, unique
 from camlucida.core.messages import Message, Value, declare
-from camlucida.figures.overlay import overlay_image, png_bytes
-from camlucida.figures.panels import figure_png, heatmap_figure, three_panel, top_k_strip
-from camlucida.metrics.regions import MASK_FRACTION, WHOLE_IMAGE, binary_mask, boxes
+from camlucida.core.regions import MASK_FRACTION, WHOLE_IMAGE
+from camlucida.figures.image_files import (
+    ImageJob,
+    MapJob,
+    MapRegions,
+    MapTexts,
+    StripJob,
+    strip_bytes,
+    write_image,
+)
+from camlucida.figures.marks import is_marked
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import (
+    caption,
+    colour_notes,
+    map_pixels,
+    unseen_text,
+)
+from camlucida.figures.panels import (
+    map_heading,
+    sheet_footer,
+    sheet_title,
+    strip_heading,
+    strip_title_line,
+    unit_text,
+    weak_text,
+)
+from camlucida.figures.style import font_file, has_chinese, words
 
 declare(
     "boxes",
@@ -26,74 +50,238 @@ declare(
     },
 )
 
+SUFFIXES = {
+    "overlay": ".jpg",
+    "heatmap": ".png",
+    "figure": ".png",
+    "map": ".npy",
+    "mask": ".png",
+}
+"""Kinds of files of one explanation → suffix."""
+
+KINDS = ("overlay", "heatmap", "figure", "strip", "map", "mask")
+"""What can be written beside the film, the raw maps and the overlay of the top finding."""
+
+
+def file_kinds(names: Collection[str] | None) -> frozenset[str] | None:
+    """Which kinds of files are written of every explanation.
+
+    Args:
+        names: of :data:`KINDS`, or ``all``; None or nothing: the default.
+
+    Returns:
+        The kinds; None for the default, the overlay of an image's top finding.
+
+    Raises:
+        UsageError: there is no such kind.
+
+    >>> sorted(file_kinds(["map", "mask"])), file_kinds([])
+    (['map', 'mask'], None)
+    """
+    if not names:
+        return None
+    for name in names:
+        if name not in (*KINDS, "all"):
+            hint = did_you_mean(name, [*KINDS, "all"])
+            raise UsageError(f"nothing that can be written is called {name!r}", hint)
+    return frozenset(KINDS if "all" in names else names)
+
 
 def save_explanation(
-    explanation: Explanation, directory: Path, colormap: str | None = None, stem: str | None = None
+    explanation: Explanation,
+    directory: Path,
+    colormap: str | None = None,
+    write: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Write overlay, heat map, three panels, numeric maps and mask; each file appears whole or not
-    at all. A map that lies over no image is written as numbers alone.
+    """Write the film, the raw map and the pictures of one explanation.
+
+    Each file appears whole or not at all. Of a map that lies over no image the raw map alone is
+    written.
 
     Args:
         explanation: what to write.
         directory: made if missing.
         colormap: matplotlib name; the default if None.
-        stem: beginning of the file names; from image, target, method and layer if None.
+        write: of :data:`KINDS`, or ``all``; the overlay if None.
 
     Returns:
         The record of ``explanations.json``; ``files`` are names relative to ``directory``.
     """
-    stem = stem or file_stem(explanation)
+    job = image_job([explanation], directory, file_kinds(write), colormap, file_stem(explanation))
+    (entry,) = image_records([explanation], job, write_image(job))
+    return entry
+
+
+def image_job(
+    explanations: Sequence[Explanation],
+    directory: Path,
+    kinds: frozenset[str] | None = None,
+    colormap: str | None = None,
+    stem: str | None = None,
+    stems: set[str] | None = None,
+) -> ImageJob:
+    """What is to be written of an image, as plain data.
+
+    Args:
+        explanations: of one image, at least one.
+        directory: of the files.
+        kinds: of :func:`file_kinds`.
+        colormap: matplotlib name; the default if None.
+        stem: beginning of the name of the file of raw maps; that of the image if None.
+        stems: beginnings of names that are taken; those of this image are added.
+
+    Raises:
+        UsageError: a map is not two-dimensional, or there is no such colormap.
+    """
+    stems = set() if stems is None else stems
+    first = explanations[0]
+    image = slug(first.scan.id) if stem else unique(slug(first.scan.id), stems)
+    top = top_finding(explanations)
+    maps = []
+    for explanation in explanations:
+        default = ["overlay"] if explanation is top else []
+        maps.append(_map_job(explanation, default if kinds is None else kinds, colormap, stems))
+    strips: list[StripJob] = []
+    if kinds is not None and "strip" in kinds:
+        strips = list(_strip_jobs(explanations, colormap, stems))
+    has_film = any(item.pixels is not None for item in maps)
+    notice = notice_line(first.scan.synthetic, "image")
+    return ImageJob(
+        directory,
+        first.scan.picture() if has_film else None,
+        f"{image}_film.png",
+        f"{stem or image}_maps.npz",
+        tuple(maps),
+        tuple(strips),
+        notice,
+        first.scan.synthetic,
+        font_file(_needs_chinese(maps, strips, notice)),
+    )
+
+
+def image_records(
+    explanations: Sequence[Explanation], job: ImageJob, regions: Sequence[MapRegions | None]
+) -> list[dict[str, Any]]:
+    """The entries of ``explanations.json`` of an image whose files are written.
+
+    Args:
+        explanations: as :func:`image_job` had them.
+        job: what it gave.
+        regions: what :func:`~camlucida.figures.image_files.write_image` gave.
+    """
+    return [
+        _full_record(explanation, job, item, part)
+        for explanation, item, part in zip(explanations, job.maps, regions, strict=True)
+    ]
+
+
+def top_finding(explanations: Sequence[Explanation]) -> Explanation:
+    """The explanation of the most probable target; without probabilities, the first.
+
+    Args:
+        explanations: of one image, at least one.
+    """
+    probabilities = [each.probability for each in explanations]
+    ranked = [-1.0 if probability is None else probability for probability in probabilities]
+    return explanations[ranked.index(max(ranked))]
+
+
+def _map_job(
+    explanation: Explanation, kinds: Collection[str], colormap: str | None, stems: set[str]
+) -> MapJob:
+    stem = unique(file_stem(explanation), stems)
+    key = stem.removeprefix(f"{slug(explanation.scan.id)}_")
+    raw = explanation.raw.numpy()
     if explanation.no_picture is not None:
-        return _save_numbers(explanation, directory, stem)
-    size = explanation.scan.geometry.original
-    values = explanation.numpy()
-    mask = binary_mask(values)
-    contents = {
-        "overlay": (".png", png_bytes(overlay_image(explanation, colormap))),
-        "heatmap": (".png", figure_png(heatmap_figure(explanation, colormap))),
-        "figure": (".png", figure_png(three_panel(explanation, colormap))),
-        "map": (".npy", npy(values)),
-        "raw": (".npy", npy(explanation.raw.numpy())),
-        "mask": (".png", png_bytes(Image.fromarray(mask.astype(np.uint8) * 255))),
-    }
-    files = {}
-    for kind, (suffix, data) in contents.items():
-        files[kind] = f"{stem}_{kind}{suffix}"
-        write_bytes(directory / files[kind], data)
-    drawn = boxes(mask, values)
-    entry = record(explanation, files)
-    covering = [box for box in drawn if box.covers((size[0], size[1]))]
+        return MapJob(key, raw, {}, None)
+    files = {kind: f"{stem}_{kind}{suffix}" for kind, suffix in SUFFIXES.items() if kind in kinds}
+    rows, columns = explanation.scan.geometry.seen()
+    return MapJob(
+        key,
+        raw,
+        files,
+        map_pixels(explanation, colormap),
+        is_marked(explanation),
+        explanation.is_empty,
+        (rows, columns) if unseen_text(explanation) else None,
+        _texts(explanation, colormap),
+    )
+
+
+def _texts(explanation: Explanation, colormap: str | None) -> MapTexts:
+    notes = colour_notes(explanation, colormap)
+    rows, columns = explanation.scan.geometry.original
+    original = words("panels.original", columns=columns, rows=rows)
+    return MapTexts(
+        " · ".join([caption(explanation), *notes]),
+        sheet_title(explanation),
+        (original, map_heading(explanation), words("panels.overlay")),
+        sheet_footer([explanation], colormap),
+        unit_text(explanation),
+        words("panels.no_evidence"),
+    )
+
+
+def _strip_jobs(
+    explanations: Sequence[Explanation], colormap: str | None, stems: set[str]
+) -> Iterator[StripJob]:
+    """One for each method and layer that has more than one target."""
+    numbers = sorted(range(len(explanations)), key=lambda n: _method_and_layer(explanations[n]))
+    for _, group in groupby(numbers, key=lambda n: _method_and_layer(explanations[n])):
+        of_group = tuple(group)
+        maps = [explanations[n] for n in of_group]
+        if len(maps) > 1 and maps[0].no_picture is None:
+            name = f"{unique(strip_stem(maps[0]), stems)}_strip.png"
+            yield _strip_job(maps, of_group, name, colormap)
+
+
+def _strip_job(
+    maps: Sequence[Explanation], numbers: tuple[int, ...], name: str, colormap: str | None
+) -> StripJob:
+    headings = [strip_heading(explanation) for explanation in maps]
+    return StripJob(
+        name,
+        numbers,
+        strip_title_line(maps[0]),
+        (words("panels.original_alone"), *headings),
+        tuple(weak_text(explanation, maps) for explanation in maps),
+        sheet_footer(maps, colormap),
+    )
+
+
+def _method_and_layer(explanation: Explanation) -> tuple[str, str]:
+    return explanation.method, explanation.layer
+
+
+def _full_record(
+    explanation: Explanation, job: ImageJob, item: MapJob, regions: MapRegions | None
+) -> dict[str, Any]:
+    files = {"maps": job.maps_file, **item.files}
+    if job.film is not None:
+        files = {"film": job.film_file, **files}
+    entry = record(explanation, files) | {"map_key": item.key}
+    if regions is None:
+        warnings = [*entry["warnings"], explanation.no_picture]
+        no_place = {"image_size": None, "seen": None, "geometry": None}
+        return entry | {"warnings": warnings} | no_place
+    height, width = explanation.scan.geometry.original
+    covering = [box for box in regions.boxes if box.covers((height, width))]
     if covering:
         about: dict[str, Value] = {"target": explanation.target, "share": WHOLE_IMAGE}
         entry["warnings"].append(Message("boxes.whole_image", about))
-    return entry | {
-        "mask": {
-            "rule": f"map ≥ {MASK_FRACTION} × its maximum",
-            "threshold": MASK_FRACTION * max(float(values.max()), 0.0),
-        },
-        "boxes": [asdict(box) | {"whole_image": box in covering} for box in drawn],
-    }
+    drawn = [asdict(box) | {"whole_image": box in covering} for box in regions.boxes]
+    rule = f"map ≥ {MASK_FRACTION} × its maximum"
+    return entry | {"mask": {"rule": rule, "threshold": regions.threshold}, "boxes": drawn}
 
 
-def _save_numbers(explanation: Explanation, directory: Path, stem: str) -> dict[str, Any]:
-    """The raw map alone, of a layer that saw no image alone; its record says why."""
-    name = f"{stem}_raw.npy"
-    write_bytes(directory / name, npy(explanation.raw.numpy()))
-    entry = record(explanation, {"raw": name})
-    warnings = [*entry["warnings"], explanation.no_picture]
-    return entry | {"warnings": warnings, "image_size": None, "seen": None}
-
-
-def save_strip(
-    explanations: Sequence[Explanation],
-    directory: Path,
-    colormap: str | None = None,
-    stem: str | None = None,
-) -> str:
-    """Write the top-k strip of one image, method and layer; its file name."""
-    name = f"{stem or strip_stem(explanations[0])}_strip.png"
-    write_bytes(directory / name, figure_png(top_k_strip(explanations, colormap)))
-    return name
+def _needs_chinese(maps: Sequence[MapJob], strips: Sequence[StripJob], notice: str) -> bool:
+    lines = [notice]
+    for item in maps:
+        if item.texts is not None:
+            lines += [item.texts.caption, item.texts.title, *item.texts.footer]
+    for strip in strips:
+        lines += strip.headings
+    return any(map(has_chinese, lines))
 
 
 def file_stem(explanation: Explanation) -> str:
@@ -130,12 +318,19 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "activation": explanation.provenance.get("activation"),
         "activation_note": explanation.provenance.get("activation_note"),
         "grid": list(explanation.grid),
+        "relu": explanation.relu,
+        "unit": explanation.provenance.get("unit"),
         "raw_range": [float(explanation.raw.min()), float(explanation.raw.max())],
         "scale": {"full_colour": explanation.limit, "signed": explanation.signed, "of": "this map"},
         "empty": explanation.is_empty,
         "empty_reason": explanation.empty_reason or None,
         "image_size": list(geometry.original),
         "seen": [list(span) for span in geometry.seen()],
+        "geometry": {
+            "model_size": list(geometry.model),
+            "scale": list(geometry.scale),
+            "offset": list(geometry.offset),
+        },
         "synthetic": explanation.scan.synthetic,
         "warnings": list(explanation.scan.warnings),
         "preprocessing": list(explanation.scan.preprocessing),
@@ -143,3 +338,15 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "class_specific": explanation.provenance.get("class_specific"),
         "files": files,
     }
+
+
+def strip_png(explanations: Sequence[Explanation], colormap: str | None = None) -> bytes:
+    """The original and one overlay a target, side by side, as a PNG file.
+
+    Args:
+        explanations: of one image, method and layer.
+        colormap: matplotlib name; the default if None.
+    """
+    job = image_job(explanations, Path(), frozenset(), colormap)
+    strip = _strip_job(explanations, tuple(range(len(explanations))), "", colormap)
+    return strip_bytes(job, strip)

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.font_manager import findSystemFonts, fontManager
-
-from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import ENGLISH_TEXTS, Message, Texts, Value, score_name
+
+if TYPE_CHECKING:
+    from camlucida.attribution.explanation import Explanation
 
 CJK_FONTS = (
     *("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
@@ -99,6 +100,8 @@ def installed_cjk_fonts() -> tuple[str, ...]:
     Matplotlib's own list of fonts may be older than a font: where it has none, the system's files
     are searched.
     """
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
     if not _known_cjk_fonts():
         for path in findSystemFonts():
             stem = Path(path).stem.casefold()
@@ -108,8 +111,35 @@ def installed_cjk_fonts() -> tuple[str, ...]:
 
 
 def _known_cjk_fonts() -> tuple[str, ...]:
+    from matplotlib.font_manager import fontManager
+
     installed = {font.name for font in fontManager.ttflist}
     return tuple(name for name in CJK_FONTS if name in installed)
+
+
+@cache
+def font_file(chinese: bool = False) -> str:
+    """The font of texts in pixels.
+
+    Args:
+        chinese: with Chinese signs, where an installed font has them.
+
+    >>> Path(font_file()).name
+    'DejaVuSans.ttf'
+    """
+    from matplotlib.font_manager import findfont
+
+    names = installed_cjk_fonts() if chinese else ()
+    return str(findfont(names[0] if names else "DejaVu Sans"))
+
+
+def has_chinese(text: str) -> bool:
+    """Whether a text needs a font with Chinese signs.
+
+    >>> has_chinese("heat"), has_chinese("热图")
+    (False, True)
+    """
+    return any("\u2e80" <= sign <= "\uffef" for sign in text)
 
 
 def can_draw(texts: Texts) -> bool:

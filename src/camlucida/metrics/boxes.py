@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from camlucida.core.regions import binary_mask
+from camlucida.core.regions import boxes as component_boxes
 from camlucida.io.annotations import as_boxes, boxes_of
 from camlucida.metrics.annotations import Floats, as_map, box_iou
 from camlucida.metrics.base import metric
 from camlucida.metrics.chexlocalize import unit
-from camlucida.metrics.regions import binary_mask
-from camlucida.metrics.regions import boxes as component_boxes
 
 NAN = float("nan")
 

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from camlucida.core.errors import UsageError
+from camlucida.core.regions import MASK_FRACTION, binary_mask
 from camlucida.metrics.annotations import Floats, as_map
 from camlucida.metrics.base import metric
-from camlucida.metrics.regions import MASK_FRACTION, binary_mask
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 NAN = float("nan")

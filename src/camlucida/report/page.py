@@ -43,8 +43,7 @@ declare(
         "versions": "Versions",
         "records": "Records: ",
         "maps": "Numeric maps: ",
-        "maps_unscaled": " (original pixels, after the method's ReLU, unscaled) and ",
-        "maps_signed": " (signed, on the layer's grid).",
+        "maps_signed": " (signed, on the layer's grid, before any ReLU).",
         "mask": "The mask is where the map is at least half its maximum.",
         "scale": (
             "Each map has its own colour scale, stated with it: the same colour in two pictures is "
@@ -52,7 +51,7 @@ declare(
         ),
         "failed": "Failed: {count}",
         "strip": "{image}: original and one overlay a label",
-        "figure": "{image}: original, heat map and overlay for {target}",
+        "figure": "{image}: map of {target}",
         "map": "{target} · {method} at {layer}",
         "probability": "probability {probability:.3f}",
         "score": "{kind} {score}",
@@ -65,6 +64,9 @@ declare(
         "more": "; {count} more in ",
     },
 )
+
+SHOWN_PICTURES = ("figure", "overlay")
+"""Kinds of pictures of a map, the one that the page shows first."""
 
 SHOWN_BOXES = 6
 """Of a map in words; the others are in explanations.json."""
@@ -130,9 +132,7 @@ def _how_to_read() -> Paragraph:
     records = phrase(_message("records"), Link("explanations.json"), ", ", Link("run.json"), ".")
     files = phrase(
         _message("maps"),
-        Code("*_map.npy"),
-        _message("maps_unscaled"),
-        Code("*_raw.npy"),
+        Code("*_maps.npz"),
         _message("maps_signed"),
     )
     return Paragraph((records, files, _message("mask"), _message("scale")), quiet=True)
@@ -160,15 +160,16 @@ def _image(name: str, records: Sequence[Mapping[str, Any]], strips: Sequence[str
 
 def _map(image: str, record: Mapping[str, Any]) -> Subsection:
     target = str(record["target"])
-    alt = _message("figure", image=image, target=target)
-    blocks = (
-        Paragraph(tuple(_result(record))),
-        Picture.of_file(record["files"]["figure"], alt=alt),
-        Paragraph(tuple(_files(record)), quiet=True),
-    )
+    blocks: list[Block] = [Paragraph(tuple(_result(record)))]
+    files = record["files"]
+    shown = next((files[kind] for kind in SHOWN_PICTURES if kind in files), None)
+    if shown is not None:
+        alt = _message("figure", image=image, target=target)
+        blocks.append(Picture.of_file(shown, alt=alt))
+    blocks.append(Paragraph(tuple(_files(record)), quiet=True))
     method = METHODS[record["method"]].title
     title = _message("map", target=target, method=method, layer=record["layer"])
-    return Subsection(title, blocks)
+    return Subsection(title, tuple(blocks))
 
 
 def _result(record: Mapping[str, Any]) -> Iterator[Text]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,19 @@ from camlucida.attribution.identical import IdenticalPair, identical_methods
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
-from camlucida.core.files import unique, write_json
+from camlucida.core.files import write_json
 from camlucida.core.growing_list import GrowingList
 from camlucida.core.messages import Message, declare, quoted
 from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
-from camlucida.figures.save import file_stem, save_explanation, save_strip, strip_stem
+from camlucida.figures.save import file_kinds, image_job, image_records
 from camlucida.io.tables import listing
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
-from camlucida.workflows.explain_batches import BatchExplainer
+from camlucida.workflows.explain_batches import BatchExplainer, ReadImage
+from camlucida.workflows.explain_files import ImageWriter, Written
+from camlucida.workflows.prefetched import Prefetched
 
 declare(
     "explain",
@@ -45,6 +46,10 @@ declare(
 
 _HOPELESS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 """Errors that the next image would meet too: disk full, read-only, quota used up."""
+
+
+ExplainedImage = tuple[Scan, Sequence[Explanation]]
+"""An image and its explanations, one at least."""
 
 
 class WriteError(CamlucidaError):
@@ -85,6 +90,7 @@ def explain_to_folder(
     paths: Sequence[Path],
     out: Path,
     *,
+    write: Collection[str] | None = None,
     targets: Sequence[TargetLike] | None = None,
     methods: Sequence[str] = ("gradcam",),
     layers: Sequence[str] | None = None,
@@ -98,12 +104,14 @@ def explain_to_folder(
 ) -> ExplainOutcome:
     """Explain images into a folder.
 
-    ``out`` gets pictures, numeric maps, ``explanations.json``, ``run.json`` and ``index.html``.
+    ``out`` gets films, raw maps, pictures, ``explanations.json``, ``run.json`` and ``index.html``.
 
     Args:
         model: what to explain.
         paths: image files.
         out: made if missing; files of the same name are replaced.
+        write: which pictures of every explanation, see
+            :data:`~camlucida.figures.save.KINDS`; None: the overlay of each image's top finding.
         targets, methods, layers, batch_size: as in :func:`camlucida.explain`.
         colormap: matplotlib name.
         frame: of files that have several; the first if None.
@@ -115,6 +123,7 @@ def explain_to_folder(
     Raises:
         UsageError, LayerError: the request fits no image at all; nothing more is written.
     """
+    kinds = file_kinds(write)
     missing = list(failures)
     explainer = BatchExplainer(
         model,
@@ -123,21 +132,32 @@ def explain_to_folder(
         _layer_names(model, layers),
         batch_size or DEFAULT_BATCH.get(_device(model).type, 8),
         frame,
-        on_failure=on_failure,
     )
-    for failure in missing:
-        explainer.add_failure(failure)
     outcome = ExplainOutcome(failures=explainer.failures, notes=list(model.notes))
-    writer = _Writer(out, colormap, explainer, outcome)
+    writer = _Writer(out, colormap, kinds, explainer, outcome, ImageWriter(len(paths)))
+    parts = list(_parts(paths, explainer.batch_size))
     try:
-        for part in _parts(paths, explainer.batch_size):
-            writer.explain(part)
-            progress(len(part))
-            if writer.stopped_by is not None:
-                break
+        with Prefetched(explainer.read, parts) as batches:
+
+            def report(failure: Failure) -> None:
+                batches.wait()  # a decoder that runs has the error stream
+                on_failure(failure)
+
+            explainer.on_failure = report
+            for failure in missing:
+                explainer.add_failure(failure)
+            for part, images in zip(parts, batches):
+                writer.explain(images)
+                batches.wait()
+                progress(len(part))
+                if writer.stopped_by is not None:
+                    break
     except KeyboardInterrupt:
         outcome.interrupted = True
-    outcome.explained = explainer.explained
+    try:
+        writer.finish()
+    finally:
+        writer.files.close()
     outcome.notes += writer.closing_notes()
     about = _about(explainer, outcome, command, len(paths) + len(missing))
     if not outcome.records:
@@ -152,6 +172,8 @@ class _Writer:
     """Explains batch by batch, and writes the files of each image.
 
     Attributes:
+        kinds: of files of every explanation, as :func:`camlucida.figures.save.file_kinds` gives.
+        files: writes them, beside the model.
         stems: of file names that are taken.
         records: ``explanations.json``, whole after each image.
         identical: pairs of methods with identical maps in every image so far; None before any.
@@ -160,8 +182,10 @@ class _Writer:
 
     out: Path
     colormap: str | None
+    kinds: frozenset[str] | None
     explainer: BatchExplainer
     outcome: ExplainOutcome
+    files: ImageWriter[ExplainedImage]
     stems: set[str] = field(default_factory=set)
     identical: set[IdenticalPair] | None = None
     stopped_by: WriteError | None = None
@@ -170,21 +194,31 @@ class _Writer:
     def __post_init__(self) -> None:
         self.records = GrowingList(self.out / "explanations.json")
 
-    def explain(self, paths: Sequence[Path]) -> None:
-        """One batch, from reading to writing."""
-        for scan, explanations in self.explainer.explain(paths):
-            self._write(scan, explanations)
+    def explain(self, images: Sequence[ReadImage]) -> None:
+        """One batch; its files are written meanwhile, or later."""
+        for scan, explanations in self.explainer.explain(images):
+            if not explanations:
+                self._note_absence(scan)
+                continue
+            job = image_job(explanations, self.out, self.kinds, self.colormap, stems=self.stems)
+            for written in self.files.add((scan, explanations), job):
+                self._record(written)
             if self.stopped_by is not None:
                 return
 
+    def finish(self) -> None:
+        """Wait for what is still being written."""
+        for written in self.files.rest():
+            self._record(written)
+
     def closing_notes(self) -> Iterator[Message]:
         """The notes that only the whole shows."""
-        explained = self.explainer.explained
+        explained = self.outcome.explained
         for pair in sorted(self.identical or ()):
             yield Message("explain.identical", pair._asdict())
         for undefined, images in self.explainer.undefined.items():
             values = {"method": undefined.method, "layer": undefined.layer}
-            counts = {"images": images, "explained": explained}
+            counts = {"images": images, "explained": self.explainer.explained}
             reason = quoted(undefined.reason)
             yield Message("explain.left_out", {**values, **counts, "reason": reason})
         if self.outcome.interrupted:
@@ -197,51 +231,42 @@ class _Writer:
             reason = quoted(str(self.stopped_by))
             yield Message("explain.stopped", {"explained": explained, "reason": reason})
 
-    def _write(self, scan: Scan, explanations: Sequence[Explanation]) -> None:
-        """The files and records of an image; one whose files cannot be written has no record."""
-        try:
-            records = [self._save(explanation) for explanation in explanations]
-            strips = [self._save_strip(group) for group in _strip_groups(explanations)]
-            self.records.add(records)
-        except OSError as error:
-            failure = WriteError(f"{self.out} cannot be written: {error.strerror}")
-            self.explainer.fail(scan, failure)
-            self.stopped_by = failure if error.errno in _HOPELESS else None
+    def _record(self, written: Written[ExplainedImage]) -> None:
+        """The records of an image; one whose files cannot be written has none."""
+        scan, explanations = written.tag
+        error = written.error
+        if error is None:
+            records = image_records(explanations, written.job, written.regions)
+            try:
+                self.records.add(records)
+            except OSError as refused:
+                error = refused
+        if error is not None:
+            self._fail(scan, error)
             return
-        self.explainer.explained += 1
+        self.outcome.explained += 1
         self.outcome.records += records
         self.outcome.synthetic |= scan.synthetic
-        if explanations:
-            self.outcome.task = task_message(explanations[0].provenance)
-        if strips:
-            self.outcome.strips[scan.id] = strips
-        if not explanations and self._has_empty_region(scan):
-            return
-        if not explanations:
-            self.outcome.notes.append(_no_target(scan, self.explainer.targets))
-            return
+        self.outcome.task = task_message(explanations[0].provenance)
+        if written.job.strips:
+            self.outcome.strips[scan.id] = [strip.file for strip in written.job.strips]
         pairs = identical_methods(explanations)
         self.identical = pairs if self.identical is None else self.identical & pairs
 
-    def _has_empty_region(self, scan: Scan) -> bool:
-        return any(scan.id in images for images in self.explainer.empty.values())
+    def _fail(self, scan: Scan, error: OSError) -> None:
+        if self.stopped_by is not None:
+            return  # the disk is full for the images behind it, too
+        failure = WriteError(f"{self.out} cannot be written: {error.strerror}")
+        self.explainer.fail(scan, failure)
+        self.stopped_by = failure if error.errno in _HOPELESS else None
 
-    def _save(self, explanation: Explanation) -> dict[str, Any]:
-        stem = unique(file_stem(explanation), self.stems)
-        return save_explanation(explanation, self.out, self.colormap, stem)
-
-    def _save_strip(self, group: Sequence[Explanation]) -> str:
-        stem = unique(strip_stem(group[0]), self.stems)
-        return save_strip(group, self.out, self.colormap, stem)
-
-
-def _strip_groups(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
-    """The explanations of each method and layer that has more than one target."""
-    ordered = sorted(explanations, key=_method_and_layer)
-    for _, group in groupby(ordered, key=_method_and_layer):
-        explanations_of_group = list(group)
-        if len(explanations_of_group) > 1:
-            yield explanations_of_group
+    def _note_absence(self, scan: Scan) -> None:
+        """An image to which no target applies has no files, and a note."""
+        self.outcome.explained += 1
+        self.outcome.synthetic |= scan.synthetic
+        if any(scan.id in images for images in self.explainer.empty.values()):
+            return
+        self.outcome.notes.append(_no_target(scan, self.explainer.targets))
 
 
 def _no_target(scan: Scan, targets: Sequence[TargetLike] | None) -> Message:
@@ -249,10 +274,6 @@ def _no_target(scan: Scan, targets: Sequence[TargetLike] | None) -> Message:
         return Message("explain.no_default_target", {"image": scan.id})
     names = [_target_name(target) for target in targets]
     return Message("explain.no_target", {"image": scan.id, "targets": names})
-
-
-def _method_and_layer(explanation: Explanation) -> tuple[str, str]:
-    return explanation.method, explanation.layer
 
 
 def _layer_names(model: LoadedModel, layers: Sequence[str] | None) -> list[str]:

@@ -33,6 +33,13 @@ class UndefinedMap(NamedTuple):
     reason: str
 
 
+class ReadImage(NamedTuple):
+    """A file, and its image or the error of reading it."""
+
+    path: Path
+    content: Scan | CamlucidaError
+
+
 @dataclass
 class BatchExplainer:
     """Reads images and explains them.
@@ -64,13 +71,23 @@ class BatchExplainer:
     _ids: set[str] = field(default_factory=set)
     _undefined_of: dict[str, list[UndefinedMap]] = field(default_factory=dict)
 
-    def explain(self, paths: Sequence[Path]) -> Iterator[tuple[Scan, list[Explanation]]]:
+    def read(self, paths: Sequence[Path]) -> list[ReadImage]:
+        """Images of files, or what is wrong with them; nothing of this object changes."""
+        images = []
+        for path in paths:
+            try:
+                images.append(ReadImage(path, self.model.read(path, self.frame)))
+            except CamlucidaError as error:
+                images.append(ReadImage(path, error))
+        return images
+
+    def explain(self, images: Sequence[ReadImage]) -> Iterator[tuple[Scan, list[Explanation]]]:
         """Each image of a batch with its explanations, sorted by target.
 
         Raises:
             UsageError, LayerError: the request fits no image, which shows before the first one.
         """
-        yield from self._explain_scans(list(self._read(paths)))
+        yield from self._explain_scans(list(self._scans(images)))
 
     def fail(self, scan: Scan, error: CamlucidaError) -> None:
         """Record that an image has no explanation."""
@@ -82,15 +99,13 @@ class BatchExplainer:
         self.failures.append(failure)
         self.on_failure(failure)
 
-    def _read(self, paths: Sequence[Path]) -> Iterator[Scan]:
-        for path in paths:
-            try:
-                scan = self.model.read(path, self.frame)
-            except CamlucidaError as error:
-                self.add_failure(Failure.of(str(path), error))
+    def _scans(self, images: Sequence[ReadImage]) -> Iterator[Scan]:
+        for image in images:
+            if isinstance(image.content, CamlucidaError):
+                self.add_failure(Failure.of(str(image.path), image.content))
             else:
                 # Ids that differ only in what a file name cannot hold would overwrite each other.
-                yield replace(scan, id=unique(scan.id, self._ids))
+                yield replace(image.content, id=unique(image.content.id, self._ids))
 
     def _explain_scans(self, scans: Sequence[Scan]) -> Iterator[tuple[Scan, list[Explanation]]]:
         """Where a batch fails, its images are tried one by one."""
@@ -121,6 +136,7 @@ class BatchExplainer:
             self.fail(scan, NoEvidenceError(undefined[0].reason))
             return
         self.undefined.update(undefined)
+        self.explained += 1
         yield scan, of_scan
 
     def _maps(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from camlucida.analysis.ensemble.localisation import localisation
-from camlucida.metrics.regions import Box
+from camlucida.core.regions import Box
 
 
 def box(x, y, width, height):

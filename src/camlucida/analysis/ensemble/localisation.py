@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from camlucida.core.regions import Box
 from camlucida.io.annotations import as_boxes, from_boxes
 from camlucida.metrics.annotations import Floats, box_iou
-from camlucida.metrics.regions import Box
 
 LEVELS = (0.1, 0.3)
 """Intersections over union from which the finding counts as localised."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message, declare
-from camlucida.metrics.regions import MASK_FRACTION
+from camlucida.core.regions import MASK_FRACTION
 
 declare(
     "weightings",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camlucida.core.files import write_bytes
+from camlucida.core.png import png_bytes
 from camlucida.core.provenance import versions
 from camlucida.io import read_image
 from camlucida.report.document import (
@@ -219,14 +220,13 @@ def _picture(out: Path, part: Part) -> str:
     figures = sorted(out.glob(part.picture))
     if not figures:
         return ""
+    import numpy as np
     from PIL import Image
-
-    from camlucida.figures.overlay import png_bytes
 
     small = Image.fromarray(read_image(figures[0]).display)
     small.thumbnail((WIDEST_PICTURE, WIDEST_PICTURE))
     name = f"{part.name}/picture.png"
-    write_bytes(out / name, png_bytes(small))
+    write_bytes(out / name, png_bytes(np.asarray(small)))
     return name
 
 

@@ -22,12 +22,14 @@ from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, write_bytes, write_json
 from camlucida.core.messages import Message, Value, declare
+from camlucida.core.png import png_bytes
+from camlucida.core.regions import Box, binary_mask, boxes
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.files import save_figure
-from camlucida.figures.overlay import caption, colormap_for, overlay_image, png_bytes, with_caption
-from camlucida.figures.panels import top_k_strip
-from camlucida.metrics.regions import Box, binary_mask, boxes
+from camlucida.figures.map_pixels import heat_pixels
+from camlucida.figures.overlay import caption, captioned, map_pixels, overlay_image
+from camlucida.figures.save import strip_png
 from camlucida.metrics.statistics import excess
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
 
@@ -156,7 +158,7 @@ class ImageFolder:
     def _picture(self, finding: EnsembleFinding) -> dict[str, Any]:
         scan = finding.ensemble.members[0].explanation.scan
         name = f"{self.folder}/film.png"
-        write_bytes(self.out / name, png_bytes(Image.fromarray(scan.picture())))
+        write_bytes(self.out / name, png_bytes(scan.picture()))
         return {"film": name, "synthetic": scan.synthetic, "warnings": list(scan.warnings)}
 
     def _strips(self, image: str, top: dict[str, list[tuple[str, float]]]) -> list[dict[str, str]]:
@@ -167,7 +169,7 @@ class ImageFolder:
             drawn = [part for part in maps if part is not None]
             if drawn:
                 stem = f"{self.folder}/{slug(name)}_top{len(drawn)}"
-                save_figure(top_k_strip(drawn), self.out / stem, ("png",))
+                write_bytes(self.out / f"{stem}.png", strip_png(drawn))
                 strips.append({"model": name, "file": f"{stem}.png"})
         return strips
 
@@ -216,9 +218,9 @@ class ImageFolder:
         mask = binary_mask(values)
         stem = f"{self.folder}/{slug(name)}_{slug(label)}"
         contents = {
-            "overlay": (".png", png_bytes(overlay_image(part))),
-            "heatmap": (".png", png_bytes(_heat_image(part, values))),
-            "mask": (".png", png_bytes(Image.fromarray(mask.astype(np.uint8) * 255))),
+            "overlay": (".png", png_bytes(np.asarray(overlay_image(part)))),
+            "heatmap": (".png", png_bytes(_heat_image(part))),
+            "mask": (".png", png_bytes(mask.astype(np.uint8) * np.uint8(255))),
         }
         files = {}
         for kind, (suffix, data) in contents.items():
@@ -311,13 +313,10 @@ def _member(member: EnsembleMember, written: MapFiles) -> dict[str, Any]:
     }
 
 
-def _heat_image(part: Explanation, values: NDArray[np.float32]) -> Image.Image:
+def _heat_image(part: Explanation) -> NDArray[np.uint8]:
     """The map alone, pixel for pixel, with its caption."""
-    limit = part.limit or 1.0
-    shares = np.clip(values / limit, -1, 1) / 2 + 0.5 if part.signed else values / limit
-    colours = colormap_for(part)(np.clip(shares, 0, 1))
-    picture = Image.fromarray((colours[..., :3] * 255).round().astype(np.uint8))
-    return with_caption(picture, caption(part), part.scan.synthetic)
+    picture = Image.fromarray(heat_pixels(map_pixels(part)))
+    return np.asarray(captioned(picture, caption(part), part.scan.synthetic))
 
 
 def _probabilities(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from camlucida.metrics.regions import binary_mask, boxes
+from camlucida.core.regions import binary_mask, boxes
 
 
 def test_two_components_give_two_boxes_highest_peak_first():
@@ -38,3 +39,20 @@ def test_boxes_cover_the_mask_exactly(seed):
     for b in drawn:
         covered[b.y : b.y + b.height, b.x : b.x + b.width] = True
     assert covered[mask].all()
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
+def test_components_are_those_of_a_label_image(seed, level):
+    """The components by runs of rows, beside scipy's by pixels."""
+    rng = np.random.default_rng(seed)
+    values = rng.random(rng.integers(1, 12, 2))
+    mask = values > level
+    parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    expected = []
+    for number in range(1, count + 1):
+        inside = values[parts == number]
+        rows, columns = np.nonzero(parts == number)
+        corner = (int(columns.min()), int(rows.min()))
+        expected.append((*corner, inside.size, inside.max(), round(inside.mean(), 9)))
+    drawn = [(b.x, b.y, b.area, b.peak, round(b.mean, 9)) for b in boxes(mask, values)]
+    assert sorted(drawn) == sorted(expected)

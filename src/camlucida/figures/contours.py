@@ -1,0 +1,110 @@
+"""The contour of half a map's maximum and its peak, drawn into pixels; matplotlib is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from camlucida.core.regions import MASK_FRACTION
+
+Points = NDArray[np.float64]
+
+FINEST = 512
+"""Pixels on the longer side on which the contour is computed: finer than any grid of cells."""
+
+SMALLEST = 64
+"""Pixels on the longer side of an image from which lines are drawn into its pixels."""
+
+LIGHT, DARK = "white", "black"
+
+
+def draw_marks(
+    picture: Image.Image,
+    size: Sequence[int],
+    contours: Sequence[Points],
+    top: tuple[float, float],
+) -> None:
+    """Draw contours and a cross into a picture, to show on black and on white.
+
+    Args:
+        picture: of the whole image, at any size; one below :data:`SMALLEST` stays as it is.
+        size: (H, W) of the map that the points are of.
+        contours: of :func:`half_maximum`.
+        top: row and column of :func:`peak`.
+    """
+    longest = max(picture.size)
+    if longest < SMALLEST:
+        return
+    scale = picture.height / size[0], picture.width / size[1]
+    draw = ImageDraw.Draw(picture)
+    thin = max(1, round(longest / 600))
+    lines = [_pixels(line, scale) for line in contours]
+    lines += _cross(*_pixels(np.array([top]), scale)[0], longest / 70)
+    for colour, width in ((DARK, 3 * thin), (LIGHT, thin)):
+        for line in lines:
+            draw.line(line, fill=colour, width=width)
+
+
+def peak(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Row and column of the maximum; of a flat top, its middle.
+
+    Args:
+        values: (H, W).
+
+    >>> peak(np.array([[0.0, 0.0, 0.0], [0.0, 2.0, 2.0]]))
+    (1.0, 1.5)
+    """
+    row, column = np.unravel_index(int(np.argmax(values)), values.shape)
+    is_top = values >= values[row, column] * (1 - 1e-6)
+    down = _run(is_top[:, column], int(row))
+    across = _run(is_top[round(down)], int(column))
+    return down, across
+
+
+def half_maximum(values: NDArray[np.floating]) -> list[Points]:
+    """Closed lines round the parts of a map that are at least half of its maximum.
+
+    Args:
+        values: (H, W); its maximum is above 0.
+
+    Returns:
+        (N, 2) rows and columns of each line, in pixels.
+
+    >>> square = np.zeros((5, 5))
+    >>> square[2, 2] = 1.0
+    >>> [line.shape for line in half_maximum(square)]
+    [(5, 2)]
+    """
+    step = max(1, -(-max(values.shape) // FINEST))
+    coarse = values[::step, ::step]
+    padded = np.pad(coarse, 1)  # a part at the border is closed there
+    from skimage.measure import find_contours  # slow to import
+
+    contours: Any = find_contours  # untyped
+    lines = contours(padded, MASK_FRACTION * float(coarse.max()))
+    high = np.array(values.shape) - 0.5
+    return [np.clip((line - 1) * step, -0.5, high) for line in lines]
+
+
+def _run(is_top: NDArray[np.bool_], start: int) -> float:
+    """The middle of the run of True that ``start`` is in."""
+    before = np.flatnonzero(~is_top[:start])
+    after = np.flatnonzero(~is_top[start:])
+    first = int(before[-1]) + 1 if before.size else 0
+    last = start + int(after[0]) - 1 if after.size else len(is_top) - 1
+    return (first + last) / 2
+
+
+def _pixels(line: Points, scale: tuple[float, float]) -> list[tuple[float, float]]:
+    """(row, column) of the original as (x, y) of a picture of another size."""
+    scaled = (line + 0.5) * np.array(scale) - 0.5
+    return [(float(column), float(row)) for row, column in scaled]
+
+
+def _cross(x: float, y: float, arm: float) -> Iterator[list[tuple[float, float]]]:
+    yield [(x - arm, y), (x + arm, y)]
+    yield [(x, y - arm), (x, y + arm)]

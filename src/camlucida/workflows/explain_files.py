@@ -1,0 +1,164 @@
+"""Writing beside the model: the files of images are made in worker processes, in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Generic, TypeVar
+
+from camlucida.figures.image_files import ImageJob, MapRegions, write_image
+
+FEW = 24
+"""Images up to which the calling process writes itself: a worker takes a second to start."""
+
+WAITING = 3
+"""Jobs a worker that wait or run; a film takes a few MB, so memory stays flat."""
+
+NICENESS = 5
+"""Of workers: the model goes first."""
+
+_SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+Tag = TypeVar("Tag")
+
+
+@dataclass
+class Written(Generic[Tag]):
+    """What became of a job.
+
+    Attributes:
+        tag: as given with it.
+        job: what was to be written.
+        regions: of each map; empty where an error is set.
+        error: that the system raised.
+    """
+
+    tag: Tag
+    job: ImageJob
+    regions: list[MapRegions | None]
+    error: OSError | None = None
+
+
+class ImageWriter(Generic[Tag]):
+    """Writes the files of images, a few at a time, and hands the results back in order.
+
+    Args:
+        images: how many are to come: of few, the calling process writes the files itself.
+        workers: processes; None: as many as fit the processor.
+    """
+
+    def __init__(self, images: int, workers: int | None = None) -> None:
+        self._workers = worker_count(images) if workers is None else workers
+        self._pool: ProcessPoolExecutor | None = None
+        self._pending: deque[tuple[Tag, ImageJob, Future[list[MapRegions | None]]]] = deque()
+
+    def add(self, tag: Tag, job: ImageJob) -> Iterator[Written[Tag]]:
+        """Write an image; the results that are there by now, in the order of the images.
+
+        Args:
+            tag: handed back with the result.
+            job: what to write.
+        """
+        if not self._workers:
+            yield _written(tag, job)
+            return
+        self._pending.append((tag, job, self._submit(job)))
+        while self._pending:
+            is_full = len(self._pending) > WAITING * self._workers
+            if not is_full and not self._pending[0][2].done():
+                return
+            yield self._next()
+
+    def rest(self) -> Iterator[Written[Tag]]:
+        """The results of all images that are not handed back yet."""
+        while self._pending:
+            yield self._next()
+
+    def close(self) -> None:
+        """End the workers; jobs that have not begun are dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _submit(self, job: ImageJob) -> Future[list[MapRegions | None]]:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._workers, get_context("spawn"), initializer=_begin_worker
+            )
+        with _quiet_start():
+            try:
+                return self._pool.submit(write_image, job)
+            except BrokenProcessPool as error:
+                broken: Future[list[MapRegions | None]] = Future()
+                broken.set_exception(error)
+                return broken
+
+    def _next(self) -> Written[Tag]:
+        tag, job, future = self._pending[0]
+        try:
+            result = Written(tag, job, future.result())
+        except OSError as error:
+            result = Written(tag, job, [], error)
+        except BrokenProcessPool:
+            # The system ended a worker: this process writes on, and nothing is lost.
+            self._workers = 0
+            result = _written(tag, job)
+        self._pending.popleft()
+        return result
+
+
+def worker_count(images: int) -> int:
+    """Processes for so many images; 0: the calling process writes.
+
+    >>> worker_count(3)
+    0
+    """
+    return 0 if images <= FEW else max(1, min(8, processors()))
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _written(tag: Tag, job: ImageJob) -> Written[Tag]:
+    try:
+        return Written(tag, job, write_image(job))
+    except OSError as error:
+        return Written(tag, job, [], error)
+
+
+def _begin_worker() -> None:
+    """Leave interrupts to the calling process, and the processor to the model."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """A process that is started inside inherits one thread of arithmetic, and no interrupts."""
+    before = {name: os.environ.get(name) for name in _SINGLE_THREADED}
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
+    os.environ.update(dict.fromkeys(_SINGLE_THREADED, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
