@@ -82,8 +82,8 @@ class Sheet:
         beside = self._bar_width()
         title, heading, small = (sized_font(self.font_path, n) for n in (TITLE, HEADING, SMALL))
         titles = pixel_lines(self.title, title, inner + beside)
-        headings = [_heading_lines(text, heading, room) for text in self.headings]
-        footer = [line for text in self.footer for line in pixel_lines(text, small, inner + beside)]
+        headings = [_wrapped(text, heading, room) for text in self.headings]
+        footer = _wrapped("\n".join(self.footer), small, inner + beside)
         top = GAP + _height(titles, title)
         panel_top = top + max(_height(lines, heading) for lines in headings) + GAP // 3
         bottom = panel_top + tall + GAP // 2
@@ -163,7 +163,7 @@ def bar_ticks(low: float, high: float) -> list[tuple[float, str]]:
     return [(value, f"{value:.6g}") for value in values]
 
 
-def _heading_lines(text: str, font: Font, width: int) -> list[str]:
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
     lines: list[str] = []
     for line in filter(None, text.split("\n")):
         lines += pixel_lines(line, font, width)
