@@ -1,5 +1,6 @@
 """The example of the README runs as it stands, and prints what stands below it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,8 +16,14 @@ def test_the_example_prints_what_the_readme_says(tmp_path) -> None:
     text = (REPOSITORY / "README.md").read_text("utf-8")
     (match,) = EXAMPLE.finditer(text)
     code, printed = match.groups()
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == printed
