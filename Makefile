@@ -39,6 +39,7 @@ web-ui/node_modules/.installed: web-ui/package.json
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/explain.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "camlucida needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

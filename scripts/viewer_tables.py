@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from camlucida.core.geometry import Geometry
+from camlucida.core.regions import binary_mask, boxes
 from camlucida.core.tensors import resize
 from camlucida.figures.colours import LEVELS, STEPS, mix, opacity_table, overlay_colours
-from camlucida.figures.marks import half_maximum, peak
-from camlucida.metrics.regions import binary_mask, boxes
+from camlucida.figures.contours import half_maximum, peak
 from camlucida.report.viewer import PALETTES, encode_floats, encode_samples
 from camlucida.report.viewer.data import geometry_data
 from camlucida.report.viewer.palettes import DIVERGING
