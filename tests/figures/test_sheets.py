@@ -29,8 +29,8 @@ def test_ticks_are_round_inside_and_at_zero(low, high):
 def test_panels_keep_pixels_of_films_of_usual_size_and_reduce_larger_ones():
     large = np.zeros((3000, 1500), np.uint8)
     large[:1500] = 255
-    assert panel(large).size == (540, 1080)
-    usual = np.random.default_rng(0).integers(0, 256, (700, 1000), np.uint8)
+    assert panel(large).size == (420, 840)
+    usual = np.random.default_rng(0).integers(0, 256, (700, 800), np.uint8)
     np.testing.assert_array_equal(np.asarray(panel(usual))[..., 0], usual)
     small = np.array([[0, 255], [255, 0]], np.uint8)
     assert set(np.unique(panel(small))) == {0, 255}  # squares, not smoothed
@@ -39,7 +39,7 @@ def test_panels_keep_pixels_of_films_of_usual_size_and_reduce_larger_ones():
 @pytest.mark.parametrize("size", [(1024, 1024), (40, 300), (300, 40), (1, 1), (4000, 30)])
 def test_a_panel_keeps_its_shape(size):
     width, height = panel_size(size)
-    assert max(width, height) <= 1080
+    assert max(width, height) <= 840
     assert height * size[1] == pytest.approx(width * size[0], rel=0.2)
 
 

@@ -13,13 +13,13 @@ from camlucida.figures.map_pixels import Pixels
 
 DPI = 300
 
-LARGEST = 1080
-"""Pixels on the longer side of a panel: 3.6 inches. Larger films are reduced."""
+LARGEST = 840
+"""Pixels on the longer side of a panel: 2.8 inches. Larger films are reduced."""
 
-SMALLEST = 540
+SMALLEST = 420
 """Films below it are enlarged by a whole number."""
 
-NARROWEST = 420
+NARROWEST = 360
 """Width of the room of a panel, so that words fit over a narrow film."""
 
 GAP = 42
@@ -121,8 +121,8 @@ def panel_size(size: Sequence[int]) -> tuple[int, int]:
     Args:
         size: (H, W) of the film.
 
-    >>> panel_size((1024, 1024)), panel_size((4000, 2000)), panel_size((48, 64))
-    ((1024, 1024), (540, 1080), (1024, 768))
+    >>> panel_size((800, 800)), panel_size((4000, 2000)), panel_size((48, 64))
+    ((800, 800), (420, 840), (832, 624))
     """
     height, width = size
     longest = max(height, width)
