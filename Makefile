@@ -46,7 +46,7 @@ bench: .venv/.dev
 	$(PYTHON) -m venv .venv
 
 .venv/.base: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e .
+	$(PIP) -e '.[web]'
 	touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt

@@ -1,5 +1,6 @@
 """One server of the suite's process, with the small run, its model, and a film."""
 
+import socket
 from io import BytesIO
 
 import numpy as np
@@ -11,7 +12,11 @@ from camlucida.web.app import create_app, guarded
 from camlucida.web.serve import settings_of
 from camlucida.web.settings import Limits
 
-ORIGIN = {"origin": "http://127.0.0.1:8321"}
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    PORT = free.getsockname()[1]
+ADDRESS = f"http://127.0.0.1:{PORT}"
+ORIGIN = {"origin": ADDRESS}
 
 
 def png(seed=0, size=(40, 30)):
@@ -24,7 +29,7 @@ def png(seed=0, size=(40, 30)):
 
 def settings(small_run, state, **changes):
     """Of a server that is started with the small run."""
-    given = {"host": "127.0.0.1", "port": 8321, "device": "cpu", "show_phi": False}
+    given = {"host": "127.0.0.1", "port": PORT, "device": "cpu", "show_phi": False}
     made = settings_of([str(small_run.folder.root)], [], state, **given)
     limits = Limits(film=2**20, disk=2**21, seconds=30)
     return type(made)(**{**vars(made), "limits": limits, **changes})
@@ -41,7 +46,7 @@ def app(small_run, tmp_path_factory):
 @pytest.fixture
 def stranger(app):
     """A client that has no cookie."""
-    return TestClient(guarded(app), base_url="http://127.0.0.1:8321", follow_redirects=False)
+    return TestClient(guarded(app), base_url=ADDRESS, follow_redirects=False)
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ def test_a_name_is_for_people_alone(client, app, name, shown):
 @pytest.mark.parametrize("id", ["%2e%2e", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "source"])
 def test_no_path_of_a_client_is_opened(client, id):
     assert client.get(f"/api/films/{id}").status_code == 404
+    assert client.get(f"/static/{id}").status_code == 404
 
 
 def test_what_is_no_film_is_one_line(client):

@@ -5,7 +5,7 @@ import pytest
 from camlucida.core.errors import UsageError
 from camlucida.web.security import HEADERS
 from camlucida.web.settings import check_host
-from tests.web.conftest import ORIGIN, png
+from tests.web.conftest import ADDRESS, ORIGIN, png
 
 
 def test_without_the_cookie_nothing_is_answered(stranger):
@@ -39,7 +39,9 @@ def test_another_host_is_refused(client, host):
     assert (reply.status_code, reply.json()["code"]) == (401, "refused")
 
 
-@pytest.mark.parametrize("origin", ["http://attacker.example", "null", "https://127.0.0.1:8321"])
+@pytest.mark.parametrize(
+    "origin", ["http://attacker.example", "null", ADDRESS.replace("http:", "https:")]
+)
 def test_another_origin_changes_nothing(client, origin):
     before = client.get("/api/films").json()
     reply = client.post("/api/films", content=png(9), headers={"origin": origin})

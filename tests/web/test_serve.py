@@ -83,7 +83,7 @@ def test_the_server_answers_under_its_address(small_run, tmp_path):
             address = lines[1].removeprefix("open once: ").strip()
             opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
             with opener.open(address) as page:
-                assert '"openapi"' in page.read().decode()
+                assert "app.js" in page.read().decode()
             with opener.open(f"http://127.0.0.1:{port}/api/runs") as reply:
                 assert b'"name"' in reply.read()
         finally:

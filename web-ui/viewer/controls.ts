@@ -123,7 +123,6 @@ export class Controls {
     const fixed = element("div", { class: "row" }, element("label", { for: id }, words.limit), input);
     this.refreshers.push(() => {
       fixed.hidden = settings().scale !== "fixed";
-      fixed.style.display = fixed.hidden ? "none" : "";
       input.value = String(Number(settings().limit.toPrecision(4)));
     });
     return element("div", {}, scale, fixed);

@@ -38,5 +38,6 @@ def demo_command(
     for failure in result.failures:
         print(f"error: {failure}", file=sys.stderr)
     print(f"index: {result.index}")
+    print(f"every case, live: camlucida serve {out}")
     if result.failures:
         raise typer.Exit(SOME_FAILED)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from camlucida import __version__
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import status_of
-from camlucida.web.routes import films, jobs, maps, models, runs
+from camlucida.web.routes import films, jobs, maps, models, reviews, runs
 from camlucida.web.security import Guard
 from camlucida.web.settings import Settings
 from camlucida.web.workbench import Workbench
 from camlucida.web.worker import WorkerError
 
 OPENAPI = "/api/openapi.json"
-ROUTERS = (films.router, models.router, maps.router, jobs.router, runs.router)
+STATIC = Path(__file__).with_name("static")
+ROUTERS = (films.router, models.router, maps.router, jobs.router, runs.router, reviews.router)
 ABOUT = (
     "Explains what medical-imaging models used, and measures it. Research use only. Every request "
     "needs the cookie of the one-time address; one that changes something needs the header Origin."
@@ -63,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", _page, include_in_schema=False)
     return app
 
@@ -73,8 +77,8 @@ def guarded(app: FastAPI) -> ASGIApp:
     return Guard(app, workbench.settings, workbench.sessions)
 
 
-async def _page() -> RedirectResponse:
-    return RedirectResponse(OPENAPI)
+async def _page() -> FileResponse:
+    return FileResponse(STATIC / "index.html", media_type="text/html")
 
 
 async def _typed_error(request: Request, error: Exception) -> JSONResponse:

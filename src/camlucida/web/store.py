@@ -23,9 +23,9 @@ CREATE TABLE IF NOT EXISTS jobs (
     result TEXT, error TEXT,
     added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
-CREATE TABLE IF NOT EXISTS verdicts (
-    run TEXT NOT NULL, case_id TEXT NOT NULL, reader TEXT NOT NULL, verdict TEXT NOT NULL,
-    note TEXT NOT NULL DEFAULT '', region TEXT, blinded INTEGER NOT NULL, seconds REAL,
+CREATE TABLE IF NOT EXISTS reviews (
+    run TEXT NOT NULL, case_id INTEGER NOT NULL, reader TEXT NOT NULL, verdict TEXT NOT NULL,
+    finding TEXT, note TEXT NOT NULL, region TEXT, seconds REAL,
     saved TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (run, case_id, reader)
 );

@@ -5,6 +5,7 @@ export const WORDS = {
   "images": "Images",
   "maps": "Maps",
   "filter": "Filter images",
+  "below": "Numbers and files",
   "open": "Open in the viewer",
   "close": "Close",
   "research": "Research use only",

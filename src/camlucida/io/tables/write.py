@@ -43,7 +43,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     if suffix == ".parquet":
         content = _parquet(frame)
     elif suffix == ".csv":
-        content = _csv(frame)
+        content = csv_bytes(frame)
     else:
         raise UsageError(f"a table cannot be written to {path}", "write .parquet or .csv")
     write_bytes(path, content)
@@ -55,7 +55,12 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """A table as CSV, as :func:`write_table` writes it.
+
+    Args:
+        frame: the table.
+    """
     safe = frame.rename(columns=_without_formula)
     columns = []
     for _, column in safe.items():

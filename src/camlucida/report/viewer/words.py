@@ -11,6 +11,7 @@ declare(
         "images": "Images",
         "maps": "Maps",
         "filter": "Filter images",
+        "below": "Numbers and files",
         "open": "Open in the viewer",
         "close": "Close",
         "research": "Research use only",

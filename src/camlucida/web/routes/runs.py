@@ -32,7 +32,7 @@ async def runs(bench: Bench) -> list[dict[str, Any]]:
 @router.get("/{run}")
 async def run_of(run: str, bench: Bench) -> dict[str, Any]:
     """A run, and the columns of its cases."""
-    return await asyncio.to_thread(_cases(bench, run).describe)
+    return await asyncio.to_thread(cases_of(bench, run).describe)
 
 
 @router.get("/{run}/cases")
@@ -46,7 +46,7 @@ async def cases(
     limit: Annotated[int, Query(ge=1, le=MOST)] = 60,
 ) -> dict[str, Any]:
     """Cases that meet every condition (``outcome=FP``, ``probability>=0.5``), in order."""
-    of_run = _cases(bench, run)
+    of_run = cases_of(bench, run)
     page = await asyncio.to_thread(of_run.page, where, sort, descending, cursor, limit)
     return {"cases": page.rows, "total": page.total, "next": page.next}
 
@@ -54,18 +54,23 @@ async def cases(
 @router.get("/{run}/cases/{number}")
 async def case_of(run: str, number: int, bench: Bench) -> dict[str, Any]:
     """One case: its row and measurements, its film's identifier and the film's stored maps."""
-    return await asyncio.to_thread(_case, bench, _cases(bench, run), number)
+    return await asyncio.to_thread(_case, bench, cases_of(bench, run), number)
 
 
 @router.get("/{run}/cases/{number}/thumbnail.png", response_class=Response)
 async def thumbnail(run: str, number: int, bench: Bench) -> Response:
     """A small picture of a case: its map over its film."""
-    png = await asyncio.to_thread(_thumbnail, bench, _cases(bench, run), number)
+    png = await asyncio.to_thread(_thumbnail, bench, cases_of(bench, run), number)
     headers = {"cache-control": "private, max-age=3600"}
     return Response(png, media_type="image/png", headers=headers)
 
 
-def _cases(bench: Workbench, run: str) -> RunCases:
+def cases_of(bench: Workbench, run: str) -> RunCases:
+    """The cases of a run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
     if run not in bench.runs:
         raise NotFoundError(f"no run {run[:40]!r}", "see GET /api/runs")
     return bench.runs[run]

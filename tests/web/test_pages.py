@@ -1,0 +1,227 @@
+"""The pages in Chromium against the server: the story of each, by mouse and by keyboard alone."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+
+from camlucida.web.app import guarded
+from tests.support.browser import chromium
+from tests.support.paths import REPOSITORY
+from tests.web.conftest import ADDRESS, PORT, png
+
+AXE = REPOSITORY / "web-ui" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def served(app):
+    """The server of the other tests, on its port."""
+    config = uvicorn.Config(guarded(app), port=PORT, log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield app
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(served):
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        context.set_default_timeout(60_000)
+        token = served.state.workbench.sessions.new_token()
+        context.new_page().goto(f"{ADDRESS}/open?token={token}")
+        yield context
+
+
+@pytest.fixture(scope="module")
+def films(served, tmp_path_factory):
+    """Two films and a file that is none, to be given."""
+    folder = tmp_path_factory.mktemp("given")
+    for number in (1, 2):
+        (folder / f"{number}.png").write_bytes(png(70 + number, (96, 80)))
+    (folder / "broken.png").write_bytes(png(73)[:50])
+    return folder
+
+
+@contextmanager
+def opened(browser, address="/"):
+    """A page, on which nothing may go wrong that it does not say."""
+    page = browser.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Policy" in said.text else None)
+    page.goto(f"{ADDRESS}{address}")
+    yield page
+    page.close()
+    assert faults == []
+
+
+def maps(page):
+    """Titles of the maps in the viewer, the shown one first."""
+    return page.locator(".host [role=option] b").all_inner_texts()
+
+
+def test_films_are_given_explained_and_removed(browser, films):
+    with opened(browser) as page:
+        page.set_input_files("input[type=file]", [films / "1.png", films / "broken.png"])
+        page.get_by_text("broken.png").and_(page.locator(".status.error")).wait_for()
+        page.locator(".findings button[aria-pressed=true]").wait_for()
+        page.locator(".host [role=option]").nth(1).wait_for()
+        before = maps(page)
+        with page.expect_response("**/api/maps") as reply:
+            page.locator(".findings button").nth(1).click()
+        target = reply.value.json()["target"]
+        page.wait_for_function(
+            "n => document.querySelector('.host').shadowRoot"
+            ".querySelectorAll('[role=option]').length === n",
+            arg=len(before) + 1,
+        )
+        assert maps(page)[0].startswith(target)
+        with page.expect_response("**/api/maps") as reply:
+            page.get_by_label("Method", exact=True).select_option("layercam")
+        assert reply.value.json()["method"] == "layercam"
+        page.get_by_role("button", name="Remove 1.png").click()
+        page.get_by_role("button", name="Open 1.png").wait_for(state="detached")
+
+
+def test_a_box_is_hidden_and_the_change_is_shown(browser, films):
+    with opened(browser) as page:
+        page.set_input_files("input[type=file]", [films / "2.png"])
+        page.get_by_role("button", name="Open 2.png").wait_for()
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.get_by_role("button", name="Draw a box").click()
+        stage = page.locator(".host .stage").bounding_box()
+        middle = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + 90, middle[1] + 120, steps=3)
+        with page.expect_response("**/api/region") as reply:
+            page.mouse.up()
+        assert reply.value.json()["elsewhere"] == []  # the change at once
+        page.locator(".result svg .here").wait_for()
+        words = page.locator(".result").inner_text()
+        assert "other places" in words
+        with page.expect_response("**/api/region") as reply:
+            page.get_by_label("Region", exact=True).select_option("keep")
+        assert reply.value.request.post_data_json["action"] == "keep"
+        page.get_by_role("button", name="Hide one cell after the other").click()
+        page.get_by_text("The largest fall").wait_for()
+        page.get_by_role("button", name="Hide the hottest cells").click()
+        assert page.locator(".result svg path.random").nth(4).wait_for() is None
+
+
+def test_by_keyboard_alone(browser, films):
+    with opened(browser) as page:
+        page.locator(".findings button").first.wait_for()
+        page.locator(".host [role=option]").nth(1).wait_for()
+
+        def tab_to(selector):
+            for _ in range(60):
+                page.keyboard.press("Tab")
+                if page.evaluate("s => document.activeElement.matches(s)", selector):
+                    return
+            raise AssertionError(selector)
+
+        tab_to(".findings li:nth-child(2) button")
+        with page.expect_response("**/api/maps"):
+            page.keyboard.press("Enter")
+        tab_to("details summary")
+        page.keyboard.press("Enter")
+        for value in ("8", "9", "10", "11"):
+            page.keyboard.press("Tab")
+            page.keyboard.type(value)
+        page.keyboard.press("Tab")
+        with page.expect_response("**/api/region") as reply:
+            page.keyboard.press("Enter")
+        assert reply.value.request.post_data_json["box"] == [8, 9, 10, 11]
+
+
+def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
+    with opened(browser, "/#/cohort") as page:
+        page.locator(".cell").first.wait_for()
+        count = len(small_run.explanations())
+        page.get_by_text(f"{count} cases").wait_for()
+        page.get_by_label("method", exact=True).select_option("gradcam")
+        page.get_by_text(f"{count // 2} cases").wait_for()
+        page.locator(".cell").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        page.locator(".host [role=option]").first.wait_for()
+        assert page.get_by_text("no evaluation").count() == 1
+        page.keyboard.press("Escape")
+        page.locator(".cell").first.wait_for()
+
+
+def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
+    with opened(browser, "/#/cohort") as page:
+        many = {"total": 10_000, "next": None}
+
+        def answer(route):
+            start = int(route.request.url.partition("cursor=")[2].partition("&")[0])
+            rows = [
+                {"case_id": i, "image": f"film {i}", "target": "a"}
+                for i in range(start, start + 60)
+            ]
+            route.fulfill(json={"cases": rows, **many})
+
+        page.route("**/cases?**", answer)
+        page.route(
+            "**/thumbnail.png", lambda route: route.fulfill(body=png(), content_type="image/png")
+        )
+        page.reload()
+        page.get_by_text("10000 cases").wait_for()
+        page.locator(".cell").first.focus()
+        page.keyboard.press("End")
+        page.locator("[data-case='9999']").wait_for()
+        assert page.locator("[data-case='9999']").evaluate("e => e === document.activeElement")
+        assert page.locator(".cell").count() < 100
+
+
+@pytest.mark.parametrize("address", ["/#/explain", "/#/cohort"])
+def test_accessibility(browser, web_ui_packages, address):
+    with opened(browser, address) as page:
+        page.locator(".findings button, .cell").first.wait_for()
+        # The page's policy allows no script of a test in the page; the browser's own world does.
+        page.evaluate(AXE.read_text("utf-8"))
+        tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
+        found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
+        serious = [
+            each for each in found["violations"] if each["impact"] in ("serious", "critical")
+        ]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in serious] == []
+
+
+@pytest.fixture
+def web_ui_packages():
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: make web")
+
+
+def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
+    served.state.workbench.store.write("DELETE FROM reviews")
+    with opened(browser, "/#/review") as page:
+        page.get_by_label("Reader").fill("Dr A")
+        page.get_by_role("button", name="Start the review").click()
+        page.get_by_text("Case 1 of").wait_for()
+        assert page.get_by_text("probability").count() == 0
+        assert maps(page) == ["Film without map"]  # nor is the prediction shown
+        page.keyboard.press("1")
+        page.get_by_text("Does the map show where you see it?").wait_for()
+        assert len(maps(page)) == 2  # the map, and the film without it
+        with page.expect_response("**/review") as reply:
+            page.keyboard.press("3")
+        saved = reply.value.request.post_data_json
+        assert (saved["reader"], saved["finding"], saved["verdict"]) == (
+            "Dr A",
+            "present",
+            "artefact",
+        )
+        page.get_by_text("Case 2 of").wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("artefact 1").wait_for()

@@ -1,0 +1,168 @@
+/** The server's interface: GET /api/openapi.json describes it. */
+
+import type { FilmData, MapData } from "../viewer/data.js";
+
+export interface Film {
+  readonly id: string;
+  readonly name: string;
+  readonly given: boolean;
+  readonly size?: readonly [number, number];
+  readonly patient?: Readonly<Record<string, string>>;
+}
+
+export interface ShownFilm extends Film {
+  readonly film: FilmData;
+  readonly notes: readonly string[];
+  readonly synthetic: boolean;
+}
+
+export interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface Layer {
+  readonly path: string;
+  readonly grid: readonly number[];
+  readonly auto: boolean;
+  readonly stage: boolean;
+}
+
+export interface Model extends Named {
+  readonly description: string;
+  readonly task: string | null;
+  readonly layers: readonly Layer[];
+  readonly notes: readonly string[];
+}
+
+export interface Method {
+  readonly name: string;
+  readonly title: string;
+  readonly kind: "gradient" | "activation" | "probe";
+  readonly class_specific: boolean;
+  readonly cost: string;
+}
+
+export interface Finding {
+  readonly target: string;
+  readonly score: number;
+  readonly probability: number | null;
+  readonly threshold: number | null;
+  readonly above: boolean | null;
+}
+
+export interface Findings {
+  readonly score_kind: string;
+  readonly findings: readonly Finding[];
+  readonly notes: readonly string[];
+}
+
+export interface ShownMap extends MapData {
+  readonly notes: readonly string[];
+  readonly cell: readonly [number, number];
+}
+
+export interface Score {
+  readonly score: number;
+  readonly probability: number | null;
+}
+
+export interface RegionChange {
+  readonly target: string;
+  readonly score_kind: string;
+  readonly share: number;
+  readonly before: Score;
+  readonly after: Score;
+  readonly elsewhere: readonly Score[];
+}
+
+export interface Occlusion {
+  readonly target: string;
+  readonly score_kind: string;
+  readonly before: Score;
+  readonly drop: readonly (readonly number[])[];
+}
+
+export interface Curve {
+  readonly target: string;
+  readonly score_kind: string;
+  readonly shares: readonly number[];
+  readonly hottest: readonly Score[];
+  readonly random: readonly (readonly Score[])[];
+}
+
+export interface Job<Result> {
+  readonly id: string;
+  readonly state: "queued" | "running" | "done" | "failed" | "cancelled";
+  readonly done: number;
+  readonly total: number;
+  readonly result: Result | null;
+  readonly error: Problem | null;
+}
+
+export interface Problem {
+  readonly code: string;
+  readonly what: string;
+  readonly fix: string;
+}
+
+export class ApiError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.fix ? `${problem.what} (${problem.fix})` : problem.what);
+  }
+}
+
+async function answer<Reply>(path: string, init: RequestInit = {}): Promise<Reply> {
+  let reply: Response;
+  try {
+    reply = await fetch(`/api/${path}`, init);
+  } catch {
+    const what = "the server does not answer";
+    throw new ApiError({ code: "offline", what, fix: "start it again: camlucida serve" });
+  }
+  if (reply.status === 204) return undefined as Reply;
+  const body: unknown = await reply.json();
+  if (!reply.ok) throw new ApiError(body as Problem);
+  return body as Reply;
+}
+
+export function get<Reply>(path: string): Promise<Reply> {
+  return answer(path);
+}
+
+export function post<Reply>(path: string, request: object): Promise<Reply> {
+  const headers = { "content-type": "application/json" };
+  return answer(path, { method: "POST", headers, body: JSON.stringify(request) });
+}
+
+export function put(path: string, request: object): Promise<unknown> {
+  const headers = { "content-type": "application/json" };
+  return answer(path, { method: "PUT", headers, body: JSON.stringify(request) });
+}
+
+export function give(file: File): Promise<Film> {
+  return answer(`films?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+}
+
+export function remove(path: string): Promise<unknown> {
+  return answer(path, { method: "DELETE" });
+}
+
+/** Start long work, and follow it to its end. */
+export async function follow<Result>(
+  request: object,
+  progress: (job: Job<Result>) => void,
+): Promise<Job<Result>> {
+  const started = await post<Job<Result>>("jobs", request);
+  return new Promise((resolve, reject) => {
+    const events = new EventSource(`/api/jobs/${started.id}/events`);
+    events.onmessage = (event: MessageEvent<string>) => {
+      const job = JSON.parse(event.data) as Job<Result>;
+      progress(job);
+      if (job.state === "queued" || job.state === "running") return;
+      events.close();
+      if (job.error !== null) reject(new ApiError(job.error));
+      else resolve(job);
+    };
+  });
+}

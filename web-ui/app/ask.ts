@@ -1,0 +1,237 @@
+/** Ask the model: hide a part of the film by hand, and see what its score does. */
+
+import type { MapData } from "../viewer/data.js";
+import { button, element } from "../viewer/dom.js";
+import type { Region } from "../viewer/pointer.js";
+import { number, percent } from "../viewer/words.js";
+import {
+  type Curve, type Job, type Occlusion, type RegionChange, follow, post, remove,
+} from "./api.js";
+import { curve, strip } from "./chart.js";
+import { Choice, progressLine, scoreText, section, signed, type Status } from "./parts.js";
+
+/** Cells of a side of the grid that is slid over the film. */
+const CELLS = 8;
+const PLACES = 25;
+
+/** What is tested: a film, a model and a target, with the map that is shown. */
+export interface Question {
+  readonly film: string;
+  readonly model: string;
+  readonly target: string;
+  readonly method: string;
+  readonly layer: string;
+}
+
+export interface Asked {
+  question(): Question | null;
+  /** The tool of the viewer that draws a box, on or off. */
+  draw(on: boolean): void;
+  region(box: Region | null): void;
+  /** A map of the current film to show, made of another's geometry. */
+  addMap(make: (like: MapData) => MapData): void;
+}
+
+export class Ask {
+  readonly root: HTMLElement;
+  private readonly result = element("div", { class: "result", "aria-live": "polite" });
+  private readonly drawButton: HTMLButtonElement;
+  private readonly action = new Choice("Region", () => void this.test());
+  private readonly cover = new Choice("Filled with", () => void this.test());
+  private readonly sides: HTMLInputElement[];
+  private box: Region | null = null;
+  private tests = 0;
+  private drawing = false;
+
+  constructor(private readonly target: Asked, private readonly status: Status) {
+    this.drawButton = button("Draw a box", "Draw a box on the film (w)", false, () => this.toggle());
+    this.action.fill([["hide", "hidden"], ["keep", "kept alone"]]);
+    this.cover.fill([["blur", "blur"], ["mean", "mean grey"], ["inpaint", "its border"]]);
+    this.sides = ["x", "y", "width", "height"].map((name) => this.side(name));
+    const apply = button("Test", "Test the box of these numbers", null, () => this.fromNumbers());
+    const form = element("div", { class: "sides" }, ...this.sides, apply);
+    const slide = button("Slide over the film", "Hide one cell after the other", null, () => void this.slide());
+    const hottest = button("Hide hottest cells", "Hide the hottest cells of the map, more and more", null, () => void this.hideHottest());
+    this.root = section(
+      "Ask the model",
+      element("div", { class: "buttons" }, this.drawButton, slide, hottest),
+      this.action.root,
+      this.cover.root,
+      element("details", {}, element("summary", {}, "Box by numbers"), form),
+      this.result,
+    );
+  }
+
+  /** The film or the target is another: what was measured is not of it. */
+  clear(film: boolean): void {
+    this.tests += 1;
+    this.result.replaceChildren();
+    if (film) this.box = null;
+    this.target.region(this.box);
+    if (this.box !== null) void this.test();
+  }
+
+  /** The viewer drew the film anew: the box is drawn again. */
+  redraw(): void {
+    this.target.region(this.box);
+  }
+
+  /** A box was drawn on the film. */
+  drawn(box: Region, done: boolean): void {
+    const values = [box.x, box.y, box.width, box.height];
+    this.sides.forEach((side, i) => (side.value = String(Math.round(values[i]!))));
+    if (!done) return;
+    this.box = { ...box };
+    void this.test();
+  }
+
+  /** The viewer's tool was changed elsewhere. */
+  setDrawing(on: boolean): void {
+    this.drawing = on;
+    this.drawButton.setAttribute("aria-pressed", String(on));
+  }
+
+  private toggle(): void {
+    this.setDrawing(!this.drawing);
+    this.target.draw(this.drawing);
+  }
+
+  private side(name: string): HTMLInputElement {
+    return element("input", { type: "number", min: 0, step: 1, "aria-label": `${name} in pixels`, placeholder: name });
+  }
+
+  private fromNumbers(): void {
+    const [x, y, width, height] = this.sides.map((side) => side.valueAsNumber || 0);
+    const box = { x: x!, y: y!, width: width!, height: height! };
+    this.box = box;
+    this.target.region(box);
+    void this.test();
+  }
+
+  /** One forward pass for the change, then those of the regions elsewhere. */
+  private async test(): Promise<void> {
+    const question = this.target.question();
+    if (question === null || this.box === null) return;
+    const test = ++this.tests;
+    const { film, model, target } = question;
+    const { x, y, width, height } = this.box;
+    const [action, cover] = [this.action.value, this.cover.value];
+    const request = { film, model, target, box: [x, y, width, height], action, cover };
+    try {
+      for (const places of [0, PLACES]) {
+        const change = await post<RegionChange>("region", { ...request, places });
+        if (test !== this.tests) return;
+        this.show(change, action, places > 0);
+      }
+    } catch (error) {
+      if (test === this.tests) this.status.fail(error);
+    }
+  }
+
+  private show(change: RegionChange, action: string, complete: boolean): void {
+    const kind = change.score_kind;
+    const by = change.after.score - change.before.score;
+    const verb = action === "hide" ? "hidden" : "kept alone";
+    const lines = [
+      element("p", {}, element("b", {}, change.target), ` with ${percent(change.share)} of the input ${verb}`),
+      element("p", { class: "numbers" }, `${scoreText(change.before, kind)} → ${scoreText(change.after, kind)}`),
+    ];
+    this.result.replaceChildren(...lines);
+    this.result.scrollIntoView({ block: "nearest" });
+    if (!complete) {
+      this.result.append(element("p", { class: "quiet" }, `${kind} ${signed(by)}; comparing with other places…`));
+      return;
+    }
+    const elsewhere = change.elsewhere.map((other) => other.score - change.before.score);
+    const words = comparison(by, elsewhere, kind);
+    if (elsewhere.length > 0) this.result.append(strip(by, elsewhere, words));
+    this.result.append(element("p", { class: "quiet" }, words));
+    this.result.scrollIntoView({ block: "nearest" });
+  }
+
+  private async slide(): Promise<void> {
+    const question = this.target.question();
+    if (question === null) return;
+    const { film, model, target } = question;
+    const cover = this.cover.value;
+    const request = { kind: "occlusion", film, model, target, cells: CELLS, cover };
+    const done = await this.work<Occlusion>("Sliding over the film", request);
+    if (done === null) return;
+    const drop = done.drop.flat();
+    this.target.addMap((like) => ({
+      ...like,
+      id: `occlusion/${model}/${target}/${cover}`,
+      method: "occlusion",
+      layer: `${CELLS} × ${CELLS} cells hidden, one after the other`,
+      unit: done.score_kind,
+      grid: [CELLS, CELLS],
+      values: encoded(drop),
+      relu: false,
+      limit: Math.max(...drop.map(Math.abs)),
+      empty: null,
+    }));
+    const peak = Math.max(...drop);
+    const words = `The largest fall of the ${done.score_kind} is ${number(peak)}. The map shows the fall where each cell is hidden.`;
+    this.result.replaceChildren(element("p", {}, words));
+  }
+
+  private async hideHottest(): Promise<void> {
+    const question = this.target.question();
+    if (question === null) return;
+    const cover = this.cover.value === "mean" ? "mean" : "blur";
+    const done = await this.work<Curve>("Hiding cells", { kind: "curve", ...question, cover });
+    if (done === null) return;
+    const scores = done.hottest.map((each) => each.score);
+    const random = done.random.map((order) => order.map((each) => each.score));
+    const area = mean(scores.map((score, i) => score - mean(random.map((order) => order[i]!))));
+    const lower = area < 0 ? "lower" : "higher";
+    const words = `${done.target}: hottest cells first the ${done.score_kind} is on average ${number(Math.abs(area))} ${lower} than in random orders.`;
+    this.result.replaceChildren(
+      curve(done.shares, scores, random, words),
+      element("p", { class: "key" }, element("span", { class: "hottest" }, "hottest first"), element("span", { class: "random" }, "random orders")),
+      element("p", { class: "quiet" }, words),
+    );
+    this.result.scrollIntoView({ block: "nearest" });
+  }
+
+  /** The result of long work; null where it failed, was cancelled, or is of another question. */
+  private async work<Result>(what: string, request: object): Promise<Result | null> {
+    const test = ++this.tests;
+    const progress = (job: Job<Result>): void => {
+      if (test !== this.tests) return;
+      const cancel = (): void => void remove(`jobs/${job.id}`);
+      this.result.replaceChildren(progressLine(what, job.done, job.total, cancel));
+    };
+    try {
+      const job = await follow<Result>(request, progress);
+      if (test !== this.tests) return null;
+      if (job.state === "cancelled") this.result.replaceChildren(element("p", {}, "Cancelled."));
+      return job.result;
+    } catch (error) {
+      if (test === this.tests) this.result.replaceChildren();
+      this.status.fail(error);
+      return null;
+    }
+  }
+}
+
+function comparison(by: number, elsewhere: readonly number[], kind: string): string {
+  const change = `The ${kind} changes by ${signed(by)}.`;
+  if (elsewhere.length === 0) {
+    return `${change} The region leaves no room for an equally large one elsewhere.`;
+  }
+  const larger = elsewhere.filter((other) => Math.abs(other) < Math.abs(by)).length;
+  const [low, high] = [Math.min(...elsewhere), Math.max(...elsewhere)];
+  return `${change} The same region at ${elsewhere.length} other places: ${signed(low)} to ${signed(high)}. The change here is larger than at ${larger} of them.`;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Numbers as little-endian float32 in base64. */
+function encoded(values: readonly number[]): string {
+  const view = new DataView(new ArrayBuffer(4 * values.length));
+  values.forEach((value, i) => view.setFloat32(4 * i, value, true));
+  return btoa(String.fromCharCode(...new Uint8Array(view.buffer)));
+}

@@ -1,0 +1,65 @@
+/** Two small charts: changes beside each other on a line, and scores over the share that is hidden. */
+
+import { number } from "../viewer/words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 268;
+
+function made(tag: string, attributes: Readonly<Record<string, string | number>>, text = ""): Element {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  node.textContent = text;
+  return node;
+}
+
+function drawing(height: number, label: string): Element {
+  const box = `0 0 ${WIDTH} ${height}`;
+  return made("svg", { viewBox: box, width: WIDTH, height, role: "img", "aria-label": label });
+}
+
+function scale(values: readonly number[], from: number, to: number): (value: number) => number {
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const span = high - low || 1;
+  return (value) => from + ((value - low) / span) * (to - from);
+}
+
+/** The change of one region among those of equally large regions elsewhere. */
+export function strip(change: number, elsewhere: readonly number[], label: string): Element {
+  const svg = drawing(58, label);
+  const values = [change, 0, ...elsewhere];
+  const x = scale(values, 10, WIDTH - 10);
+  svg.append(made("line", { x1: 10, x2: WIDTH - 10, y1: 26, y2: 26, class: "axis" }));
+  svg.append(made("line", { x1: x(0), x2: x(0), y1: 12, y2: 40, class: "zero" }));
+  for (const value of elsewhere) svg.append(made("circle", { cx: x(value), cy: 26, r: 4, class: "else" }));
+  const at = x(change);
+  svg.append(made("path", { d: `M${at} 18l7 8-7 8-7-8z`, class: "here" }));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  svg.append(made("text", { x: 10, y: 54 }, number(low)));
+  svg.append(made("text", { x: WIDTH - 10, y: 54, "text-anchor": "end" }, number(high)));
+  return svg;
+}
+
+/** Scores while more and more of the film is hidden: hottest cells first, and random orders. */
+export function curve(
+  shares: readonly number[],
+  hottest: readonly number[],
+  random: readonly (readonly number[])[],
+  label: string,
+): Element {
+  const height = 150;
+  const svg = drawing(height, label);
+  const y = scale([...hottest, ...random.flat()], height - 26, 10);
+  const x = scale(shares, 34, WIDTH - 10);
+  const path = (scores: readonly number[]): string =>
+    scores.map((score, i) => `${i === 0 ? "M" : "L"}${x(shares[i]!)} ${y(score)}`).join("");
+  svg.append(made("path", { d: `M34 10V${height - 26}H${WIDTH - 10}`, class: "axis" }));
+  for (const scores of random) svg.append(made("path", { d: path(scores), class: "random" }));
+  svg.append(made("path", { d: path(hottest), class: "hottest" }));
+  const all = [...hottest, ...random.flat()];
+  svg.append(made("text", { x: 2, y: 16 }, number(Math.max(...all), 2)));
+  svg.append(made("text", { x: 2, y: height - 26 }, number(Math.min(...all), 2)));
+  svg.append(made("text", { x: 34, y: height - 8 }, "0"));
+  svg.append(made("text", { x: WIDTH - 10, y: height - 8, "text-anchor": "end" }, "all hidden"));
+  return svg;
+}

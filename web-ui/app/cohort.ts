@@ -1,0 +1,207 @@
+/** Cohort: every case of a run in a gallery that draws what is on the screen, and one case. */
+
+import type { MapData } from "../viewer/data.js";
+import { button, element } from "../viewer/dom.js";
+import { mountViewer } from "../viewer/mount.js";
+import type { Viewer } from "../viewer/viewer.js";
+import { number } from "../viewer/words.js";
+import { type Named, type ShownFilm, get } from "./api.js";
+import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
+import { Choice, Status, section } from "./parts.js";
+
+interface Column {
+  readonly name: string;
+  readonly title: string;
+  readonly kind: "number" | "text";
+  readonly values?: readonly string[];
+}
+
+interface RunAbout extends Named {
+  readonly cases: number;
+  readonly columns: readonly Column[];
+}
+
+interface Measurement {
+  readonly title: string;
+  readonly output: string | null;
+  readonly value: number | null;
+  readonly chance?: number | null;
+  readonly ceiling?: number | null;
+  readonly verdict?: string;
+  readonly meaning: string;
+}
+
+export interface OneCase {
+  readonly case: Case & { readonly trust: readonly Measurement[] };
+  readonly film: string;
+  readonly maps: readonly MapData[];
+}
+
+/** Columns that are offered as filters, in this order, where they have two values or more. */
+const FILTERS = ["outcome", "label", "method", "layer", "model", "split", "predicted", "true_class"];
+
+export class CohortPage {
+  readonly root: HTMLElement;
+  private readonly status = new Status();
+  private readonly count = element("p", { class: "quiet", role: "status" });
+  private readonly run = new Choice("Run", () => void this.openRun());
+  private readonly sort = new Choice("Sort by", () => this.refresh());
+  private readonly order = new Choice("Order", () => this.refresh());
+  private readonly filters = element("div", { class: "filters" });
+  private readonly gallery: Gallery;
+  private readonly content = element("div", { class: "stage" });
+  private readonly side = element("div", { class: "panel" });
+  private readonly choices = new Map<string, Choice>();
+  private viewer: Viewer | null = null;
+  private readonly onKey = (event: KeyboardEvent): void => {
+    if (event.key === "Escape" && this.viewer !== null && !event.defaultPrevented) this.back();
+  };
+
+  constructor() {
+    const pages: Pages = {
+      page: (start, count) => get(`runs/${this.run.value}/cases?${this.query()}&cursor=${start}&limit=${count}`),
+      picture: (id) => `/api/runs/${this.run.value}/cases/${id}/thumbnail.png`,
+      open: (id) => void this.openCase(id),
+      counted: (total) => (this.count.textContent = `${total} ${total === 1 ? "case" : "cases"}`),
+      failed: (error) => this.status.fail(error),
+    };
+    this.gallery = new Gallery(pages);
+    this.order.fill([["false", "smallest first"], ["true", "largest first"]]);
+    this.root = element("div", { class: "explain" }, this.side, this.content);
+    document.addEventListener("keydown", this.onKey);
+  }
+
+  async start(): Promise<void> {
+    try {
+      const runs = await get<Named[]>("runs");
+      this.run.fill(runs.map(({ id }) => [id, id]));
+      await this.openRun();
+    } catch (error) {
+      this.status.fail(error);
+    }
+  }
+
+  stop(): void {
+    document.removeEventListener("keydown", this.onKey);
+    this.viewer?.dispose();
+    this.gallery.stop();
+  }
+
+  private async openRun(): Promise<void> {
+    this.status.say("Reading the run…");
+    const about = await get<RunAbout>(`runs/${this.run.value}`);
+    this.status.say("");
+    const names: [string, string][] = about.columns.map(({ name, title }) => [name, title]);
+    this.sort.fill([["case_id", "order of the run"], ...names]);
+    this.fillFilters(about.columns);
+    this.showGallery();
+    this.refresh();
+  }
+
+  private fillFilters(columns: readonly Column[]): void {
+    this.choices.clear();
+    const listed = columns.filter(({ name, values }) => {
+      const offered = FILTERS.includes(name) || name.startsWith("group_");
+      return offered && (values?.length ?? 0) > 1;
+    });
+    for (const { name, values } of listed) {
+      const choice = new Choice(name.replace("group_", ""), () => this.refresh());
+      choice.fill([["", "all"], ...values!.map((value): [string, string] => [value, value])]);
+      this.choices.set(name, choice);
+    }
+    this.filters.replaceChildren(...[...this.choices.values()].map((choice) => choice.root));
+  }
+
+  private query(): string {
+    const query = new URLSearchParams({ sort: this.sort.value, descending: this.order.value });
+    for (const [name, choice] of this.choices) {
+      if (choice.value !== "") query.append("where", `${name}=${choice.value}`);
+    }
+    return query.toString();
+  }
+
+  private refresh(): void {
+    this.gallery.reset();
+  }
+
+  private showGallery(): void {
+    this.viewer?.dispose();
+    this.viewer = null;
+    this.side.replaceChildren(
+      section("Cases", this.run.root, this.sort.root, this.order.root, this.count),
+      section("Filter", this.filters),
+    );
+    this.content.replaceChildren(this.gallery.root, this.status.root);
+    this.gallery.shown();
+  }
+
+  private back(): void {
+    this.showGallery();
+    this.gallery.focus();
+  }
+
+  private async openCase(id: number): Promise<void> {
+    this.status.say("Opening the case…");
+    try {
+      const one = await get<OneCase>(`runs/${this.run.value}/cases/${id}`);
+      const film = await get<ShownFilm>(`films/${one.film}`);
+      this.status.say("");
+      this.showCase(one, film);
+    } catch (error) {
+      this.status.fail(error);
+    }
+  }
+
+  private showCase(one: OneCase, film: ShownFilm): void {
+    const host = element("div", { class: "host" });
+    const back = button("← Cases", "Back to the cases (Escape)", null, () => this.back());
+    this.side.replaceChildren(
+      element("section", {}, back),
+      section(caseName(one.case), facts(one.case)),
+      section("Can it be trusted?", ...trust(one.case.trust)),
+    );
+    this.content.replaceChildren(host, this.status.root);
+    const data = {
+      film: film.film, maps: one.maps, boxes: [], outlines: [],
+      notice: "Research use only", synthetic: film.synthetic, colormap: null,
+    };
+    this.viewer = mountViewer(host, data);
+    back.focus();
+  }
+}
+
+const FACTS = [
+  "label", "outcome", "truth", "predicted", "true_class", "probability", "score", "value", "error",
+  "method", "layer", "model", "patient", "split", "empty_reason",
+];
+
+function facts(row: Case): HTMLElement {
+  const list = element("dl", {});
+  for (const name of FACTS) {
+    const value = row[name];
+    if (value === null || value === undefined || value === "") continue;
+    const text = typeof value === "number" ? number(value) : String(value);
+    list.append(element("dt", {}, name.replace("_", " ")), element("dd", {}, text));
+  }
+  return list;
+}
+
+function trust(measurements: readonly Measurement[]): HTMLElement[] {
+  if (measurements.length === 0) {
+    const how = "This run has no evaluation: camlucida evaluate RUN measures its maps.";
+    return [element("p", { class: "quiet" }, how)];
+  }
+  return measurements.map((each) => {
+    const value = each.verdict ?? (each.value === null ? "–" : number(each.value));
+    const chance = each.chance === null || each.chance === undefined ? "" : `, chance ${number(each.chance)}`;
+    const ceiling = each.ceiling === null || each.ceiling === undefined ? "" : `, upper bound of the grid ${number(each.ceiling)}`;
+    const title = each.output === null ? each.title : `${each.title} (${each.output})`;
+    return element(
+      "div",
+      { class: "measure" },
+      element("span", {}, title),
+      element("b", {}, value),
+      element("small", {}, `${each.meaning.replace(/\.$/, "")}${chance}${ceiling}.`),
+    );
+  });
+}

@@ -1,0 +1,332 @@
+/** Explain: films, models, methods, labels and layers on the left, the film with its maps beside them. */
+
+import type { MapData, ViewerData } from "../viewer/data.js";
+import { button, element } from "../viewer/dom.js";
+import { mountViewer } from "../viewer/mount.js";
+import type { Viewer } from "../viewer/viewer.js";
+import { number } from "../viewer/words.js";
+import {
+  type Film, type Finding, type Findings, type Job, type Method, type Model, type Named,
+  type ShownFilm, type ShownMap, follow, get, give, post, remove,
+} from "./api.js";
+import { Ask } from "./ask.js";
+import { Choice, Status, probabilityText, progressLine, section } from "./parts.js";
+
+export class ExplainPage {
+  readonly root: HTMLElement;
+  private readonly status = new Status();
+  private readonly films = element("ul", { class: "films", "aria-label": "Films" });
+  private readonly findings = element("ul", { class: "findings", "aria-label": "Findings" });
+  private readonly notes = element("ul", { class: "notes" });
+  private readonly host = element("div", { class: "host" });
+  private readonly work = element("div", {});
+  private readonly model = new Choice("Model", () => void this.changeModel());
+  private readonly method = new Choice("Method", () => void this.explain());
+  private readonly layer = new Choice("Layer", () => void this.explain());
+  private readonly ask: Ask;
+  private viewer: Viewer | null = null;
+  private methods: readonly Method[] = [];
+  private known: Film[] = [];
+  private film: ShownFilm | null = null;
+  private target = "";
+  private maps: MapData[] = [];
+  private requests = 0;
+  /** The film that the viewer has. */
+  private shown = "";
+
+  constructor() {
+    this.ask = new Ask(
+      {
+        question: () => this.question(),
+        draw: (on) => this.viewer?.change({ tool: on ? "region" : "pan" }),
+        region: (box) => this.viewer?.setRegion(box),
+        addMap: (make) => this.addMap(make),
+      },
+      this.status,
+    );
+    const side = element(
+      "div",
+      { class: "panel" },
+      section("Films", this.giveButton(), this.films),
+      section("Model", this.model.root, this.findings),
+      section("Map", this.method.root, this.layer.root, this.work, this.notes),
+      this.ask.root,
+    );
+    const empty = element("p", { class: "empty" }, "Choose a film, or drop one here.");
+    this.host.append(empty);
+    const stage = element("div", { class: "stage" }, this.host, this.status.root);
+    this.root = element("div", { class: "explain" }, side, stage);
+    this.acceptDrops();
+  }
+
+  async start(): Promise<void> {
+    try {
+      const [models, methods, films] = await Promise.all([
+        get<Named[]>("models"), get<Method[]>("methods"), get<Film[]>("films"),
+      ]);
+      this.methods = methods;
+      this.known = films;
+      this.model.fill(models.map(({ id, name }) => [id, name]));
+      this.method.fill(methods.map((each) => [each.name, each.kind === "probe" ? `${each.title} (slow)` : each.title]), "gradcam");
+      this.listFilms();
+      if (films.length > 0) await this.open(films[0]!.id);
+      else await this.changeModel();
+    } catch (error) {
+      this.status.fail(error);
+    }
+  }
+
+  /** The page is left: the viewer gives back what it holds. */
+  stop(): void {
+    this.viewer?.dispose();
+  }
+
+  private question(): { film: string; model: string; target: string; method: string; layer: string } | null {
+    if (this.film === null || this.target === "") return null;
+    const { value: model } = this.model;
+    return { film: this.film.id, model, target: this.target, method: this.method.value, layer: this.layer.value || "auto" };
+  }
+
+  private giveButton(): HTMLElement {
+    const input = element("input", { type: "file", multiple: true, "aria-label": "Films to give" });
+    input.addEventListener("change", () => {
+      void this.give([...(input.files ?? [])]);
+      input.value = "";
+    });
+    return element("label", { class: "give" }, "Give films…", input);
+  }
+
+  private acceptDrops(): void {
+    this.root.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      this.root.classList.add("dropping");
+    });
+    this.root.addEventListener("dragleave", () => this.root.classList.remove("dropping"));
+    this.root.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.root.classList.remove("dropping");
+      void this.give([...(event.dataTransfer?.files ?? [])]);
+    });
+  }
+
+  /** Several files, one after the other; one that cannot be read costs itself alone. */
+  private async give(files: readonly File[]): Promise<void> {
+    const failures: string[] = [];
+    let first: Film | null = null;
+    for (const [index, file] of files.entries()) {
+      this.status.say(`Reading ${file.name} (${index + 1} of ${files.length})…`);
+      try {
+        const film = await give(file);
+        first ??= film;
+        this.known = [film, ...this.known.filter((other) => other.id !== film.id)];
+        this.listFilms();
+      } catch (error) {
+        failures.push(`${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    this.status.say("");
+    if (first !== null) await this.open(first.id);
+    if (failures.length > 0) this.status.fail(failures.join("; "));
+  }
+
+  private listFilms(): void {
+    const items = this.known.map((film) => {
+      const chosen = film.id === this.film?.id;
+      const open = button(film.name, `Open ${film.name}`, chosen, () => void this.open(film.id));
+      const item = element("li", {}, open);
+      if (film.given) {
+        item.append(button("×", `Remove ${film.name}`, null, () => void this.remove(film)));
+      }
+      return item;
+    });
+    this.films.replaceChildren(...items);
+  }
+
+  private async remove(film: Film): Promise<void> {
+    try {
+      await remove(`films/${film.id}`);
+      this.known = this.known.filter((other) => other.id !== film.id);
+      this.listFilms();
+    } catch (error) {
+      this.status.fail(error);
+    }
+  }
+
+  private async open(id: string): Promise<void> {
+    const request = ++this.requests;
+    this.status.say("Opening the film…");
+    try {
+      const film = await get<ShownFilm>(`films/${id}`);
+      if (request !== this.requests) return;
+      this.film = film;
+      this.maps = [];
+      this.listFilms();
+      this.show();
+      this.ask.clear(true);
+      await this.changeModel();
+    } catch (error) {
+      if (request === this.requests) this.status.fail(error);
+    }
+  }
+
+  /** Layers and findings of the chosen model, then the map of its first finding. */
+  private async changeModel(): Promise<void> {
+    const request = ++this.requests;
+    const model = this.model.value;
+    this.status.say("Running the model…");
+    try {
+      const described = await get<Model>(`models/${model}`);
+      const findings = this.film === null ? null : await get<Findings>(`models/${model}/findings/${this.film.id}`);
+      if (request !== this.requests) return;
+      this.fillLayers(described);
+      this.maps = this.maps.filter((map) => map.id.startsWith(`${model}/`));
+      if (findings === null) {
+        this.status.say("");
+        return;
+      }
+      const targets = findings.findings.map((each) => each.target);
+      if (!targets.includes(this.target)) this.target = targets[0] ?? "";
+      if (this.maps.length === 0) this.target = targets[0] ?? "";
+      this.listFindings(findings);
+      await this.explain();
+    } catch (error) {
+      if (request === this.requests) this.status.fail(error);
+    }
+  }
+
+  private fillLayers(model: Model): void {
+    const stages = model.layers.filter((layer) => layer.stage || layer.auto);
+    const options = stages.map(({ path, grid, auto }): [string, string] => {
+      const size = grid.join(" × ");
+      return auto ? ["auto", `auto: ${path}, ${size}`] : [path, `${path}, ${size}`];
+    });
+    const before = this.layer.value;
+    const chosen = options.some(([value]) => value === before) ? before : "auto";
+    this.layer.fill(options, chosen);
+  }
+
+  private listFindings(findings: Findings): void {
+    const rows = findings.findings.map((finding) => this.findingRow(finding, findings.score_kind));
+    this.findings.replaceChildren(...rows);
+  }
+
+  private findingRow(finding: Finding, kind: string): HTMLElement {
+    const { probability, threshold, target } = finding;
+    const value = probability === null ? `${kind} ${number(finding.score)}` : probabilityText(probability);
+    const decided = finding.above === null ? "" : finding.above ? "above" : "below";
+    const limit = threshold === null ? "" : `, ${decided} its threshold ${number(threshold)}`;
+    const row = button("", `${target}: ${value}${limit}`, target === this.target, () => this.choose(target, row));
+    row.append(element("span", { class: "name" }, target), element("span", { class: "value" }, value));
+    row.classList.toggle("above", finding.above === true);
+    if (probability !== null) row.append(bar(probability, threshold));
+    return element("li", {}, row);
+  }
+
+  private choose(target: string, row: HTMLButtonElement): void {
+    this.target = target;
+    for (const other of this.findings.querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
+    row.setAttribute("aria-pressed", "true");
+    this.ask.clear(false);
+    void this.explain();
+  }
+
+  private async explain(): Promise<void> {
+    const question = this.question();
+    if (question === null) return;
+    const request = ++this.requests;
+    this.status.say("");
+    try {
+      const map = await this.made(question, request);
+      if (map === null || request !== this.requests) return;
+      this.place(map);
+      this.notes.replaceChildren(...map.notes.map((note) => element("li", {}, note)));
+    } catch (error) {
+      if (request === this.requests) this.status.fail(error);
+    }
+  }
+
+  /** A map at once, or, of a method of many forward passes, as a job. */
+  private async made(question: object, request: number): Promise<ShownMap | null> {
+    const method = this.methods.find((each) => each.name === this.method.value);
+    if (method?.kind !== "probe") return post<ShownMap>("maps", question);
+    const progress = (job: Job<ShownMap>): void => {
+      if (request !== this.requests) return;
+      const cancel = (): void => void remove(`jobs/${job.id}`);
+      this.work.replaceChildren(progressLine(method.title, job.done, 0, cancel));
+    };
+    try {
+      return (await follow<ShownMap>({ kind: "map", ...question }, progress)).result;
+    } finally {
+      this.work.replaceChildren();
+    }
+  }
+
+  private addMap(make: (like: MapData) => MapData): void {
+    const like = this.maps[0];
+    if (like !== undefined) this.place(make(like));
+  }
+
+  /** The newest map first; the others stay for comparison. */
+  private place(map: MapData): void {
+    this.maps = [map, ...this.maps.filter((other) => other.id !== map.id)];
+    this.show();
+  }
+
+  private show(): void {
+    const { film } = this;
+    if (film === null) return;
+    const data: ViewerData = {
+      film: film.film, maps: this.maps, boxes: [], outlines: [],
+      notice: "Research use only", synthetic: film.synthetic, colormap: null,
+    };
+    if (this.viewer !== null) {
+      void this.showAgain(this.viewer, data);
+      return;
+    }
+    this.host.replaceChildren();
+    this.shown = film.id;
+    this.viewer = mountViewer(this.host, data, {
+      onRegion: (box, done) => this.ask.drawn(box, done),
+      onChange: (settings) => this.ask.setDrawing(settings.tool === "region"),
+      onImage: (step) => this.step(step),
+    });
+  }
+
+  /** Other maps of the same film leave its part and its grey levels as the person set them. */
+  private async showAgain(viewer: Viewer, data: ViewerData): Promise<void> {
+    const { view } = viewer.stage;
+    const { x, y, zoom } = view;
+    const levels = viewer.settings;
+    const film = this.film?.id ?? "";
+    const same = film === this.shown;
+    this.shown = film;
+    await viewer.show(data);
+    this.ask.redraw();
+    if (!same || levels === null) return;
+    const { low, high, invert } = levels;
+    if (Math.abs(view.zoom - zoom) > 1e-6) {
+      view.zoomTo(zoom);
+      Object.assign(view, { x, y });
+    }
+    viewer.change({ low, high, invert });
+  }
+
+  private step(by: number): void {
+    const at = this.known.findIndex((film) => film.id === this.film?.id);
+    const next = this.known[at + by];
+    if (next !== undefined) void this.open(next.id);
+  }
+}
+
+/** A probability as a bar, with its threshold. */
+function bar(probability: number, threshold: number | null): HTMLElement {
+  const fill = element("span", { class: "fill" });
+  fill.style.width = `${100 * probability}%`;
+  const made = element("span", { class: "bar", "aria-hidden": "true" }, fill);
+  if (threshold !== null) {
+    const tick = element("span", { class: "tick" });
+    tick.style.left = `${100 * threshold}%`;
+    made.append(tick);
+  }
+  return made;
+}

@@ -1,0 +1,60 @@
+/** The pages, by the address behind the hash. */
+
+import { element } from "../viewer/dom.js";
+import { type Named, get } from "./api.js";
+import { CohortPage } from "./cohort.js";
+import { ExplainPage } from "./explain.js";
+import { ReviewPage } from "./review.js";
+import css from "./style.css";
+
+interface Page {
+  readonly root: HTMLElement;
+  start(): Promise<void>;
+  stop(): void;
+}
+
+const EXPLAIN = "#/explain";
+const COHORT = "#/cohort";
+const REVIEW = "#/review";
+
+function pageOf(hash: string): Page {
+  if (hash.startsWith(COHORT)) return new CohortPage();
+  return hash.startsWith(REVIEW) ? new ReviewPage() : new ExplainPage();
+}
+
+function begin(): void {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(css);
+  document.adoptedStyleSheets = [sheet];
+  const app = document.getElementById("app")!;
+  const links = element("nav", { "aria-label": "Pages" });
+  const header = element("header", {}, element("h1", {}, "camlucida"), links, element("span", { class: "notice" }, "Research use only"));
+  const content = element("main", { id: "content" });
+  app.replaceChildren(header, content);
+  let page: Page | null = null;
+
+  const open = (): void => {
+    page?.stop();
+    page = pageOf(location.hash);
+    content.replaceChildren(page.root);
+    for (const link of links.querySelectorAll("a")) {
+      const current = (location.hash || EXPLAIN).startsWith(link.hash);
+      if (current) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    void page.start();
+  };
+  links.append(element("a", { href: EXPLAIN }, "Explain"));
+  void get<Named[]>("runs").then(
+    (runs) => {
+      if (runs.length > 0) {
+        links.append(element("a", { href: COHORT }, "Cohort"), element("a", { href: REVIEW }, "Review"));
+      }
+      open();
+    },
+    open,
+  );
+  addEventListener("hashchange", open);
+}
+
+begin();

@@ -1,0 +1,80 @@
+/** Elements that the pages share. */
+
+import { button, element } from "../viewer/dom.js";
+import { number } from "../viewer/words.js";
+import type { Score } from "./api.js";
+
+/** A labelled choice. */
+export class Choice {
+  readonly root: HTMLLabelElement;
+  readonly select: HTMLSelectElement;
+
+  constructor(label: string, onChange: (value: string) => void) {
+    this.select = element("select", { "aria-label": label });
+    this.root = element("label", { class: "choice" }, element("span", {}, label), this.select);
+    this.select.addEventListener("change", () => onChange(this.select.value));
+  }
+
+  get value(): string {
+    return this.select.value;
+  }
+
+  fill(options: readonly (readonly [string, string])[], chosen?: string): void {
+    const made = options.map(([value, text]) => element("option", { value }, text));
+    this.select.replaceChildren(...made);
+    if (chosen !== undefined) this.select.value = chosen;
+  }
+}
+
+/** A part of the side with a heading. */
+export function section(title: string, ...children: (Node | string)[]): HTMLElement {
+  return element("section", {}, element("h2", {}, title), ...children);
+}
+
+/** Where errors and the state of the work are said. */
+export class Status {
+  readonly root = element("p", { class: "status", role: "status", "aria-live": "polite" });
+
+  say(text: string): void {
+    this.root.classList.remove("error");
+    this.root.textContent = text;
+  }
+
+  fail(error: unknown): void {
+    this.root.classList.add("error");
+    this.root.textContent = error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** The state of long work, with a button that cancels it. */
+export function progressLine(
+  what: string,
+  done: number,
+  total: number,
+  cancel: () => void,
+): HTMLElement {
+  const bar = element("progress", { "aria-label": what });
+  if (total > 0) {
+    bar.max = total;
+    bar.value = done;
+  }
+  const text = total > 0 ? `${what}: ${done} of ${total}` : what;
+  const stop = button("Cancel", `Cancel: ${what}`, null, cancel);
+  return element("div", { class: "progress" }, element("span", {}, text), bar, stop);
+}
+
+/** A score for people: its probability where it has one. */
+export function scoreText(score: Score, kind: string): string {
+  const { probability } = score;
+  if (probability === null || kind === "probability") return `${kind} ${number(score.score)}`;
+  return `probability ${probabilityText(probability)}, ${kind} ${number(score.score)}`;
+}
+
+/** A probability with three decimals. */
+export function probabilityText(value: number): string {
+  return value > 0 && value < 0.0005 ? "< 0.001" : value.toFixed(3);
+}
+
+export function signed(value: number): string {
+  return value > 0 ? `+${number(value)}` : number(value);
+}

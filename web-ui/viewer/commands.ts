@@ -1,0 +1,97 @@
+/** What each key does to the settings; null where it is no matter of settings. */
+
+import { paletteNames } from "./colour.js";
+import { windowOf } from "./controls.js";
+import type { ViewerData } from "./data.js";
+import type { Command } from "./keyboard.js";
+import { MODES, SCALES, type Settings, type Tool } from "./settings.js";
+
+type Change = Partial<Settings> | null;
+
+/** Share of the whole range of samples by which a key changes level or width. */
+const WINDOW_STEP = 1 / 32;
+
+export function changeOf(
+  command: Command,
+  settings: Settings,
+  data: ViewerData,
+  signed: boolean,
+  tools: readonly Tool[],
+): Change {
+  return (
+    ofNumbers(command, settings) ??
+    ofSwitches(command, settings) ??
+    ofChoices(command, settings, data, signed, tools) ??
+    ofWindow(command, settings, data)
+  );
+}
+
+function ofNumbers(command: Command, { opacity, threshold, level }: Settings): Change {
+  const step = (value: number, by: number, low: number, high: number): number =>
+    Math.min(Math.max(Math.round((value + by) * 100) / 100, low), high);
+  switch (command) {
+    case "opacityDown": return { opacity: step(opacity, -0.05, 0.1, 1) };
+    case "opacityUp": return { opacity: step(opacity, 0.05, 0.1, 1) };
+    case "thresholdDown": return { threshold: step(threshold, -0.05, 0, 0.95) };
+    case "thresholdUp": return { threshold: step(threshold, 0.05, 0, 0.95) };
+    case "lineDown": return { level: step(level, -0.05, 0.05, 0.95) };
+    case "lineUp": return { level: step(level, 0.05, 0.05, 0.95) };
+    default: return null;
+  }
+}
+
+function ofSwitches(command: Command, settings: Settings): Change {
+  switch (command) {
+    case "show": return { shown: !settings.shown };
+    case "contour": return { contour: !settings.contour };
+    case "boxes": return { boxes: !settings.boxes };
+    case "truth": return { truth: !settings.truth };
+    case "invert": return { invert: !settings.invert };
+    default: return null;
+  }
+}
+
+function ofChoices(
+  command: Command,
+  settings: Settings,
+  data: ViewerData,
+  signed: boolean,
+  tools: readonly Tool[],
+): Change {
+  const ids = [...data.maps.map((map) => map.id), ""];
+  const kind = signed ? "diverging" : "sequential";
+  switch (command) {
+    case "nextMap": return { map: after(ids, settings.map, 1) };
+    case "previousMap": return { map: after(ids, settings.map, -1) };
+    case "colormap": return { [kind]: after(paletteNames(signed), settings[kind], 1) };
+    case "scale": return { scale: after(SCALES, settings.scale, 1) };
+    case "tool": return { tool: after(tools, settings.tool, 1) };
+    case "compare": return data.maps.length > 1 ? { mode: after(MODES, settings.mode, 1) } : {};
+    default: return null;
+  }
+}
+
+function ofWindow(command: Command, settings: Settings, data: ViewerData): Change {
+  const range = 2 ** data.film.bits - 1;
+  const step = range * WINDOW_STEP;
+  const level = (settings.low + settings.high) / 2;
+  const width = settings.high - settings.low;
+  switch (command) {
+    case "levelUp": return moved(level + step, width, range);
+    case "levelDown": return moved(level - step, width, range);
+    case "widthUp": return moved(level, width + step, range);
+    case "widthDown": return moved(level, width - step, range);
+    default: return null;
+  }
+}
+
+/** A window within what the film can hold. */
+export function moved(level: number, width: number, range: number): { low: number; high: number } {
+  const held = Math.min(Math.max(width, 1), 2 * range);
+  return windowOf(Math.min(Math.max(level, 0), range), held);
+}
+
+function after<T>(choices: readonly T[], current: T, step: number): T {
+  const at = choices.indexOf(current);
+  return choices[(at + step + choices.length) % choices.length]!;
+}

@@ -1,0 +1,40 @@
+/** What colours mean: a bar with its two ends. */
+
+import { colourTable, palette } from "./colour.js";
+import { element } from "./dom.js";
+import { number } from "./words.js";
+
+const WIDTH = 256;
+
+export class Legend {
+  readonly root = element("div", { class: "legend", "aria-hidden": "true" });
+  private readonly bar = element("canvas", { width: WIDTH, height: 1 });
+  private readonly low = element("span");
+  private readonly high = element("span");
+  private shown = "";
+
+  constructor() {
+    this.root.append(element("div", {}, this.low, this.high), this.bar);
+  }
+
+  /** Draw the bar for a limit; null hides it. */
+  show(name: string, limit: number | null, threshold: number): void {
+    const key = `${name} ${limit} ${threshold}`;
+    if (key === this.shown) return;
+    this.shown = key;
+    this.root.hidden = limit === null;
+    if (limit === null) return;
+    this.low.textContent = palette(name).diverging ? number(-limit) : "0";
+    this.high.textContent = number(limit);
+    const context = this.bar.getContext("2d")!;
+    const image = context.createImageData(WIDTH, 1);
+    // Full opacity, over black: what is hidden is black.
+    const table = colourTable(name, 1, threshold, WIDTH);
+    for (let i = 0; i < WIDTH; i++) {
+      const opacity = table[4 * i + 3]! > 0 ? 1 : 0;
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = table[4 * i + c]! * opacity;
+      image.data[4 * i + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
+  }
+}

@@ -1,0 +1,166 @@
+/** The film with its maps on the screen: one canvas of colours, one of lines over it. */
+
+import type { ViewerData } from "./data.js";
+import { canvasPainter } from "./canvas.js";
+import { element } from "./dom.js";
+import type { Film } from "./film.js";
+import { Frames } from "./frames.js";
+import { type Layer, WEAKEST } from "./layer.js";
+import { type MarkedPanel, drawCross, drawMarks, drawRegion } from "./marks.js";
+import type { Painter, Panel, Scene } from "./painter.js";
+import type { Region } from "./pointer.js";
+import type { Settings } from "./settings.js";
+import { View } from "./view.js";
+import { webglPainter } from "./webgl.js";
+
+const GAP = 2;
+
+/** A map, or the film alone, in a panel of the stage. */
+export interface Shown {
+  readonly layer: Layer | null;
+  readonly title: string;
+  readonly limit: number;
+  readonly palette: string;
+}
+
+export class Stage {
+  readonly root: HTMLDivElement;
+  readonly view = new View();
+  readonly painter: Painter;
+  cross: [number, number] | null = null;
+  region: Region | null = null;
+  private readonly colours = element("canvas");
+  private readonly lines = element("canvas");
+  private readonly frames: Frames;
+  private readonly observer: ResizeObserver;
+  private size = { width: 1, height: 1 };
+  private shown: readonly Shown[] = [];
+  private settings: Settings | null = null;
+  private data: ViewerData | null = null;
+
+  constructor(painterName: "webgl" | "canvas" | null, label: string) {
+    this.root = element("div", { class: "stage", tabindex: 0, role: "img", "aria-label": label });
+    this.root.append(this.colours, this.lines);
+    this.painter = this.newPainter(painterName);
+    this.frames = new Frames((coarseness) => this.draw(coarseness));
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.root);
+    this.colours.addEventListener("webglcontextlost", (event) => event.preventDefault());
+  }
+
+  private newPainter(name: "webgl" | "canvas" | null): Painter {
+    return (name === "canvas" ? null : webglPainter(this.colours)) ?? canvasPainter(this.colours);
+  }
+
+  setFilm(film: Film, data: ViewerData): void {
+    this.data = data;
+    this.painter.setFilm(film);
+    this.view.setFilm(film);
+  }
+
+  show(shown: readonly Shown[], settings: Settings, moving = false): void {
+    this.shown = shown;
+    this.settings = settings;
+    this.view.setPanel(this.panelSize());
+    this.root.classList.toggle("window", settings.tool === "window");
+    this.root.classList.toggle("region", settings.tool === "region");
+    this.frames.request(moving);
+  }
+
+  request(moving = false): void {
+    this.frames.request(moving);
+  }
+
+  /** The point of a panel under a point of the stage. */
+  toPanel([x, y]: readonly [number, number]): { panel: number; at: [number, number] } {
+    const { width } = this.panelSize();
+    const panel = Math.min(Math.floor(x / (width + GAP)), Math.max(this.shown.length - 1, 0));
+    return { panel, at: [x - panel * (width + GAP), y] };
+  }
+
+  private panelSize(): { width: number; height: number } {
+    const count = Math.max(this.shown.length, 1);
+    const width = (this.size.width - (count - 1) * GAP) / count;
+    return { width: Math.max(width, 1), height: Math.max(this.size.height, 1) };
+  }
+
+  private resize(): void {
+    const { clientWidth, clientHeight } = this.root;
+    this.size = { width: clientWidth, height: clientHeight };
+    this.view.setPanel(this.panelSize());
+    this.frames.request();
+  }
+
+  private draw(coarseness: number): void {
+    if (this.settings === null || this.data === null) return;
+    if (this.size.width < 2 || this.size.height < 2) return;
+    const density = window.devicePixelRatio / coarseness;
+    this.painter.draw(this.scene(this.settings, density));
+    this.drawLines(this.settings);
+  }
+
+  private scene(settings: Settings, density: number): Scene {
+    const { width } = this.panelSize();
+    setSize(this.colours, this.size.width * density, this.size.height * density);
+    const panels = this.shown.map((shown, number): Panel => ({
+      left: Math.round(number * (width + GAP) * density),
+      width: Math.max(Math.round(width * density), 1),
+      height: this.colours.height,
+      layer: settings.shown ? shown.layer : null,
+      limit: shown.limit,
+      palette: shown.palette,
+    }));
+    return {
+      panels,
+      centre: [this.view.x, this.view.y],
+      step: 1 / (this.view.zoom * density),
+      low: settings.low,
+      high: settings.high,
+      invert: settings.invert,
+      opacity: settings.opacity,
+      threshold: settings.threshold,
+    };
+  }
+
+  private drawLines(settings: Settings): void {
+    const density = window.devicePixelRatio;
+    setSize(this.lines, this.size.width * density, this.size.height * density);
+    const context = this.lines.getContext("2d")!;
+    context.setTransform(density, 0, 0, density, 0, 0);
+    context.clearRect(0, 0, this.size.width, this.size.height);
+    const { boxes, outlines, synthetic } = this.data!;
+    const truth = settings.truth ? { boxes, outlines } : null;
+    this.shown.forEach((shown, number) => {
+      const panel = this.marked(shown, number, settings, synthetic ? "SYNTHETIC" : null);
+      drawMarks(context, this.view, panel, truth);
+      if (this.cross !== null) drawCross(context, this.view, panel, this.cross);
+      if (this.region !== null) drawRegion(context, this.view, panel.left, this.region);
+    });
+  }
+
+  private marked(
+    { layer, title, limit }: Shown,
+    number: number,
+    settings: Settings,
+    notice: string | null,
+  ): MarkedPanel {
+    const { width, height } = this.panelSize();
+    const visible = settings.shown && layer !== null && layer.empty === null;
+    const strong = visible && layer.limit >= WEAKEST * limit;
+    const marks = strong && settings.contour ? layer.marksAt(settings.level) : null;
+    const boxes = strong && settings.boxes ? layer.boxesAt(settings.level) : [];
+    return { left: number * (width + GAP), width, height, title, marks, boxes, notice };
+  }
+
+  dispose(): void {
+    this.observer.disconnect();
+    this.frames.dispose();
+    this.painter.dispose();
+  }
+}
+
+function setSize(canvas: HTMLCanvasElement, width: number, height: number): void {
+  const [w, h] = [Math.max(Math.round(width), 1), Math.max(Math.round(height), 1)];
+  if (canvas.width !== w) canvas.width = w;
+  if (canvas.height !== h) canvas.height = h;
+}

@@ -1,0 +1,392 @@
+/** The viewer: data in, a film with its maps on the page. */
+
+import { changeOf, moved } from "./commands.js";
+import { Controls } from "./controls.js";
+import type { MapData, ViewerData } from "./data.js";
+import { button, element } from "./dom.js";
+import { type Film, decodeFilm } from "./film.js";
+import { helpDialog } from "./help.js";
+import { type Command, commandOf } from "./keyboard.js";
+import { type Layer, comparable, difference, layerOf } from "./layer.js";
+import { Legend } from "./legend.js";
+import { type PointerTarget, type Region, watchPointer } from "./pointer.js";
+import { type Reading, reading, readingAt } from "./readout.js";
+import { type Settings, type Tool, initialSettings, settingsFor } from "./settings.js";
+import { type Shown, Stage } from "./stage.js";
+import { ENGLISH, type Words, filled, number, percent } from "./words.js";
+
+export interface ViewerOptions {
+  /** In the language of the page. */
+  readonly words?: Words;
+  /** Which painter; the best that the browser has without it. */
+  readonly painter?: "webgl" | "canvas";
+  /** Called with a region in pixels of the film that was drawn on it; there is no such tool without. */
+  readonly onRegion?: (region: Region, done: boolean) => void;
+  readonly onChange?: (settings: Settings) => void;
+  /** To the previous (−1) or next (1) image. */
+  readonly onImage?: (step: number) => void;
+  /** An anchor of the page, below the viewer, with what it says in words. */
+  readonly below?: string;
+}
+
+export class Viewer {
+  readonly root: HTMLDivElement;
+  readonly stage: Stage;
+  settings: Settings | null = null;
+  private readonly words: Words;
+  private readonly legend = new Legend();
+  private readonly message = element("div", { class: "message", role: "status" });
+  private readonly read = element("div", { class: "read", "aria-live": "polite" });
+  private readonly notice = element("div", { class: "notice" });
+  private readonly help: HTMLDialogElement;
+  private controls: Controls | null = null;
+  private data: ViewerData | null = null;
+  private film: Film | null = null;
+  private layers = new Map<string, Layer>();
+  private differences = new Map<string, Layer>();
+  private pointed: [number, number] | null = null;
+  private loads = 0;
+
+  constructor(private readonly options: ViewerOptions = {}) {
+    this.words = options.words ?? ENGLISH;
+    this.stage = new Stage(options.painter ?? null, this.words.viewer);
+    this.help = helpDialog(this.words);
+    const foot = element("div", { class: "foot" }, this.read, this.notice);
+    if (options.below) {
+      foot.append(element("a", { href: options.below }, `${this.words.below} ↓`));
+    }
+    this.root = element("div", { class: "viewer" }, this.stage.root, foot, this.help);
+    this.stage.root.append(this.bar(), this.legend.root, this.message);
+    watchPointer(this.stage.root, this.pointerTarget());
+  }
+
+  /** Show an image; what the person has set stays. */
+  async show(data: ViewerData): Promise<void> {
+    const load = ++this.loads;
+    this.say(this.words.loading);
+    try {
+      const film = await decodeFilm(data.film);
+      if (load !== this.loads) return; // another image was requested meanwhile
+      this.begin(data, film);
+    } catch (error) {
+      this.fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Say that an image cannot be shown. */
+  fail(error: string): null {
+    this.say(filled(this.words.failed, { error }));
+    return null;
+  }
+
+  private begin(data: ViewerData, film: Film): void {
+    this.data = data;
+    this.film = film;
+    this.layers = new Map(data.maps.map((map) => [map.id, layerOf(map, film)]));
+    this.differences.clear();
+    this.stage.cross = null;
+    this.stage.region = null;
+    this.settings = settingsFor(data, this.settings);
+    this.stage.setFilm(film, data);
+    this.notice.textContent = data.synthetic
+      ? `${data.notice} · ${this.words.synthetic}`
+      : data.notice;
+    this.replaceControls();
+    this.refresh();
+  }
+
+  private replaceControls(): void {
+    const target = {
+      words: this.words,
+      settings: () => this.settings!,
+      change: (changed: Partial<Settings>) => this.change(changed),
+      reset: () => this.reset(),
+    };
+    this.controls?.root.remove();
+    this.controls = new Controls(target, this.data!, this.isSigned());
+    this.stage.root.after(this.controls.root);
+  }
+
+  /** Change settings, and draw. */
+  change(changed: Partial<Settings>): void {
+    if (this.settings === null) return;
+    const wasSigned = this.isSigned();
+    const current = this.limit();
+    Object.assign(this.settings, changed);
+    if (changed.scale === "fixed" && current > 0) this.settings.limit = current;
+    if (this.isSigned() !== wasSigned) this.replaceControls();
+    this.refresh(true);
+    this.options.onChange?.(this.settings);
+  }
+
+  reset(): void {
+    if (this.data === null) return;
+    this.settings = initialSettings(this.data);
+    this.stage.view.fit();
+    this.replaceControls();
+    this.refresh();
+  }
+
+  private refresh(moving = false): void {
+    if (this.settings === null) return;
+    const shown = this.shown(this.settings);
+    this.stage.show(shown, this.settings, moving);
+    this.controls?.refresh();
+    const first = shown[0]!;
+    const bar = this.settings.shown && first.layer !== null && first.layer.empty === null;
+    this.legend.show(first.palette, bar ? first.limit : null, this.settings.threshold);
+    const empty = this.settings.shown ? first.layer?.empty : null;
+    this.say(empty ?? "");
+    this.showReading();
+  }
+
+  /** The panels. */
+  private shown(settings: Settings): Shown[] {
+    const first = this.layers.get(settings.map) ?? null;
+    const second = this.layers.get(settings.second) ?? null;
+    if (first === null || second === null || settings.mode === "one") return [this.panel(first)];
+    if (settings.mode === "side") return [first, second].map((layer) => this.withLimit(layer));
+    return [this.differencePanel(first, second)];
+  }
+
+  private panel(layer: Layer | null): Shown {
+    const title = layer?.title ?? this.words.film_alone;
+    return { layer, title, limit: this.limit(layer), palette: this.palette() };
+  }
+
+  /** A panel whose title has its own full colour: the bar is that of the first. */
+  private withLimit(layer: Layer): Shown {
+    const panel = this.panel(layer);
+    const about = layer.empty ?? `${this.words.limit} ${number(panel.limit)}`;
+    return { ...panel, title: `${panel.title} · ${about}` };
+  }
+
+  private differencePanel(first: Layer, second: Layer): Shown {
+    const sameUnit = comparable(this.map(first.id)!, this.map(second.id)!);
+    const key = `${first.id} ${second.id}`;
+    const layer = this.differences.get(key) ?? difference(first, second, sameUnit, this.film!);
+    this.differences.set(key, layer);
+    const names = { first: first.title, second: second.title };
+    const words = filled(this.words.first_minus_second, names);
+    const title = sameUnit ? words : `${words}. ${this.words.different_scales}`;
+    return { layer, title, limit: layer.limit, palette: this.palette() };
+  }
+
+  private palette(): string {
+    return this.isSigned() ? this.settings!.diverging : this.settings!.sequential;
+  }
+
+  /** Whether what is shown has both signs; maps that share a scale are drawn alike. */
+  private isSigned(): boolean {
+    const { settings } = this;
+    if (settings === null) return false;
+    if (settings.mode === "difference") return true;
+    if (settings.scale === "shared") return [...this.layers.values()].some((each) => each.signed);
+    const ids = settings.mode === "side" ? [settings.map, settings.second] : [settings.map];
+    return ids.some((id) => this.layers.get(id)?.signed ?? false);
+  }
+
+  /** The value of full colour. */
+  private limit(layer: Layer | null = this.layers.get(this.settings!.map) ?? null): number {
+    switch (this.settings!.scale) {
+      case "fixed":
+        return this.settings!.limit;
+      case "shared":
+        return Math.max(0, ...[...this.layers.values()].map((each) => each.limit));
+      default:
+        return layer?.limit ?? 0;
+    }
+  }
+
+  private map(id: string): MapData | null {
+    return this.data?.maps.find((map) => map.id === id) ?? null;
+  }
+
+  private pointerTarget(): PointerTarget {
+    const { stage } = this;
+    const { view } = stage;
+    return {
+      tool: () => this.settings?.tool ?? "pan",
+      move: (x, y) => {
+        view.moveBy(x, y);
+        stage.request(true);
+      },
+      zoom: (factor, at) => {
+        view.zoomBy(factor, stage.toPanel(at).at);
+        stage.request(true);
+      },
+      window: (level, width) => this.dragWindow(level, width),
+      fit: () => this.run("fit"),
+      point: (at) => {
+        this.pointed = at;
+        this.showReading();
+      },
+      region: (from, to, done) => this.drawRegion(from, to, done),
+    };
+  }
+
+  private dragWindow(level: number, width: number): void {
+    const { settings, data } = this;
+    if (settings === null || data === null) return;
+    const range = 2 ** data.film.bits - 1;
+    const unit = (settings.high - settings.low) / 400;
+    const middle = (settings.low + settings.high) / 2;
+    const wide = settings.high - settings.low;
+    this.change(moved(middle + level * unit, wide + width * unit, range));
+  }
+
+  private drawRegion(from: [number, number], to: [number, number], done: boolean): void {
+    const { view } = this.stage;
+    const a = view.toFilm(this.stage.toPanel(from).at);
+    const b = view.toFilm(this.stage.toPanel(to).at);
+    const [left, right] = inside(a[0], b[0], this.film!.width);
+    const [top, bottom] = inside(a[1], b[1], this.film!.height);
+    this.setRegion({ x: left, y: top, width: right - left, height: bottom - top });
+    if (right > left && bottom > top) this.options.onRegion?.(this.stage.region!, done);
+  }
+
+  /** Show a region in pixels of the film; null shows none. */
+  setRegion(region: Region | null): void {
+    this.stage.region = region;
+    this.stage.request(true);
+  }
+
+  private showReading(): void {
+    const read = this.currentReading();
+    const counted = this.boxCount();
+    const words = read === null ? "" : reading(this.words, read.read, read.layer, read.map);
+    this.read.textContent = words || counted;
+  }
+
+  /** The reading at the cross or under the pointer, of the panel that it is over. */
+  currentReading(): { read: Reading; layer: Layer | null; map: MapData | null } | null {
+    if (this.settings === null || this.film === null) return null;
+    const { stage } = this;
+    const shown = this.shown(this.settings);
+    const place = this.pointed === null ? null : stage.toPanel(this.pointed);
+    const at = stage.cross ?? (place === null ? null : stage.view.toFilm(place.at));
+    if (at === null) return null;
+    const layer = shown[stage.cross === null ? (place?.panel ?? 0) : 0]?.layer ?? null;
+    const map = layer === null ? null : this.map(layer.id);
+    const read = readingAt(this.film, layer, map, at);
+    return read === null ? null : { read, layer, map };
+  }
+
+  private boxCount(): string {
+    const { settings } = this;
+    const layer = settings === null ? null : (this.layers.get(settings.map) ?? null);
+    if (settings === null || layer === null || !settings.boxes || !settings.shown) return "";
+    const count = String(layer.boxesAt(settings.level).length);
+    return filled(this.words.box_count, { count, share: percent(settings.level) });
+  }
+
+  private say(text: string): void {
+    this.message.textContent = text;
+    this.message.hidden = text === "";
+  }
+
+  private bar(): HTMLElement {
+    const { words } = this;
+    const bar = element("div", { class: "bar", role: "group", "aria-label": words.film });
+    const buttons: [string, string, Command][] = [
+      ["−", words.zoom_out, "zoomOut"],
+      ["+", words.zoom_in, "zoomIn"],
+      [words.fit, words.fit, "fit"],
+      [words.actual, words.actual, "actual"],
+      ["?", words.help, "help"],
+    ];
+    for (const [text, title, command] of buttons) {
+      bar.append(button(text, title, null, () => this.run(command)));
+    }
+    bar.addEventListener("pointerdown", (event) => event.stopPropagation());
+    bar.addEventListener("dblclick", (event) => event.stopPropagation());
+    return bar;
+  }
+
+  /** Do what a key does; whether there was a command. */
+  onKey(event: KeyboardEvent): boolean {
+    const command = commandOf(event);
+    if (command === null || event.defaultPrevented) return false;
+    if (this.help.open && command !== "help" && command !== "close") return false;
+    if (command === "close" && !this.help.open && this.stage.cross === null) return false;
+    event.preventDefault();
+    this.run(command);
+    return true;
+  }
+
+  run(command: Command): void {
+    const { settings, data } = this;
+    if (settings === null || data === null) return;
+    const tools: Tool[] = this.options.onRegion ? ["pan", "window", "region"] : ["pan", "window"];
+    const change = changeOf(command, settings, data, this.isSigned(), tools);
+    if (change !== null) this.change(change);
+    else this.runOther(command);
+  }
+
+  private runOther(command: Command): void {
+    switch (command) {
+      case "help": return this.toggleHelp();
+      case "close": return this.close();
+      case "cross": return this.toggleCross();
+      case "reset": return this.reset();
+      case "nextImage": return this.options.onImage?.(1);
+      case "previousImage": return this.options.onImage?.(-1);
+      default: return this.moveView(command);
+    }
+  }
+
+  private moveView(command: Command): void {
+    const { view } = this.stage;
+    const step = 40;
+    switch (command) {
+      case "zoomIn": view.zoomBy(1.25); break;
+      case "zoomOut": view.zoomBy(1 / 1.25); break;
+      case "fit": view.fit(); break;
+      case "actual": view.zoomTo(1); break;
+      case "left": this.moveBy(step, 0); break;
+      case "right": this.moveBy(-step, 0); break;
+      case "up": this.moveBy(0, step); break;
+      default: this.moveBy(0, -step);
+    }
+    this.stage.request(true);
+    this.showReading();
+  }
+
+  private moveBy(x: number, y: number): void {
+    const { stage, film } = this;
+    if (stage.cross === null) return stage.view.moveBy(x, y);
+    const by = 8 / stage.view.zoom / 40; // 8 pixels of the screen a step
+    const along = (at: number, moved: number, size: number): number =>
+      Math.min(Math.max(at - moved * by, 0.5), size - 0.5);
+    const [atX, atY] = stage.cross;
+    stage.cross = [along(atX, x, film!.width), along(atY, y, film!.height)];
+  }
+
+  private toggleCross(): void {
+    const { stage } = this;
+    stage.cross = stage.cross === null ? [stage.view.x, stage.view.y] : null;
+    stage.request();
+    this.showReading();
+  }
+
+  private toggleHelp(): void {
+    if (this.help.open) this.help.close();
+    else this.help.showModal();
+  }
+
+  private close(): void {
+    if (this.help.open) this.help.close();
+    else if (this.stage.cross !== null) this.toggleCross();
+  }
+
+  dispose(): void {
+    this.stage.dispose();
+    this.root.remove();
+  }
+}
+
+/** Two edges in order, whole, and within the film. */
+function inside(a: number, b: number, size: number): [number, number] {
+  const held = [a, b].map((edge) => Math.min(Math.max(Math.round(edge), 0), size));
+  return [Math.min(...held), Math.max(...held)];
+}
