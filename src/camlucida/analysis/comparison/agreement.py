@@ -223,7 +223,7 @@ def _of_decisions(
 def _chance(x: pd.Series, y: pd.Series) -> float:
     """Agreement of independent decisions of the same rates."""
     total = 0.0
-    for decision in set(x):
+    for decision in x.unique():
         rates = (x == decision).mean(), (y == decision).mean()
         total += float(rates[0] * rates[1])
     return total

@@ -100,7 +100,7 @@ def _other_names(truth: GroundTruth, labels: Sequence[str]) -> dict[str, str]:
     for of_image in truth.drawn.values():
         annotated |= set(of_image)
     others = {}
-    for label in set(labels) - annotated:
+    for label in sorted({*labels} - annotated):
         other = next((name for name in sorted(annotated) if same_finding(label, name)), None)
         if other is not None:
             others[label] = other
