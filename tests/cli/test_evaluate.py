@@ -243,7 +243,7 @@ def test_a_run_says_which_images_are_of_training(study, capsys):
     (study / "cohort.toml").write_text(cohort)
     assert run("run", study / "cohort.toml", "--out", study / "all") == 0
     assert "9 images of the split train" in (shown := capsys.readouterr().err)
-    assert 'split = "test" in the cohort leaves them out' in shown
+    assert 'split = "test" (cohort.toml) leaves them out' in shown
     (study / "cohort.toml").write_text(f'{cohort}split = "test"\n')
     assert run("run", study / "cohort.toml", "--out", study / "test") == 0
     done = Run.open(study / "test").predictions()

@@ -133,7 +133,7 @@ def read_cohort(
     notes += [*_truth_notes(images), *_mask_notes(images, file), *_beside_notes(images, config)]
     if table is not None and _has_truth(images):
         splits = [image.split for image in images]
-        notes += training_notes(splits, config.split, 'split = "{}" in the cohort')
+        notes += training_notes(splits, config.split, 'split = "{}" (cohort.toml)')
     return Cohort(tuple(images), tuple(problems), tuple(notes), labelled.patients_known)
 
 
@@ -201,7 +201,7 @@ def _beside_notes(images: Sequence[CohortImage], config: CohortConfig) -> list[M
         if image.mask:
             used.update(image.mask.absolute().parents)
     unused = [path for path in beside if path not in used]
-    return [unused_note(unused, 'masks = "PATH" in the cohort')] if unused else []
+    return [unused_note(unused, 'masks = "PATH" (cohort.toml)')] if unused else []
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.messages import Message, Value, declare, score_name
+from camlucida.core.messages import Message, Value, declare, quoted, score_name
 from camlucida.core.numbers import number
 from camlucida.report.document import (
     Block,
@@ -114,12 +114,14 @@ def _text(item: object) -> Message | str:
 
 def _about(run: Mapping[str, Any]) -> Facts:
     model = run["model"]
-    described = f": {model['description']}" if model["description"] else ""
+    described: Text = model["name"]
+    if model["description"]:
+        described = phrase(f"{model['name']}: ", quoted(model["description"]))
     methods = [METHODS[name].title for name in run["methods"]]
     versions = [f"{name} {version}" for name, version in run["versions"].items()]
     return Facts(
         (
-            (_message("model"), f"{model['name']}{described}"),
+            (_message("model"), described),
             (_message("weights"), Code(f"sha256 {model['sha256']}")),
             (_message("methods"), _message("methods_at", methods=methods, layers=run["layers"])),
             (_message("command"), Code(run["command"])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from camlucida.core.messages import Message, Value, declare, score_name
+from camlucida.core.messages import Message, Value, declare, quoted, score_name
 from camlucida.core.numbers import number
 from camlucida.report.document import (
     Block,
@@ -136,14 +136,16 @@ def _message(name: str, /, **values: Value) -> Message:
 
 def _about(record: Record) -> Facts:
     model = record["model"]
-    described = f": {model['description']}" if model["description"] else ""
+    described: Text = model["name"]
+    if model["description"]:
+        described = phrase(f"{model['name']}: ", quoted(model["description"]))
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     method = _message("method_at", method=record["method"], layer=record["layer"])
     return Facts(
         (
             (_message("before"), _image(record["images"]["before"])),
             (_message("after"), _image(record["images"]["after"])),
-            (_message("model"), f"{model['name']}{described}"),
+            (_message("model"), described),
             (_message("weights"), Code(f"sha256 {model['sha256']}")),
             (_message("method"), method),
             (_message("command"), Code(record["command"])),

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from camlucida.analysis.ensemble.combine import scale_description
 from camlucida.analysis.ensemble.members import weighting_description
-from camlucida.core.messages import Estimate, Message, Value, declare
+from camlucida.core.messages import Estimate, Message, Value, declare, quoted
 from camlucida.figures.ensemble import BOXES_RULE
 from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.report.document import (
@@ -112,7 +112,7 @@ def _classifiers(record: Record) -> Section:
 
 def _described(model: Record) -> Text:
     name = page_message("described", name=model["title"])
-    return phrase(Strong(name), model["description"])
+    return phrase(Strong(name), quoted(model["description"]))
 
 
 def _classifier_row(model: Record) -> Row:
