@@ -6,13 +6,8 @@ from matplotlib.colors import to_rgba
 
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message
-from camlucida.figures.grids import (
-    COLOURS,
-    GridRow,
-    comparison_grid,
-    layer_comparison,
-    method_comparison,
-)
+from camlucida.figures.grids import GridRow, comparison_grid, layer_comparison, method_comparison
+from camlucida.figures.outlines import COLOURS
 from tests.support.explanations import explanation, figure_text, pictures
 
 WEAK, STRONG = [[0.0, 1.0]], [[0.0, 4.0]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camlucida.analysis.change import centred, difference
-from camlucida.analysis.change.registration import Alignment, AlignmentQuality, Mirror
+from camlucida.analysis.change.alignment import Alignment, AlignmentQuality, Mirror
 from camlucida.analysis.ensemble.combine import SCALES, combine
 from camlucida.analysis.ensemble.members import WEIGHTINGS
 from camlucida.core.messages import Message

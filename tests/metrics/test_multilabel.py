@@ -28,9 +28,9 @@ from camlucida.metrics.multilabel import (
     MEAN_ENOUGH,
     METRICS,
     _part,
-    _Ranks,
     evaluate_multilabel,
 )
+from camlucida.metrics.ranks import Ranks
 from camlucida.metrics.score_table import table
 from camlucida.metrics.statistics import ratio_interval
 
@@ -143,7 +143,8 @@ def test_a_slow_bootstrap_of_patients_agrees():
         resample = pd.concat([parts[k] for k in chosen])
         slow.append(average_precision_score(resample["truth"], resample["logit"]))
     index, count = numbered(frame["patient"].tolist())
-    ranks = _Ranks.of(_part(frame, index, "a", 0.5))
+    part = _part(frame, index, "a", 0.5)
+    ranks = Ranks.of(part.score, part.patient, part.truth)
     fast = sampled_weights(ranks.figures, count, 60, Sampling()).drawn[:, 1]
     np.testing.assert_allclose(fast, slow, atol=1e-12)
 

@@ -19,10 +19,10 @@ from camlucida.cli.common import (
     app,
     command_record,
     finish,
-    load,
     output_folder,
     print_json,
 )
+from camlucida.cli.option_values import load
 from camlucida.core.errors import UsageError, did_you_mean
 
 ALIGN = ("auto", "none")

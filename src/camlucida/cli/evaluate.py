@@ -19,14 +19,12 @@ from camlucida.cli.common import (
     SheetOption,
     app,
     command_record,
-    find_images,
     finish,
     output_folder,
-    pairs,
     progress_bar,
-    targets,
 )
 from camlucida.cli.figures import Row
+from camlucida.cli.option_values import find_images, pairs, targets
 
 
 @app.command("evaluate")

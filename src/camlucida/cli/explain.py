@@ -22,16 +22,13 @@ from camlucida.cli.common import (
     RegionScoreOption,
     app,
     command_line,
-    find_images,
     finish,
-    load,
     output_folder,
     print_failure,
     print_json,
     progress_bar,
-    targets,
-    with_tokens,
 )
+from camlucida.cli.option_values import find_images, load, targets, with_tokens
 from camlucida.core.messages import Message, prefixed
 
 EVALUATE = "camlucida evaluate … --masks PATH"

@@ -18,11 +18,10 @@ from camlucida.cli.common import (
     PrefixOption,
     app,
     finish,
-    load,
     print_json,
     print_table,
-    with_tokens,
 )
+from camlucida.cli.option_values import load, with_tokens
 
 METHOD_FIELDS = ("name", "title", "summary", "cost", "class_specific", "relu", "paper")
 METRIC_FIELDS = (

@@ -8,15 +8,9 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import (
-    LanguageOption,
-    app,
-    finish,
-    output_folder,
-    pairs,
-    print_written,
-)
+from camlucida.cli.common import LanguageOption, app, finish, output_folder, print_written
 from camlucida.cli.figures import print_figures
+from camlucida.cli.option_values import pairs
 from camlucida.core.errors import UsageError
 
 

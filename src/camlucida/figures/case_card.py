@@ -13,19 +13,9 @@ from matplotlib.figure import Figure
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.figures.colours import check_colormap
-from camlucida.figures.grids import (
-    ALPHA,
-    PANEL,
-    Mask,
-    bare,
-    legend,
-    mark_synthetic,
-    outline,
-    outline_colours,
-    scale_line,
-    wrapped,
-)
+from camlucida.figures.grids import ALPHA, PANEL, bare, mark_synthetic, scale_line, wrapped
 from camlucida.figures.notice import notice_line
+from camlucida.figures.outlines import Mask, legend, outline, outline_colours
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes
 from camlucida.figures.style import joined_words, words
 

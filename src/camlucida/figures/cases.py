@@ -16,8 +16,9 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import declare
 from camlucida.core.regions import MASK_FRACTION, WHOLE_IMAGE
-from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
+from camlucida.figures.grids import ALPHA, bare, mark_synthetic, scale_line, shared_limit
 from camlucida.figures.notice import notice_line
+from camlucida.figures.outlines import COLOURS
 from camlucida.figures.overlay import as_rgb, marks_legend, method_text, overlay_on, peak_notes
 from camlucida.figures.panels import mark_weak, strip_title, weak_text
 from camlucida.figures.style import words, wrapped_lines

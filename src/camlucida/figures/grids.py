@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, cycle
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
@@ -23,10 +22,10 @@ from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
 from camlucida.figures.colours import check_colormap, colormap_name
 from camlucida.figures.notice import notice_line
+from camlucida.figures.outlines import Mask, legend, outline, outline_colours
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, scale_text
 from camlucida.figures.style import unit_name, worded, words, wrapped_lines
 
-Mask = NDArray[np.bool_]
 Share = Literal["none", "row", "column", "all"]
 
 declare(
@@ -52,9 +51,6 @@ NO_MAP = Message("grids.no_map")
 
 PANEL = 2.5
 """Inches on the longer side of a panel."""
-
-COLOURS = ("#00e5ff", "#7dff5a", "#ff6ad5", "#ffd23f")
-"""Of outlines, in order; they show on dark images and on the warm colours of a map."""
 
 ALPHA = 0.75
 """Opacity of full colour: small panels need more than a single overlay."""
@@ -201,35 +197,6 @@ def wrapped(texts: Iterable[str], letters: int) -> list[str]:
     for text in texts:
         lines += wrapped_lines(text, letters)
     return lines
-
-
-def outline_colours(names: Sequence[str]) -> dict[str, str]:
-    """A colour of :data:`COLOURS` a name, in order of appearance."""
-    distinct = dict.fromkeys(names)
-    return dict(zip(distinct, cycle(COLOURS)))
-
-
-def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -> None:
-    """Draw the edge of each mask, name → (H, W), in the colour of its name; nothing for an empty
-    one.
-    """
-    for name, mask in masks.items():
-        if mask.any():
-            padded = np.pad(mask, 1)  # an edge on the image's border is an edge too
-            rows, columns = (np.arange(-1, n + 1) for n in mask.shape)
-            axes.contour(columns, rows, padded, [0.5], colors=[colours[name]], linewidths=1.1)
-            axes.set_xlim(-0.5, mask.shape[1] - 0.5)
-            axes.set_ylim(mask.shape[0] - 0.5, -0.5)
-
-
-def legend(figure: Figure, colours: Mapping[str, str]) -> None:
-    """What the colours of :func:`outline` mean, at the top; nothing without outlines."""
-    lines = []
-    for name, colour in colours.items():
-        lines.append(Line2D([], [], color=colour, linewidth=1.6, label=name))
-    if lines:
-        style: dict[str, Any] = {"facecolor": "#555", "labelcolor": "white", "fontsize": 8}
-        figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), **style)
 
 
 def shared_limit(explanations: Sequence[Explanation]) -> float:

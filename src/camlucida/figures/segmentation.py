@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, Value, declare
-from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours, wrapped
+from camlucida.figures.grids import mark_synthetic, wrapped
 from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
+from camlucida.figures.outlines import legend, outline, outline_colours
 from camlucida.figures.overlay import as_rgb, blend, caption, colormap_for, colour_notes
 from camlucida.figures.style import label_name, unit_name, worded, words
 

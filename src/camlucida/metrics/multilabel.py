@@ -25,6 +25,7 @@ from camlucida.metrics.bootstrap import (
     sampled_sums,
     sampled_weights,
 )
+from camlucida.metrics.ranks import Ranks
 from camlucida.metrics.score_table import Counts, Proportion, Row, sampled_row
 
 DECISION_THRESHOLD = 0.5
@@ -204,7 +205,7 @@ def evaluate_multilabel(
     of_sums = sampled_sums(
         lambda totals: _summed(totals.reshape(-1, len(parts), width)), sums, sampling
     )
-    ranks = [_Ranks.of(part) for part in parts]
+    ranks = [Ranks.of(part.score, part.patient, part.truth) for part in parts]
     most = max(len(part.truth) for part in parts)
     of_ranks = sampled_weights(partial(_ranked, ranks), count, most, sampling)
     columns = [*_columns(RANKED, of_ranks), *_columns(SUMMED, of_sums)]
@@ -345,64 +346,9 @@ def _summed(totals: Floats) -> Floats:
     return np.stack(figures, axis=-1)
 
 
-@dataclass(frozen=True)
-class _Ranks:
-    """Positives and negatives of a label by score.
-
-    Weighted counts of patients below a score are differences of cumulated weights.
-
-    Attributes:
-        positive, negative: (positives,) and (negatives,) patient of each, by ascending score.
-        below, up_to: (positives,) negatives with a lower score, and with a lower or equal one.
-        positives_below: (positives,) positives with a lower score.
-    """
-
-    positive: Integers
-    negative: Integers
-    below: Integers
-    up_to: Integers
-    positives_below: Integers
-
-    @classmethod
-    def of(cls, part: _Label) -> _Ranks:
-        order = np.argsort(part.score, kind="stable")
-        score, patient, truth = part.score[order], part.patient[order], part.truth[order] > 0
-        of_positives, of_negatives = score[truth], score[~truth]
-        return cls(
-            positive=patient[truth],
-            negative=patient[~truth],
-            below=np.searchsorted(of_negatives, of_positives, "left"),
-            up_to=np.searchsorted(of_negatives, of_positives, "right"),
-            positives_below=np.searchsorted(of_positives, of_positives, "left"),
-        )
-
-    def figures(self, weights: Floats) -> Floats:
-        """(r, 2): AUC and AP of patients' weights (r, patients).
-
-        AUC: share of pairs in order, ties a half (Hanley and McNeil 1982). AP: mean over the
-        positives of the precision at their score, as in scikit-learn.
-        """
-        positive, negatives = weights[:, self.positive], _cumulated(weights[:, self.negative])
-        positives = _cumulated(positive)
-        many, others = positives[:, -1], negatives[:, -1]
-        under = negatives[:, self.below]
-        auc = divide((positive * (under + negatives[:, self.up_to])).sum(1) / 2, many * others)
-        hits = many[:, None] - positives[:, self.positives_below]
-        # Undefined only where the weight is 0.
-        precision = np.nan_to_num(divide(hits, hits + others[:, None] - under))
-        return np.stack([auc, divide((positive * precision).sum(1), many)], axis=1)
-
-
-def _ranked(ranks: Sequence[_Ranks], weights: Floats) -> Floats:
+def _ranked(ranks: Sequence[Ranks], weights: Floats) -> Floats:
     """(r, patients) → (r, labels, RANKED)."""
     return np.stack([rank.figures(weights) for rank in ranks], axis=1)
-
-
-def _cumulated(weights: Floats) -> Floats:
-    """(r, n) → (r, n + 1): 0, then sums from the left."""
-    sums = np.zeros((len(weights), weights.shape[1] + 1))
-    np.cumsum(weights, axis=1, out=sums[:, 1:])
-    return sums
 
 
 def _calibrated_ece(probability: Floats) -> float:

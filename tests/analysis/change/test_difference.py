@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camlucida.analysis.change import align, centred, changes, difference
-from camlucida.analysis.change.registration import Alignment, AlignmentQuality
+from camlucida.analysis.change.alignment import Alignment, AlignmentQuality
 from camlucida.core.errors import ModelMismatchError, UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.io.image import RawImage

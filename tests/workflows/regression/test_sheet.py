@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from camlucida.core.errors import UsageError
-from camlucida.workflows.regression.sheet import SheetColumns, read_sheet
+from camlucida.workflows.regression.sheet import SheetColumns
+from camlucida.workflows.regression.sheet_reader import read_sheet
 from camlucida.workflows.regression.tables import usual_width
 from tests.support.models_on_disk import write_image
 

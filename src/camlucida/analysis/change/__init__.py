@@ -1,13 +1,8 @@
 """Two studies of a patient: their images aligned, and what changed in score and map."""
 
+from camlucida.analysis.change.alignment import Alignment, AlignmentQuality, Mirror
 from camlucida.analysis.change.difference import Change, changes, difference, moved_image
-from camlucida.analysis.change.registration import (
-    Alignment,
-    AlignmentQuality,
-    Mirror,
-    align,
-    centred,
-)
+from camlucida.analysis.change.registration import align, centred
 
 __all__ = [
     "Alignment",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.analysis.change.registration import Alignment
+from camlucida.analysis.change.alignment import Alignment
 from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.requests import TargetLike

@@ -6,15 +6,17 @@ The transform makes the grey levels of the two images agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
+from scipy import optimize
 from skimage.registration import phase_cross_correlation
 from skimage.transform import resize
 
+from camlucida.analysis.change.alignment import GAIN, Alignment, AlignmentQuality, Mirror
+from camlucida.analysis.change.resampling import Floats, overlapping
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
 
@@ -35,15 +37,8 @@ declare(
             "the alignment of the highest correlation lowers the mutual information of the "
             "images, {information:.4f}"
         ),
-        "mirrored": (
-            "the second image fits the first better when it is mirrored (correlation of small "
-            "images {mirrored:.3f}, unmirrored {plain:.3f}): one of them may be mirrored, or they "
-            "are of two patients"
-        ),
     },
 )
-
-Floats = NDArray[np.float64]
 
 COARSE, FINE = (48, 96), (192, 384)
 """Pixels on the longer side at which the images are compared, coarse to fine; never more than they
@@ -58,118 +53,9 @@ OVERLAP = 0.5
 BINS = 32
 """Grey levels an image for the mutual information."""
 
-GAIN = 1e-3
-"""Smallest gain in correlation that counts: less is rounding and resampling."""
-
 LEAST = 0.3
 """Smallest correlation of aligned images: below it one explains less than a tenth of the other's
 variance."""
-
-
-@dataclass(frozen=True)
-class AlignmentQuality:
-    """How alike two images are where they overlap.
-
-    Attributes:
-        correlation: Pearson, of grey levels.
-        information: mutual information in nats, of 32 × 32 grey levels.
-        overlap: share of the first image that lies on the second.
-    """
-
-    correlation: float
-    information: float
-    overlap: float
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """The best correlation of two small images, the second as it is and mirrored."""
-
-    plain: float
-    mirrored: float
-
-    @property
-    def suspected(self) -> bool:
-        """The mirrored image fits better: one may be mirrored, or they are of two patients."""
-        return self.mirrored > self.plain + GAIN
-
-    @property
-    def warning(self) -> Message | None:
-        """What the reader should know; None where the second image fits best as it is."""
-        if not self.suspected:
-            return None
-        return Message("alignment.mirrored", {"mirrored": self.mirrored, "plain": self.plain})
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Where each point of the image before lies on the image after.
-
-    ``after = matrix @ before + offset``, both (row, column), pixel centres at whole numbers: what
-    ``scipy.ndimage`` takes to resample the image after in the pixels of the image before.
-
-    Attributes:
-        matrix: (2, 2).
-        offset: (2,).
-        size: (H, W) of the image before.
-        rotation: degrees, clockwise on the screen, from before to after.
-        magnification: from before to after, in their pixels, beyond the ratio of the sizes.
-        shift: (rows, columns) by which the centre of the image before moves, in pixels of the image
-            after.
-        unaligned, aligned: how alike the images are centre over centre, and by this alignment.
-        refused: why the images were not aligned; None if they were. The alignment is then centre
-            over centre.
-        mirror: whether the second image fits better mirrored; None where no alignment was searched.
-    """
-
-    matrix: Floats
-    offset: Floats
-    size: tuple[int, int]
-    rotation: float
-    magnification: float
-    shift: tuple[float, float]
-    unaligned: AlignmentQuality
-    aligned: AlignmentQuality
-    refused: Message | None = None
-    mirror: Mirror | None = None
-
-    @property
-    def moved(self) -> bool:
-        """Whether the images were aligned, beyond centre over centre."""
-        return self.refused is None
-
-    def carry(self, values: NDArray[Any], outside: float = np.nan) -> Floats:
-        """Values of the image after, resampled linearly at the pixels of the image before.
-
-        Args:
-            values: (H', W') or (H', W', C).
-            outside: value of pixels that do not lie on the image after.
-
-        Returns:
-            (H, W) or (H, W, C).
-        """
-        if values.ndim == 3:
-            planes = [self.carry(values[..., i], outside) for i in range(values.shape[2])]
-            return np.stack(planes, axis=-1)
-        points = _points(self.size, self.matrix, self.offset)
-        sampled = _sampled(values.astype(np.float64), points)
-        inside = _inside(points, values.shape)
-        return np.asarray(np.where(inside, sampled, outside))
-
-    def back(self, values: NDArray[Any], size: tuple[int, int]) -> Floats:
-        """Values of the image before, resampled linearly at the pixels of an image after.
-
-        Args:
-            values: (H, W).
-            size: (H', W') of the image after.
-
-        Returns:
-            (H', W'); beyond the edge of the image before, the edge's value.
-        """
-        matrix = np.asarray(np.linalg.inv(self.matrix), np.float64)
-        offset = -matrix @ self.offset
-        points = _points(size, matrix, offset)
-        return _sampled(values.astype(np.float64), points)
 
 
 def centred(before: NDArray[Any], after: NDArray[Any]) -> Alignment:
@@ -347,42 +233,10 @@ def _shifted(first: Floats, second: Floats) -> Floats:
     return np.concatenate([np.clip(shift, -reach, reach), np.zeros(2)])
 
 
-def _sampled(values: Floats, points: Floats) -> Floats:
-    """Linear interpolation of (H, W) at points (2, …); beyond the edge, the edge's value."""
-    return np.asarray(ndimage.map_coordinates(values, points, order=1, mode="nearest"))
-
-
-def _points(size: Sequence[int], matrix: Floats, offset: Floats) -> Floats:
-    """(2, H, W): where each pixel of an image of ``size`` lies on the other."""
-    rows, columns = np.indices(tuple(size[:2]), dtype=np.float64)
-    axes = []
-    for row, start in zip(matrix, offset):
-        axes.append(row[0] * rows + row[1] * columns + start)
-    return np.stack(axes)
-
-
-def _inside(points: Floats, size: Sequence[int]) -> NDArray[np.bool_]:
-    """Which points (2, …) lie on an image of ``size``; its outermost half pixel counts."""
-    rows, columns = points
-    in_height = (rows >= -0.5) & (rows <= size[0] - 0.5)
-    in_width = (columns >= -0.5) & (columns <= size[1] - 0.5)
-    return np.asarray(in_height & in_width)
-
-
-def _overlap(
-    first: Floats, second: Floats, matrix: Floats, offset: Floats
-) -> tuple[Floats, Floats, float]:
-    """Grey levels of both images where they overlap, and the share of the first that does."""
-    points = _points(first.shape, matrix, offset)
-    inside = _inside(points, second.shape)
-    moved = _sampled(second, points)
-    return first[inside], moved[inside], float(inside.mean())
-
-
 def _distance(x: Floats, first: Floats, second: Floats) -> float:
     """1 − correlation; 2 where the images hardly overlap."""
     matrix, offset = _similarity(x, first.shape, second.shape)
-    a, b, overlap = _overlap(first, second, matrix, offset)
+    a, b, overlap = overlapping(first, second, matrix, offset)
     if overlap < OVERLAP:
         return 2.0
     return 1 - _correlation(a, b)
@@ -398,7 +252,7 @@ def _correlation(a: Floats, b: Floats) -> float:
 
 
 def _quality(first: Floats, second: Floats, matrix: Floats, offset: Floats) -> AlignmentQuality:
-    a, b, overlap = _overlap(first, second, matrix, offset)
+    a, b, overlap = overlapping(first, second, matrix, offset)
     counts, _, _ = np.histogram2d(a, b, BINS)
     joint = counts / counts.sum()
     of_first = joint.sum(1, keepdims=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from camlucida.evaluation.maps.annotation_scores import AnnotationScores
 from camlucida.evaluation.maps.baselines import Atlas, baseline_map
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.maps import EvaluatedMap, Extra, maps_of, targets_of
+from camlucida.evaluation.maps.model_maps import MapSource, ModelMaps
 from camlucida.evaluation.maps.rows import TableBuilder, Tables
 from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labels, label_of
 from camlucida.evaluation.maps.scores import NAN, Heat, Score
@@ -62,37 +63,6 @@ WORKERS = 1
 
 UnitScale = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 """Model input → [0, 1], and back."""
-
-
-class MapSource(Protocol):
-    """Where the maps of an image come from; see :class:`ModelMaps`."""
-
-    def explanations(self, sample: Sample, settings: MetricSettings) -> list[Explanation]:
-        """The maps of one image, in the order of ``explain``; empty where none is wanted."""
-
-
-@dataclass(frozen=True)
-class ModelMaps:
-    """Maps that are computed: the model explains each image."""
-
-    model: nn.Module | ModelWithCard
-
-    def explanations(self, sample: Sample, settings: MetricSettings) -> list[Explanation]:
-        """As of :class:`MapSource`.
-
-        Raises:
-            CamlucidaError: as of ``explain``.
-        """
-        wanted = known_labels(sample, settings, explained_model(self.model).spec.task)
-        if wanted.get("truth") == [[]]:
-            return []
-        return explain(
-            self.model,
-            [sample.scan],
-            method=list(settings.methods),
-            layer=settings.layers,
-            **wanted,
-        )
 
 
 def measure(

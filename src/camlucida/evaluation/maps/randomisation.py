@@ -18,7 +18,8 @@ from camlucida.attribution.explained_model import ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import CamlucidaError, LayerError, UsageError
 from camlucida.evaluation.maps.explained_again import maps_now
-from camlucida.evaluation.maps.measure import MapSource, MetricSettings, ModelMaps, Sample
+from camlucida.evaluation.maps.model_maps import MapSource, ModelMaps
+from camlucida.evaluation.maps.samples import MetricSettings, Sample
 from camlucida.metrics.bootstrap import Floats
 from camlucida.metrics.correlation import pearson
 from camlucida.metrics.sanity import (

@@ -12,7 +12,7 @@ from camlucida.core.failures import Failure
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.datasets.images import LabelledImage, LabelledImages
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
-from camlucida.evaluation.maps.measure import MapSource, ModelMaps
+from camlucida.evaluation.maps.model_maps import MapSource, ModelMaps
 from camlucida.evaluation.maps.samples import MetricSettings, Sample
 from camlucida.io.annotations import AnnotatedImage, BoxAnnotation
 from camlucida.io.image import image_id

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camlucida.analysis.change.alignment import Alignment
 from camlucida.analysis.change.difference import SHIFTED, Change
-from camlucida.analysis.change.registration import Alignment
 from camlucida.core.files import npy, slug, unique, write_bytes, write_json
 from camlucida.core.messages import Message, declare, prefixed
 from camlucida.figures.change import change_figure

@@ -39,7 +39,8 @@ from camlucida.workflows.regression.figures import (
     save_predictions,
 )
 from camlucida.workflows.regression.settings import RegressionResult, RegressionSettings
-from camlucida.workflows.regression.sheet import Sheet, read_sheet
+from camlucida.workflows.regression.sheet import Sheet
+from camlucida.workflows.regression.sheet_reader import read_sheet
 from camlucida.workflows.regression.tables import (
     groups_of_columns,
     groups_of_errors,
