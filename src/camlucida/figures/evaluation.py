@@ -22,6 +22,7 @@ from matplotlib.patches import Patch
 from camlucida.core.messages import Message, Value, declare
 from camlucida.evaluation.maps.row_tables import output_name
 from camlucida.evaluation.maps.summary import about, headline, over_all_labels, title
+from camlucida.figures.estimates import INK, Estimate, draw_estimate
 from camlucida.figures.notice import notice_line, watermark
 from camlucida.figures.style import joined_words, said, wrapped_text
 from camlucida.metrics.bootstrap import MIN_POSITIVES
@@ -146,7 +147,10 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
         )
         for place, contender in enumerate(contenders):
             if contender in here.index:
-                _dot(axes, place, here.loc[contender], styles[contender[1]]["color"])
+                row = here.loc[contender]
+                levels = (row["chance"], row["ceiling"])
+                estimate = Estimate(row["estimate"], row["low"], row["high"], *levels)
+                draw_estimate(axes, place, estimate, styles[contender[1]]["color"])
         direction = Message(f"metric_directions.{about(name).direction}")
         better = _text("is_better", direction=direction)
         heading = wrapped_text(said(title(name, output)), 24)
@@ -162,21 +166,21 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
     _legend(
         figure,
         [
-            Line2D([], [], color="#333333", marker="o", label=_text("interval")),
+            Line2D([], [], color=INK, marker="o", label=_text("interval")),
             Line2D(
                 [],
                 [],
-                color="#333333",
+                color=INK,
                 marker="o",
                 markerfacecolor="white",
                 linestyle="",
                 label=_text("no_interval"),
             ),
-            Line2D([], [], color="#333333", linestyle=":", label=_text("chance")),
+            Line2D([], [], color=INK, linestyle=":", label=_text("chance")),
             Line2D(
                 [],
                 [],
-                color="#333333",
+                color=INK,
                 marker="D",
                 markerfacecolor="none",
                 linestyle="",
@@ -307,32 +311,6 @@ def _curve(axes: Axes, points: pd.DataFrame, marker: str, style: Style) -> None:
             alpha=0.18,
             linewidth=0,
         )
-
-
-def _dot(axes: Axes, place: int, line: pd.Series, colour: str) -> None:
-    axes.vlines(
-        line["chance"], place - 0.5, place + 0.5, color="#333333", linestyle=":", linewidth=1.4
-    )
-    axes.plot(
-        line["ceiling"],
-        place,
-        marker="D",
-        markersize=5,
-        color="#333333",
-        markerfacecolor="none",
-        linestyle="",
-    )
-    known = bool(np.isfinite(line["low"]))
-    if known:
-        axes.hlines(place, line["low"], line["high"], color=colour, linewidth=1.8)
-    axes.plot(
-        line["estimate"],
-        place,
-        marker="o",
-        markersize=5.5,
-        color=colour,
-        markerfacecolor=colour if known else "white",
-    )
 
 
 def _randomised(axes: Axes, points: pd.DataFrame, colour: str, style: str) -> None:

@@ -45,6 +45,17 @@ edges.
 
 
 @metric(
+    "zone_share",
+    "Heat by lung zone",
+    "artefact",
+    direction="none",
+    range=(0, 1),
+    chance="area",
+    chance_level=region_area,
+    source="Arras 2022, eq. 2",
+    description="Share of the positive heat in a zone of the lungs.",
+)
+@metric(
     "region_share",
     "Heat in a region",
     "artefact",
@@ -59,7 +70,7 @@ def region_share(values: ArrayLike, region: ArrayLike) -> float:
 
     Args:
         values: map (H, W) in original pixels.
-        region: mask (H, W).
+        region: mask (H, W), such as one of :func:`camlucida.metrics.lung_fields.lung_zones`.
 
     Returns:
         NaN for an empty region, since an artefact that is not in the image has no share rather than
@@ -72,35 +83,6 @@ def region_share(values: ArrayLike, region: ArrayLike) -> float:
     0.75
     """
     return relevance_mass(values, region)
-
-
-@metric(
-    "zone_share",
-    "Heat by lung zone",
-    "artefact",
-    direction="none",
-    range=(0, 1),
-    chance="area",
-    chance_level=region_area,
-    source="Arras 2022, eq. 2",
-)
-def zone_share(values: ArrayLike, zone: ArrayLike) -> float:
-    """:func:`region_share` of a zone of the lungs, in [0, 1].
-
-    Args:
-        values: map (H, W) in original pixels.
-        zone: mask (H, W), of :func:`camlucida.metrics.lung_fields.lung_zones`.
-
-    Returns:
-        NaN for an empty zone or a map without positive heat.
-
-    Raises:
-        UsageError: the sizes differ. NoEvidenceError: the map is not finite.
-
-    >>> zone_share([[1.0, 3.0]], [[1, 0]])
-    0.25
-    """
-    return region_share(values, zone)
 
 
 @metric(

@@ -7,7 +7,7 @@ each of several networks, or a whole module; a program of TorchScript holds one 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,7 +78,7 @@ def stored_networks(content: object, torchscript: bool = False) -> list[StoredNe
     ['model']
     """
     if torchscript:
-        state = dict(_program_tensors(content))
+        state = dict(_network_tensors(content, _of_program))
         return [StoredNetwork("", state, "torchscript", _class_name(content))] if state else []
     networks = list(_walk(content))
     with_layers = [network for network in networks if _has_a_layer(network.state)]
@@ -99,7 +99,8 @@ def _walk(content: object) -> Iterator[StoredNetwork]:
             continue
         seen.add(id(value))
         if is_module(value):
-            yield StoredNetwork(key, dict(_module_tensors(value)), "module", _class_name(value))
+            state = dict(_network_tensors(value, _of_module))
+            yield StoredNetwork(key, state, "module", _class_name(value))
             continue
         mapping = as_mapping(value)
         if mapping is None:
@@ -151,38 +152,41 @@ def _class_name(value: object) -> str:
     return value.name if isinstance(value, Stub) else ""
 
 
-def _module_tensors(module: Any) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers of a module, by the names that its state dict would have."""
-    pending = [("", module)]
+def _network_tensors(
+    network: object, attributes: Callable[[Stub], Mapping[str, Any]]
+) -> Iterator[tuple[str, Tensor]]:
+    """Tensors of a network and its modules, by the names that its state dict would have.
+
+    Args:
+        network: a module that was stored whole, or a program of TorchScript.
+        attributes: its tensors and modules, by name.
+    """
+    pending = [("", network)]
     seen: set[int] = set()
     while pending:
         path, part = pending.pop(0)
         if id(part) in seen or not isinstance(part, Stub):
             continue
         seen.add(id(part))
-        fleeting = part.state.get("_non_persistent_buffers_set") or ()
-        for table in ("_parameters", "_buffers"):
-            for name, value in (as_mapping(part.state.get(table)) or {}).items():
-                if isinstance(value, Tensor) and name not in fleeting:
-                    yield f"{path}{name}", value
-        inner = as_mapping(part.state.get("_modules")) or {}
-        pending += [(f"{path}{name}.", child) for name, child in inner.items()]
-
-
-def _program_tensors(program: object) -> Iterator[tuple[str, Tensor]]:
-    """Tensors of a program of TorchScript, whose modules are plain objects."""
-    pending = [("", program)]
-    seen: set[int] = set()
-    while pending:
-        path, part = pending.pop(0)
-        if id(part) in seen or not isinstance(part, Stub):
-            continue
-        seen.add(id(part))
-        for name, value in part.state.items():
+        for name, value in attributes(part).items():
             if isinstance(value, Tensor):
                 yield f"{path}{name}", value
             else:
                 pending.append((f"{path}{name}.", value))
+
+
+def _of_module(module: Stub) -> dict[str, Any]:
+    """Parameters, buffers and modules; buffers that no state dict holds are left out."""
+    fleeting = module.state.get("_non_persistent_buffers_set") or ()
+    attributes: dict[str, Any] = {}
+    for table in ("_parameters", "_buffers", "_modules"):
+        attributes.update(as_mapping(module.state.get(table)) or {})
+    return {name: value for name, value in attributes.items() if name not in fleeting}
+
+
+def _of_program(module: Stub) -> Mapping[str, Any]:
+    """Modules of a program are plain objects."""
+    return module.state
 
 
 def _combined(networks: list[StoredNetwork]) -> Iterator[StoredNetwork]:

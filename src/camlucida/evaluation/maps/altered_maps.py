@@ -33,15 +33,7 @@ def altered_scores(
 ) -> Iterator[tuple[Explanation, str, Score]]:
     """The metrics of altered copies, target by target: each target has copies of its own.
 
-    Args:
-        model: as for ``explain``.
-        scan: the image.
-        explanations: of ``scan``, by methods, each with the target it explains.
-        names: of the metrics that are wanted; others are passed over.
-        seed: of the noise.
-
-    Yields:
-        (explanation, metric name, score).
+    Args, Yields: as of :func:`~camlucida.evaluation.maps.stability.stability_scores`.
     """
     wanted = with_inputs("altered maps", among=names)
     if not wanted:

@@ -36,7 +36,7 @@ from camlucida.evaluation.maps.rows import TableBuilder, Tables
 from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labels, label_of
 from camlucida.evaluation.maps.scores import NAN, Heat, Score
 from camlucida.evaluation.maps.specificity import SpecificityScores
-from camlucida.evaluation.maps.stability import stability
+from camlucida.evaluation.maps.stability import stability_scores
 from camlucida.evaluation.maps.target_scores import target_scores
 from camlucida.evaluation.maps.zones import ZONE, Origin, image_zones, origin_note
 from camlucida.io.tables import listing
@@ -331,12 +331,11 @@ class _Session:
                 owners += [(explanation, each) for explanation in each.explanations.values()]
         explanations = [explanation for explanation, _ in owners]
         names, seed = self.settings.metrics, self.settings.seed
-        measured = stability(self.model, sample.scan, explanations, names, seed)
-        scored = [(each, name, Score(value)) for each, name, value in measured]
-        scored += altered_scores(self.model, sample.scan, explanations, names, seed)
-        for explanation, name, score in scored:
-            each = next(owner for other, owner in owners if other is explanation)
-            self.builder.score(sample, each, explanation, name, score)
+        for scores_of in (stability_scores, altered_scores):
+            scored = scores_of(self.model, sample.scan, explanations, names, seed)
+            for explanation, name, score in scored:
+                each = next(owner for other, owner in owners if other is explanation)
+                self.builder.score(sample, each, explanation, name, score)
         self.across.add_image(sample, owners)
 
 

@@ -13,6 +13,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.explained_again import key_of, of_copies
+from camlucida.evaluation.maps.scores import Score
 from camlucida.metrics import METRICS
 from camlucida.metrics.base import Inputs
 from camlucida.metrics.stability import VIEWS, noisy_copies, view
@@ -30,13 +31,13 @@ class _Copies:
         return [*self.noisy, *self.views.values()]
 
 
-def stability(
+def stability_scores(
     model: nn.Module | ModelWithCard,
     scan: Scan,
     explanations: Sequence[Explanation],
     names: Sequence[str],
     seed: int,
-) -> Iterator[tuple[Explanation, str, float]]:
+) -> Iterator[tuple[Explanation, str, Score]]:
     """The metrics of noisy copies and of mirrored views.
 
     Args:
@@ -47,7 +48,7 @@ def stability(
         seed: of the noise.
 
     Yields:
-        (explanation, metric name, value), explanation by explanation.
+        (explanation, metric name, score), explanation by explanation.
     """
     copies = _copies(scan, names, seed)
     if not copies.tensors or not explanations:
@@ -70,7 +71,7 @@ def stability(
                 continue
             for name in with_inputs(inputs, among=names):
                 measure: Callable[..., float] = METRICS[name].run
-                yield explanation, name, measure(*pair)
+                yield explanation, name, Score(measure(*pair))
 
 
 def _copies(scan: Scan, names: Sequence[str], seed: int) -> _Copies:

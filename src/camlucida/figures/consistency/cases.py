@@ -16,7 +16,8 @@ from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, declare
 from camlucida.figures.colours import colormap_name
-from camlucida.figures.consistency.layout import INK, name_in_group, table_rows, with_footer
+from camlucida.figures.consistency.layout import name_in_group, table_rows, with_footer
+from camlucida.figures.estimates import INK
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic
 from camlucida.figures.overlay import as_rgb, marks_legend, reduced, reduced_overlay
 from camlucida.figures.style import label_name, said, words, wrapped_text

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from camlucida.figures.notice import notice_line
 from camlucida.figures.style import wrapped_text
 
-GREY, INK = "#767676", "#333333"
+GREY = "#767676"
 
 
 def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ from camlucida.analysis.comparison.verdict import (
     verdict_name,
 )
 from camlucida.core.messages import Message, declare
-from camlucida.figures.consistency.layout import GREY, INK, pair_name, table_rows, with_footer
+from camlucida.figures.consistency.layout import GREY, pair_name, table_rows, with_footer
+from camlucida.figures.estimates import INK, Estimate, draw_estimate
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.style import said, style, words, wrapped_text
 
@@ -138,7 +139,8 @@ def _draw_pair(panels: Sequence[Axes], position: int, pair: Mapping[str, Any]) -
         look: dict[str, Any] = {"fontsize": 8, "color": GREY, "ha": "center", "va": "center"}
         excess.annotate(words("consistency_figures.same_maps"), (0.5, position), **look)
         return
-    _dot(similarity, position, pair["similarity"], chance=pair["null"], filled=True)
+    alike = Estimate(pair["similarity"], chance=pair["null"])
+    draw_estimate(similarity, position, alike, PALETTE[0], filled=True)
     _draw_estimate(excess, position, pair, "excess", "excess_low", "excess_high")
 
 
@@ -263,36 +265,4 @@ def _draw_estimate(
 ) -> None:
     """An estimate of a row, given by the names of its columns."""
     level = row[chance] if chance else math.nan
-    _dot(axes, position, row[value], row[low], row[high], level, colour=colour)
-
-
-def _dot(
-    axes: Axes,
-    position: int,
-    value: float,
-    low: float = math.nan,
-    high: float = math.nan,
-    chance: float = math.nan,
-    *,
-    colour: str = PALETTE[0],
-    filled: bool = False,
-) -> None:
-    """An estimate with its interval and chance level; hollow without an interval, unless
-    ``filled``.
-    """
-    has_interval = bool(np.isfinite(low))
-    if has_interval:
-        axes.hlines(position, low, high, color=colour, linewidth=1.8)
-    if np.isfinite(chance):
-        bottom, top = position - 0.4, position + 0.4
-        axes.vlines(chance, bottom, top, color=INK, linestyle=":", linewidth=1.4)
-    if np.isfinite(value):
-        axes.plot(
-            value,
-            position,
-            marker="o",
-            markersize=5.5,
-            color=colour,
-            markerfacecolor=colour if has_interval or filled else "white",
-            linestyle="",
-        )
+    draw_estimate(axes, position, Estimate(row[value], row[low], row[high], level), colour)

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from camlucida.figures.estimates import Estimate, draw_estimate
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.predictions.layout import (
     GREY,
@@ -165,7 +166,9 @@ def group_figure(figures: pd.DataFrame, synthetic: bool, unit: str = "") -> Figu
     for axes, metric, colour in zip(panels, ("mae", "rmse"), PALETTE):
         rows = grouped[grouped["metric"] == metric].set_index("group")
         for position, name in enumerate(names):
-            _draw_estimate(axes, position, rows.loc[name], colour)
+            row = rows.loc[name]
+            estimate = Estimate(row["estimate"], row["low"], row["high"], row["chance"])
+            draw_estimate(axes, position, estimate, colour)
         whole = estimate_of(figures, metric)
         if whole is not None:
             axes.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
@@ -229,23 +232,6 @@ def _label_lines(axes: Axes, levels: Sequence[float], texts: Sequence[str]) -> N
             continue
         label = f"{title}\n{text}"
         axes.annotate(label, (1.01, height), xycoords="axes fraction", fontsize=8, va="center")
-
-
-def _draw_estimate(axes: Axes, position: int, row: pd.Series, colour: str) -> None:
-    """An estimate with its interval, hollow without one, and its chance level."""
-    has_interval = bool(np.isfinite(row["low"]))
-    if has_interval:
-        axes.hlines(position, row["low"], row["high"], color=colour, linewidth=1.8)
-    axes.plot(
-        row["estimate"],
-        position,
-        marker="o",
-        markersize=5.5,
-        color=colour,
-        markerfacecolor=colour if has_interval else "white",
-    )
-    bottom, top = position - 0.4, position + 0.4
-    axes.vlines(row["chance"], bottom, top, color=INK, linestyle=":", linewidth=1.3)
 
 
 def _number_of_bins(values: Floats) -> int:
