@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 
 from camlucida.phantom import film, model_cards
+from tests.support.command_line import run
 from tests.support.paths import REPOSITORY
 
 FILMS = 4
@@ -156,35 +158,42 @@ def _write_cohort(folder: Path) -> None:
     )
 
 
-def _process(folder: Path, package: str, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.support.camlucida", "--import", package, *words]
+def _outputs(folder: Path, *commands: str) -> list[str]:
+    """What commands print from the folder that holds the package, all in one new process."""
+    words = [["--import", "radiology_extras", *shlex.split(command)] for command in commands]
+    process = [sys.executable, "-m", "tests.support.commands", json.dumps(words)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-
-
-def _camlucida(folder: Path, *words: str) -> str:
-    """Standard output of a command that succeeds; the current folder holds the package."""
-    done = _process(folder, "radiology_extras", *words)
+    done = subprocess.run(process, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    outputs: list[str] = json.loads(done.stdout)
+    return outputs
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A folder in which every command has run."""
+def commands(tmp_path_factory) -> tuple[Path, list[str]]:
+    """A folder in which every command has run, and what the commands printed."""
     folder = tmp_path_factory.mktemp("extension")
     _write_package(folder)
     _write_cohort(folder)
-    card = str(model_cards()["honest_resnet"])
-    explain = ("--model", card, "--target", "pneumothorax", "--method", "normgrad")
-    _camlucida(folder, "explain", "films", *explain, "--out", "explained")
-    _camlucida(folder, "run", "cohort.toml", "--out", "run")
-    metrics = ("--metrics", "squared_mass", "--baselines", "center")
-    _camlucida(folder, "evaluate", "run", *metrics)
-    report = ("report", "run", "--rule", "second-best", "--format", "md,html", "--out", "report")
-    _camlucida(folder, *report)
-    _camlucida(folder, *report, "--language", "zh")
-    return folder
+    card = shlex.quote(str(model_cards()["honest_resnet"]))
+    report = "report run --rule second-best --format md,html --out report"
+    outputs = _outputs(
+        folder,
+        f"explain films --model {card} --target pneumothorax --method normgrad --out explained",
+        "run cohort.toml --out run",
+        "evaluate run --metrics squared_mass --baselines center",
+        report,
+        f"{report} --language zh",
+        "methods --json",
+        "metrics --json",
+    )
+    return folder, outputs
+
+
+@pytest.fixture(scope="module")
+def folder(commands) -> Path:
+    """The folder of the commands."""
+    return commands[0]
 
 
 def test_explain_reads_the_format_and_uses_the_method(folder: Path) -> None:
@@ -224,15 +233,14 @@ def test_the_chinese_report_falls_back_to_english(folder: Path) -> None:
     assert "方法" in text
 
 
-def test_lists_name_what_the_package_adds(folder: Path) -> None:
-    methods = _camlucida(folder, "methods", "--json")
+def test_lists_name_what_the_package_adds(commands) -> None:
+    *_, methods, metrics = commands[1]
     assert "normgrad" in methods
-    metrics = _camlucida(folder, "metrics", "--json")
     assert "squared_mass" in metrics
 
 
-def test_a_package_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    done = _process(tmp_path, "no_such_package", "methods")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: --import no_such_package: there is no such package")
-    assert done.stderr.count("\n") == 1
+def test_a_package_that_is_not_there_is_one_line(tmp_path: Path, capsys) -> None:
+    done = run(capsys, tmp_path, "--import", "no_such_package", "methods")
+    assert done.code == 2
+    assert done.err.startswith("error: --import no_such_package: there is no such package")
+    assert done.err.count("\n") == 1

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from torch import nn
 
 from camlucida.core.errors import ModelError
 from camlucida.models.checkpoint import load_checkpoint
-from camlucida.models.factory import build, defaults
+from camlucida.models.factory import build, build_unset, defaults
+from camlucida.models.unset import UnsetParameters
 
 NET = """
 from torch import nn
@@ -515,3 +517,29 @@ class TestTorchXRayVision:
             "torchxrayvision has no model 'densenet121-res224-mimic' (did you mean "
             "densenet121-res224-mimic_" in message
         )
+
+
+@pytest.mark.parametrize("factory", ["torchvision:resnet18", "timm:vit_tiny_patch16_224"])
+def test_parameters_that_a_file_holds_are_not_drawn(factory):
+    net = build_unset(factory, {}, Path())
+    weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    assert weights
+    assert not any(bool(weight.any()) for weight in weights)
+    drawn = build(factory, {}, Path(), pretrained=False)
+    assert net.state_dict().keys() == drawn.state_dict().keys()
+
+
+def test_random_numbers_of_users_and_of_buffers_are_drawn(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "def build():\n"
+        "    net = torch.nn.Linear(2, 1)\n"
+        "    net.register_buffer('noise', torch.empty(4).normal_(), persistent=False)\n"
+        "    return net\n"
+    )
+    net = build_unset("net.py:build", {}, tmp_path)
+    assert net.weight.any()
+    with UnsetParameters():
+        net = build("net.py:build", {}, tmp_path, pretrained=False)
+    assert not net.weight.any()
+    assert net.noise.all()

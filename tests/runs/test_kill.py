@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from camlucida.runs import Run
 from tests.support.cohorts import content, write_cohort
+from tests.support.command_line import run
 from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
@@ -29,7 +29,7 @@ FILMS_TO_INTERRUPT = 400
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs signals")
-def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path):
+def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path, capsys):
     cohort = write_cohort(tmp_path, films=FILMS_TO_INTERRUPT, broken=None)
     out = tmp_path / "run"
     camlucida = [
@@ -53,11 +53,8 @@ def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path):
     assert "--resume" in errors
     assert "Traceback" not in errors
     assert 0 < Run.open(out).counts["pending"] < FILMS_TO_INTERRUPT
-    assert subprocess.run([*camlucida, "--resume"], cwd=ROOT, capture_output=True).returncode == 0
-    assert (
-        subprocess.run(
-            [*camlucida[:-3], f"{out}-whole", *camlucida[-2:]], cwd=ROOT, capture_output=True
-        ).returncode
-        == 0
-    )
-    assert content(out) == content(Path(f"{out}-whole"))
+    options = ("--batch-size", "4")
+    assert run(capsys, ROOT, "run", cohort, "--out", out, *options, "--resume").code == 0
+    whole = tmp_path / "whole"
+    assert run(capsys, ROOT, "run", cohort, "--out", whole, *options).code == 0
+    assert content(out) == content(whole)

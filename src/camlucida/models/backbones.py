@@ -22,8 +22,7 @@ from camlucida.models.assumptions import (
 )
 from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
-from camlucida.models.factory import build as build_factory
-from camlucida.models.factory import defaults
+from camlucida.models.factory import build_unset, defaults
 from camlucida.models.fingerprint import Style, named, styles
 from camlucida.models.heads import Head, read_head
 from camlucida.models.key_matching import COUNTER
@@ -181,10 +180,10 @@ def _built(factory: str, args: Mapping[str, Any]) -> Shapes:
     """Keys and shapes of what a factory builds, without memory where it can."""
     try:
         with torch.device("meta"):
-            module = build_factory(factory, args, Path(), pretrained=False)
+            module = build_unset(factory, args, Path())
     except (RuntimeError, NotImplementedError, ModelError):
         # Some constructors compute with tensors.
-        module = build_factory(factory, args, Path(), pretrained=False)
+        module = build_unset(factory, args, Path())
     return shapes_of(module.state_dict())
 
 
@@ -321,7 +320,7 @@ def _size_args(state: State, body: Body, name: str) -> dict[str, Any]:
 def _choice(state: State, body: Body, fitting: Mapping[str, _Use], stated: Stated) -> Choice:
     def module(name: str) -> nn.Module:
         use = fitting[name]
-        return build_factory(use.factory, use.args, Path(), pretrained=False)
+        return build_unset(use.factory, use.args, Path())
 
     any_use = next(iter(fitting.values()))
     weights = state if any_use.has_prefix else _weights_behind(state, body.prefix)
@@ -367,7 +366,7 @@ def _input(name: str, use: _Use, channels: int) -> tuple[InputSpec, Message]:
 def _package_input(name: str) -> Mapping[str, Any]:
     """[input] as the package has it for its weights."""
     try:
-        module = build_factory(name, {}, Path(), pretrained=False)
+        module = build_unset(name, {}, Path())
     except (ModelError, RuntimeError, NotImplementedError):
         return {}
     fields: Mapping[str, Any] = defaults(name, {}, False, module).get("input", {})

@@ -18,6 +18,7 @@ from torch import nn
 from camlucida.core.errors import ModelError, UsageError, did_you_mean
 from camlucida.models.card import factory_file
 from camlucida.models.module_facts import module_facts
+from camlucida.models.unset import UnsetParameters
 from camlucida.models.zoo import ZOO, Args, Defaults, guard, hush, is_xrv, xrv_defaults
 
 
@@ -45,6 +46,22 @@ def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
     module = _built(factory, args, base, pretrained)
     hush(module)
     return module
+
+
+def build_unset(factory: str, args: Args, base: Path) -> nn.Module:
+    """Build a network whose parameters are all loaded afterwards: those of packages are zero.
+
+    Args:
+        factory, args, base: as of :func:`build`.
+
+    Raises:
+        ModelError: as of :func:`build`.
+    """
+    if factory.partition(":")[0] in ZOO or factory.startswith("camlucida."):
+        with UnsetParameters():
+            return build(factory, args, base, pretrained=False)
+    # Other code may compute with the parameters that it makes.
+    return build(factory, args, base, pretrained=False)
 
 
 def _built(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:

@@ -17,7 +17,7 @@ from camlucida.core.scan import Scan
 from camlucida.models.card import Card, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, stored_outputs, weights_sha256
 from camlucida.models.checkpoint_file import read_checkpoint
-from camlucida.models.factory import build, defaults
+from camlucida.models.factory import build, build_unset, defaults
 from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
 from camlucida.models.stated import stated_facts
@@ -175,9 +175,9 @@ class _Built:
 
 def _built(source: _Source) -> _Built:
     card = source.card
-    module = build(card.factory, card.args, source.base, card.checkpoint is None)
     if card.checkpoint is None:
-        return _Built(module, card)
+        return _Built(build(card.factory, card.args, source.base, pretrained=True), card)
+    module = build_unset(card.factory, card.args, source.base)
     path = source.base / Path(card.checkpoint).expanduser()
     key = card.checkpoint_key
     argument = COUNTS.get(card.factory.partition(":")[0])
@@ -186,7 +186,7 @@ def _built(source: _Source) -> _Built:
     outputs = stored_outputs(module, path, key)
     if outputs is not None:
         card = card.model_copy(update={"args": {**card.args, argument: outputs}})
-        module = build(card.factory, card.args, source.base, False)
+        module = build_unset(card.factory, card.args, source.base)
     try:
         notes = load_checkpoint(module, path, key)
     except ModelError:
@@ -206,7 +206,7 @@ def _with_another_head(card: Card, path: Path, key: str | None) -> _Built:
     """
     recognised = recognise(path, key=key, only=card.factory)
     stated = recognised.card
-    module = build(stated.factory, stated.args, Path.cwd(), False)
+    module = build_unset(stated.factory, stated.args, Path.cwd())
     notes = load_checkpoint(module, path, key)
     update = {"factory": stated.factory, "args": stated.args}
     return _Built(module, card.model_copy(update=update), (*recognised.notes, *notes))

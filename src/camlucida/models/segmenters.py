@@ -16,7 +16,7 @@ from camlucida.models.assumptions import ACTIVATION, RecognisedCard, usual_input
 from camlucida.models.backbones import UNET, same_shapes, shapes_of
 from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
-from camlucida.models.factory import build
+from camlucida.models.factory import build_unset
 from camlucida.models.fingerprint import Style, named, style_of
 from camlucida.models.stated import Stated
 
@@ -98,7 +98,7 @@ def _choice(
 ) -> Choice:
     def module(name: str) -> nn.Module:
         args = {"encoder_name": name, "in_channels": channels, "classes": classes}
-        return build(f"smp:{architecture}", args, Path(), pretrained=False)
+        return build_unset(f"smp:{architecture}", args, Path())
 
     return choose(names, module, state, (channels, 64, 64), stated)
 
@@ -106,7 +106,7 @@ def _choice(
 def _fits(state: State, factory: str, args: Mapping[str, object], *, by_name: bool) -> bool:
     try:
         with torch.device("meta"):
-            built = build(factory, args, Path(), pretrained=False).state_dict()
+            built = build_unset(factory, args, Path()).state_dict()
     except ModelError:
         if by_name:  # an encoder that the caller named and the package does not know
             raise

@@ -5,7 +5,7 @@ import pytest
 
 from camlucida.io.annotations import from_rle
 from camlucida.runs import Run
-from tests.support.command_line import run
+from tests.support.command_line import run_once
 from tests.support.sources import s004
 from tests.support.sources.pictures import inside
 
@@ -24,9 +24,16 @@ COMMAND = (
 )
 
 
-def test_batch(system, capsys):
-    done = run(capsys, system.folder, *COMMAND)
+@pytest.fixture(scope="module")
+def printed(system):
+    """What the command printed."""
+    done = run_once(system.folder, *COMMAND)
     assert done.code == 0, done.err
+    return done.out
+
+
+@pytest.mark.usefixtures("printed")
+def test_batch(system):
     table = pd.read_csv(system.folder / "gradcam_results/statistics.csv")
     assert set(table["method"]) == {"gradcam", "gradcam_pp"}
     assert set(table["image"]) == {name.removesuffix(".jpg") for name in system.names}
@@ -34,11 +41,9 @@ def test_batch(system, capsys):
     assert {f"{system.names[0].removesuffix('.jpg')}_methods.png", "index.html"} <= names
 
 
-def test_masks_of_the_export(system, capsys):
+def test_masks_of_the_export(system, printed):
     """The Dice is that of the run's prediction with the lesion as it was drawn."""
-    done = run(capsys, system.folder, *COMMAND)
-    assert done.code == 0, done.err
-    assert "taken for foreground, the only label" in done.out
+    assert "taken for foreground, the only label" in printed
     out = system.folder / "gradcam_results"
     table = pd.read_csv(out / "statistics.csv").groupby("image").first()
     predictions = Run.open(out / "run").predictions().set_index("image")
