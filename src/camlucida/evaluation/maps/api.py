@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -172,8 +173,8 @@ def _joined(
     builder = TableBuilder()
     for columns, name, score in across.scores(explained.module):
         builder.add(columns, name, score)
-    notes = [note for each in tables for note in each.notes]
-    last = builder.tables([], list(dict.fromkeys([*notes, *across.notes()])), Count())
+    notes = chain(*(each.notes for each in tables), across.notes())
+    last = builder.tables([], list(dict.fromkeys(notes)), Count())
     rows = pd.concat([*(each.rows for each in tables), last.rows], ignore_index=True)
     last.rows = rows.assign(layer=rows["layer"].str.removeprefix(f"{HELD}."))
     return _with_notes(last)

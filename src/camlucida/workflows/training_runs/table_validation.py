@@ -19,6 +19,7 @@ from camlucida.datasets.prediction_tables import PROBABILITY
 from camlucida.datasets.predictions import Predictions
 from camlucida.datasets.recorded_splits import (
     RecordedSplit,
+    RowSplits,
     SplitSource,
     TableRows,
     find_recorded_split,
@@ -102,23 +103,7 @@ def read_table_validation(
         what = f"no column of {where} holds the {missing}: it has {listing(frame.columns, 12)}"
         raise UsageError(what, "rename one to class, or to image")
     truth = class_names(frame[column])
-    columns = [texts(frame[name]) for name in names]
-    cells = list(zip(*columns))
-    files_of_row = [[without_dots(file) for file in finder.all_named(row)] for row in cells]
-    patients_of_row = [next(finder.patients(row), "") for row in cells]
-    usable = [row for row, files in enumerate(files_of_row) if files and truth[row]]
-    split_column = find_column(frame, None, SPLIT_COLUMNS, "split column", where)
-    splits = split_rows(
-        None if split_column is None else texts(frame[split_column]),
-        SplitSource(recorded_of(training)),
-        TableRows(where, truth, patients_of_row, usable, repr(column)),
-        None,
-    )
-    rows = [
-        _Row(cells[row][0], tuple(files_of_row[row]), truth[row], patients_of_row[row], split)
-        for row, split in enumerate(splits.cells)
-        if splits.split in (None, split)
-    ]
+    rows, splits = _rows(frame, names, truth, finder, SplitSource(recorded_of(training)), column)
     members, failures = _images(rows, where)
     labels = _labels(training, classes, truth)
     predictions = Predictions("multiclass", _tidy(members, labels), labels, (), (), False)
@@ -140,6 +125,32 @@ def read_table_validation(
         failures=tuple(failures),
         notes=(note, *splits.notes),
     )
+
+
+def _rows(
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    truth: Sequence[str],
+    finder: ImageFinder,
+    recorded: SplitSource,
+    column: str,
+) -> tuple[list[_Row], RowSplits]:
+    """The rows of the split that is evaluated, which may be all; ``column`` is that of truth."""
+    where = finder.table
+    assert where is not None  # the frame is read from it
+    cells = list(zip(*(texts(frame[name]) for name in names)))
+    files = [tuple(map(without_dots, finder.all_named(row))) for row in cells]
+    patients = [next(finder.patients(row), "") for row in cells]
+    usable = [row for row, of_row in enumerate(files) if of_row and truth[row]]
+    split_column = find_column(frame, None, SPLIT_COLUMNS, "split column", where)
+    split_cells = None if split_column is None else texts(frame[split_column])
+    table_rows = TableRows(where, truth, patients, usable, repr(column))
+    splits = split_rows(split_cells, recorded, table_rows, None)
+    rows = []
+    for row, split in enumerate(splits.cells):
+        if splits.split in (None, split):
+            rows.append(_Row(cells[row][0], files[row], truth[row], patients[row], split))
+    return rows, splits
 
 
 def recorded_of(training: TrainingRun) -> RecordedSplit | None:
