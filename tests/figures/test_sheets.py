@@ -74,3 +74,11 @@ def test_long_words_are_wrapped_and_make_the_sheet_higher():
     long = Sheet("title " * 40, [""], panels, ["below " * 80], path).draw()
     assert long.shape[1] == short.shape[1]
     assert long.shape[0] > short.shape[0] + 100
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_synthetic_shows_on_black_and_on_white(level):
+    plain = panel(np.full((300, 800), level, np.uint8))
+    real, synthetic = sheet([plain]), sheet([plain], synthetic=True)
+    difference = np.abs(real.astype(int) - synthetic).max(2)
+    assert (difference > 40).sum() > 1000

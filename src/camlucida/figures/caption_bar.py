@@ -11,6 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from camlucida.figures.style import wrapped_lines
 
+OPACITY = 140
+"""Of SYNTHETIC, of 255."""
+
 Font = ImageFont.FreeTypeFont
 
 
@@ -50,18 +53,21 @@ def with_caption(
     return canvas
 
 
-def watermark_pixels(picture: Image.Image, centre: tuple[float, float], font_path: str) -> None:
+def watermark_pixels(
+    picture: Image.Image, centre: tuple[float, float], font_path: str, colour: str = "white"
+) -> None:
     """SYNTHETIC, half transparent, into an RGB picture.
 
     Args:
         picture: RGB; changed in place.
         centre: x and y of the middle of the word.
         font_path: of the word.
+        colour: of the word: grey where what it crosses can be white.
     """
     font = sized_font(font_path, max(10, picture.width // 14))
     mask = Image.new("L", picture.size)
-    ImageDraw.Draw(mask).text(centre, "SYNTHETIC", fill=120, font=font, anchor="mm")
-    picture.paste("white", mask=mask)
+    ImageDraw.Draw(mask).text(centre, "SYNTHETIC", fill=OPACITY, font=font, anchor="mm")
+    picture.paste(colour, mask=mask)
 
 
 def pixel_lines(text: str, font: Font, width: int) -> list[str]:

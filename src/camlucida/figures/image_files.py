@@ -17,7 +17,7 @@ from camlucida.core.regions import MASK_FRACTION, Box, binary_mask, boxes
 from camlucida.figures.caption_bar import sized_font, with_caption
 from camlucida.figures.contours import draw_marks, half_maximum, peak
 from camlucida.figures.map_pixels import Floats, MapPixels, Pixels, heat_pixels, overlay_pixels
-from camlucida.figures.sheets import DPI, HEADING, Bar, Sheet, panel
+from camlucida.figures.sheets import DPI, HEADING, WATERMARK, Bar, Sheet, panel
 
 QUALITY = 90
 """Of an overlay's JPEG, with colour at full resolution: words stay sharp, in a sixth of a PNG's
@@ -275,7 +275,7 @@ class DrawnMap:
         (top, bottom), (left, right) = self.item.seen
         down, across = size[1] / height, size[0] / width
         box = (left * across, top * down, right * across - 1, bottom * down - 1)
-        dashed_rectangle(draw, box, "white", 3)
+        dashed_rectangle(draw, box, WATERMARK, 3)
 
     def _marked(self, picture: Image.Image) -> Image.Image:
         if self.item.marked:

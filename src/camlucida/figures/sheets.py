@@ -28,6 +28,9 @@ GAP = 42
 BAR = 38
 """Width of the colour bar."""
 
+WATERMARK = "#8f8f8f"
+"""Of SYNTHETIC: it shows on black films and on the white of a map with both signs."""
+
 _POINT = DPI / 72
 TITLE, HEADING, SMALL = (round(points * _POINT) for points in (10.5, 8.5, 7.0))
 """Sizes of letters in pixels."""
@@ -104,7 +107,8 @@ class Sheet:
             _draw_bar(canvas, self.bar, (right + GAP, panel_top, tall), self.font_path)
         _write(draw, footer, small, (centre, bottom))
         if self.synthetic:
-            watermark_pixels(canvas, (centre, panel_top + tall / 2), self.font_path)
+            middle = (centre, panel_top + tall / 2)
+            watermark_pixels(canvas, middle, self.font_path, WATERMARK)
         return np.asarray(canvas)
 
     def _bar_width(self) -> int:
