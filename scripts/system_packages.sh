@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Debian packages that the tests of reports need: Pango for WeasyPrint, LaTeX with Chinese, a Chinese font, pdftotext.
+# Debian packages that the tests of reports and pages need: Pango for WeasyPrint, LaTeX with Chinese, a Chinese font,
+# pdftotext, Chromium.
 # Installs what is missing where it may. Where it may not, it says so and goes on, and those tests are skipped; in CI it fails.
 set -euo pipefail
 
@@ -7,6 +8,7 @@ packages=(
   libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
   texlive-latex-base texlive-latex-recommended latex-cjk-chinese latex-cjk-chinese-arphic-gbsn00lp
   fonts-wqy-microhei poppler-utils
+  chromium
 )
 
 give_up() {

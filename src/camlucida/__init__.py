@@ -28,6 +28,7 @@ _HOMES = {
     "list_layers": "camlucida.models.layer_list",
     "load_model": "camlucida.models",
     "read_image": "camlucida.io",
+    "view": "camlucida.report.viewer.widget",
     "CamlucidaError": "camlucida.core.errors",
 }
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from camlucida.io import read_image as read_image
     from camlucida.models import load_model as load_model
     from camlucida.models.layer_list import list_layers as list_layers
+    from camlucida.report.viewer.widget import view as view
 
 
 def __getattr__(name: str) -> Any:

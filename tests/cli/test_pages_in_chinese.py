@@ -24,8 +24,9 @@ from tests.support.segmentation_project import write_project
 LABELS = ("Edema", "Mass")
 TABLE = "image,patient,Edema,Mass\n0,p,1,0\n1,q,0,1\n2,q,1,0\n3,r,0,1\n"
 EXPLAIN = '[explain]\ntarget = ["Edema", "Mass"]\nmethod = ["gradcam", "layercam"]\n'
-QUOTED = {"style", "code", "pre", "title"}
-"""Elements whose text is no sentence of the page; a title is its heading again."""
+QUOTED = {"style", "script", "code", "pre", "title"}
+"""Elements whose text is no sentence of the page; a title is its heading again, and the viewer's
+words stand in Chinese beside its program."""
 SENTENCE = re.compile(r"(?:[A-Za-z][A-Za-z'’-]*[,;:]? ){3,}[A-Za-z]+")
 """Four English words or more."""
 

@@ -3,14 +3,14 @@
  * when the view changes, and coloured by tables when anything else does.
  */
 
-import { colourTable, palette } from "./colour.js";
+import { colourIndex, opacitySteps, palette } from "./colour.js";
 import type { Film } from "./film.js";
 import { rowBetween, samplesOfRow, taps } from "./geometry.js";
 import { type Painter, type Panel, type Scene, origin } from "./painter.js";
 import { type Level, levelFor, pyramid } from "./pyramid.js";
 
-/** Steps of heat in the table of colours. */
-const STEPS = 4097;
+/** Steps of heat in the table of opacities. */
+const STEPS = 4096;
 
 interface Sampled {
   /** Of the film, channel after channel; 0 outside. */
@@ -118,6 +118,10 @@ class CanvasPainter implements Painter {
     }
   }
 
+  finish(): void {
+    // Canvas 2D draws at once.
+  }
+
   dispose(): void {
     this.sampled = [];
   }
@@ -141,12 +145,9 @@ function compose(scene: Scene, panel: Panel, sampled: Sampled): void {
   const pixels = image.data;
   const { low, invert } = scene;
   const gain = 255 / Math.max(scene.high - low, 1e-6);
-  const { diverging } = palette(panel.palette);
-  const table = colourTable(panel.palette, scene.opacity, scene.threshold, STEPS);
+  const { colours, diverging } = palette(panel.palette);
+  const opacities = opacitySteps(panel.palette, scene.opacity, scene.threshold, STEPS);
   const hasMap = panel.layer !== null && panel.limit > 0;
-  // Heat → place in the table, by one multiplication and one sum.
-  const slope = ((STEPS - 1) / panel.limit) * (diverging ? 0.5 : 1);
-  const zero = diverging ? (STEPS - 1) / 2 : 0;
   for (let place = 0; place < inside.length; place++) {
     const out = 4 * place;
     pixels[out + 3] = 255;
@@ -154,18 +155,18 @@ function compose(scene: Scene, panel: Panel, sampled: Sampled): void {
       pixels[out] = pixels[out + 1] = pixels[out + 2] = 0;
       continue;
     }
-    let entry = 0;
+    let colour = 0;
     let opacity = 0;
     if (hasMap) {
-      const at = Math.round(heat[place]! * slope + zero);
-      entry = 4 * Math.min(Math.max(at, 0), STEPS - 1);
-      opacity = table[entry + 3]!;
+      const value = Math.min(Math.max(heat[place]! / panel.limit, -1), 1);
+      colour = 3 * colourIndex(value, diverging);
+      opacity = opacities[Math.round(Math.abs(value) * STEPS)]!;
     }
     for (let c = 0; c < 3; c++) {
       const sample = film[film.length === 1 ? 0 : c]![place]!;
       const level = Math.min(Math.max((sample - low) * gain, 0), 255);
       const shown = invert ? 255 - level : level;
-      pixels[out + c] = shown + (table[entry + c]! - shown) * opacity;
+      pixels[out + c] = shown + (colours[colour + c]! - shown) * opacity;
     }
   }
 }

@@ -70,20 +70,18 @@ export function colourIndex(heat: number, diverging: boolean): number {
   return Math.min(Math.max(Math.trunc(level * 256), 0), 255);
 }
 
-/** Colours with opacities of `size` heats from 0 to 1 (−1 to 1), as red, green, blue, opacity. */
-export function colourTable(name: string, alpha: number, threshold: number, size: number) {
-  const { colours, diverging } = palette(name);
-  const opacity = opacityTable(name, alpha);
-  const table = new Float32Array(4 * size);
-  for (let i = 0; i < size; i++) {
-    const share = i / (size - 1);
-    const heat = diverging ? 2 * share - 1 : share;
-    const colour = 3 * colourIndex(heat, diverging);
-    const magnitude = Math.abs(heat);
-    table[4 * i] = colours[colour]!;
-    table[4 * i + 1] = colours[colour + 1]!;
-    table[4 * i + 2] = colours[colour + 2]!;
-    table[4 * i + 3] = magnitude < threshold ? 0 : opacityOf(opacity, magnitude);
+/** Opacities of heats from 0 to 1 in so many steps; 0 below the threshold. */
+export function opacitySteps(
+  name: string,
+  alpha: number,
+  threshold: number,
+  steps: number,
+): Float32Array {
+  const table = opacityTable(name, alpha);
+  const opacities = new Float32Array(steps + 1);
+  for (let i = 0; i <= steps; i++) {
+    const heat = i / steps;
+    opacities[i] = heat < threshold ? 0 : opacityOf(table, heat);
   }
-  return table;
+  return opacities;
 }

@@ -4,8 +4,9 @@
  */
 
 /** Milliseconds of a frame above which fewer pixels are drawn, and below which more. */
-const SLOW = 19;
-const FAST = 9;
+const SLOW = 12;
+const FAST = 5;
+const FAST_FRAMES = 10;
 const COARSEST = 4;
 /** Milliseconds without a change after which all pixels are drawn. */
 const SETTLED = 160;
@@ -15,7 +16,7 @@ export class Frames {
   coarseness = 1;
   private pending = 0;
   private settling = 0;
-  private cost = 0;
+  private fast = 0;
 
   constructor(private readonly draw: (coarseness: number) => void) {}
 
@@ -29,21 +30,26 @@ export class Frames {
     this.pending = window.requestAnimationFrame(() => this.frame());
   }
 
-  private frame(): void {
-    this.pending = 0;
-    const moving = this.settling !== 0;
-    const start = performance.now();
-    this.draw(moving ? this.coarseness : 1);
-    const spent = performance.now() - start;
-    if (!moving) return;
-    this.cost = this.cost === 0 ? spent : 0.6 * this.cost + 0.4 * spent;
-    if (this.cost > SLOW && this.coarseness < COARSEST) this.change(this.coarseness * 1.5);
-    else if (this.cost < FAST && this.coarseness > 1) this.change(this.coarseness / 1.25);
+  get isMoving(): boolean {
+    return this.settling !== 0;
   }
 
-  private change(coarseness: number): void {
-    this.coarseness = Math.min(Math.max(coarseness, 1), COARSEST);
-    this.cost = 0;
+  private frame(): void {
+    this.pending = 0;
+    const start = performance.now();
+    this.draw(this.isMoving ? this.coarseness : 1);
+    if (this.isMoving) this.adapt(performance.now() - start);
+  }
+
+  /** Fewer pixels after a slow frame, a few more after several fast ones. */
+  private adapt(spent: number): void {
+    if (spent > SLOW) {
+      this.coarseness = Math.min(this.coarseness * Math.min(Math.sqrt(spent / SLOW) + 0.1, 2), COARSEST);
+      this.fast = 0;
+    } else if (spent < FAST && ++this.fast >= FAST_FRAMES) {
+      this.coarseness = Math.max(this.coarseness / 1.2, 1);
+      this.fast = 0;
+    }
   }
 
   private settle(): void {

@@ -55,6 +55,11 @@ export class Gallery {
     if (first !== undefined) void this.show(first.id);
   }
 
+  dispose(): void {
+    this.viewer.dispose();
+    this.root.remove();
+  }
+
   async show(id: string): Promise<void> {
     const entry = this.cases.find((each) => each.id === id);
     if (entry === undefined) return;

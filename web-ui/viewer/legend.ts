@@ -1,6 +1,6 @@
 /** What colours mean: a bar with its two ends. */
 
-import { colourTable, palette } from "./colour.js";
+import { colourIndex, palette } from "./colour.js";
 import { element } from "./dom.js";
 import { number } from "./words.js";
 
@@ -28,11 +28,12 @@ export class Legend {
     this.high.textContent = number(limit);
     const context = this.bar.getContext("2d")!;
     const image = context.createImageData(WIDTH, 1);
-    // Full opacity, over black: what is hidden is black.
-    const table = colourTable(name, 1, threshold, WIDTH);
+    const { colours, diverging } = palette(name);
     for (let i = 0; i < WIDTH; i++) {
-      const opacity = table[4 * i + 3]! > 0 ? 1 : 0;
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = table[4 * i + c]! * opacity;
+      const heat = diverging ? (2 * i + 1) / WIDTH - 1 : (i + 0.5) / WIDTH;
+      const isHidden = Math.abs(heat) < threshold; // black, as where the film is black
+      const colour = 3 * colourIndex(heat, diverging);
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = isHidden ? 0 : colours[colour + c]!;
       image.data[4 * i + 3] = 255;
     }
     context.putImageData(image, 0, 0);

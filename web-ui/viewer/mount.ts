@@ -14,28 +14,38 @@ function shadowOf(host: HTMLElement): ShadowRoot {
   return root;
 }
 
-/** Keys reach the viewer wherever the focus is in the host, or nowhere. */
-function listen(host: HTMLElement, viewer: Viewer): () => void {
-  const onKey = (event: KeyboardEvent): void => {
-    const within = event.composedPath().includes(host) || event.target === document.body;
-    if (within) viewer.onKey(event);
+/** Keys reach the viewer where the focus is in it; on a page of its own also where it is nowhere. */
+function listen(host: HTMLElement, viewer: Viewer, wholePage: boolean): () => void {
+  host.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab leaves the keys to it
+  const inHost = (event: KeyboardEvent): void => {
+    if (viewer.onKey(event)) event.stopPropagation();
   };
-  document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
+  const onPage = (event: KeyboardEvent): void => {
+    if (event.target === document.body) viewer.onKey(event);
+  };
+  host.addEventListener("keydown", inHost);
+  if (wholePage) document.addEventListener("keydown", onPage);
+  return () => {
+    host.removeEventListener("keydown", inHost);
+    document.removeEventListener("keydown", onPage);
+  };
 }
 
 /** Show one image in an element, whose height the page sets. */
 export function mountViewer(host: HTMLElement, data: ViewerData, options: ViewerOptions = {}): Viewer {
   const viewer = new Viewer(options);
   shadowOf(host).append(viewer.root);
-  const stop = listen(host, viewer);
+  alsoOnDispose(viewer, listen(host, viewer, options.wholePage ?? false));
+  void viewer.show(data);
+  return viewer;
+}
+
+function alsoOnDispose(viewer: Viewer, stop: () => void): void {
   const dispose = viewer.dispose.bind(viewer);
   viewer.dispose = () => {
     stop();
     dispose();
   };
-  void viewer.show(data);
-  return viewer;
 }
 
 /** Show several images in an element, with a list of them. */
@@ -46,6 +56,7 @@ export function mountGallery(
 ): Gallery {
   const gallery = new Gallery(cases, options);
   shadowOf(host).append(gallery.root);
-  listen(host, gallery.viewer);
+  const stop = listen(host, gallery.viewer, options.wholePage ?? false);
+  alsoOnDispose(gallery.viewer, stop);
   return gallery;
 }

@@ -31,6 +31,8 @@ export interface Painter {
   readonly kind: "webgl" | "canvas";
   setFilm(film: Film): void;
   draw(scene: Scene): void;
+  /** Wait until it is drawn, to know how long that takes. */
+  finish(): void;
   dispose(): void;
 }
 

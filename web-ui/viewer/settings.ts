@@ -39,7 +39,9 @@ export const OPACITY = 0.6;
 export const HALF = 0.5;
 
 export function initialSettings(data: ViewerData): Settings {
-  const { film, maps } = data;
+  const { film } = data;
+  // The most probable finding first; without probabilities the order of the data.
+  const maps = data.maps.toSorted((a, b) => (b.probability ?? 0) - (a.probability ?? 0));
   const requested = data.colormap === null ? null : palette(data.colormap);
   const isDiverging = requested?.diverging ?? false;
   return {

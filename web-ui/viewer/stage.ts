@@ -96,7 +96,19 @@ export class Stage {
     if (this.size.width < 2 || this.size.height < 2) return;
     const density = window.devicePixelRatio / coarseness;
     this.painter.draw(this.scene(this.settings, density));
+    if (this.frames.isMoving) this.painter.finish();
     this.drawLines(this.settings);
+  }
+
+  /** What is on the stage, as one picture. */
+  snapshot(): HTMLCanvasElement {
+    this.draw(1);
+    const { width, height } = this.colours;
+    const picture = element("canvas", { width, height });
+    const context = picture.getContext("2d")!;
+    context.drawImage(this.colours, 0, 0);
+    context.drawImage(this.lines, 0, 0);
+    return picture;
   }
 
   private scene(settings: Settings, density: number): Scene {

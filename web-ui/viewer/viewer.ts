@@ -25,6 +25,8 @@ export interface ViewerOptions {
   readonly onChange?: (settings: Settings) => void;
   /** To the previous (−1) or next (1) image. */
   readonly onImage?: (step: number) => void;
+  /** Whether keys work wherever the focus is on the page, for pages that the viewer fills. */
+  readonly wholePage?: boolean;
   /** An anchor of the page, below the viewer, with what it says in words. */
   readonly below?: string;
 }
@@ -38,6 +40,7 @@ export class Viewer {
   private readonly message = element("div", { class: "message", role: "status" });
   private readonly read = element("div", { class: "read", "aria-live": "polite" });
   private readonly notice = element("div", { class: "notice" });
+  private readonly view: HTMLDivElement;
   private readonly help: HTMLDialogElement;
   private controls: Controls | null = null;
   private data: ViewerData | null = null;
@@ -55,8 +58,9 @@ export class Viewer {
     if (options.below) {
       foot.append(element("a", { href: options.below }, `${this.words.below} ↓`));
     }
-    this.root = element("div", { class: "viewer" }, this.stage.root, foot, this.help);
-    this.stage.root.append(this.bar(), this.legend.root, this.message);
+    const over = [this.bar(), this.legend.root, this.message];
+    this.view = element("div", { class: "view" }, this.stage.root, ...over);
+    this.root = element("div", { class: "viewer" }, this.view, foot, this.help);
     watchPointer(this.stage.root, this.pointerTarget());
   }
 
@@ -104,7 +108,7 @@ export class Viewer {
     };
     this.controls?.root.remove();
     this.controls = new Controls(target, this.data!, this.isSigned());
-    this.stage.root.after(this.controls.root);
+    this.view.after(this.controls.root);
   }
 
   /** Change settings, and draw. */
@@ -298,8 +302,6 @@ export class Viewer {
     for (const [text, title, command] of buttons) {
       bar.append(button(text, title, null, () => this.run(command)));
     }
-    bar.addEventListener("pointerdown", (event) => event.stopPropagation());
-    bar.addEventListener("dblclick", (event) => event.stopPropagation());
     return bar;
   }
 

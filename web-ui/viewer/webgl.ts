@@ -14,7 +14,7 @@ const KEPT_FIELDS = 16;
 type GL = WebGL2RenderingContext;
 
 export function webglPainter(canvas: HTMLCanvasElement): Painter | null {
-  const options = { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: true };
+  const options = { alpha: false, antialias: false, depth: false };
   const gl = canvas.getContext("webgl2", options) as GL | null;
   return gl === null ? null : new WebglPainter(gl);
 }
@@ -31,6 +31,7 @@ class WebglPainter implements Painter {
   private levels: { width: number; height: number }[] = [];
   private tileBits = TILE_BITS;
   private across = 1;
+  private readonly pixel = new Uint8Array(4);
 
   constructor(private readonly gl: GL) {
     this.program = linked(gl);
@@ -90,6 +91,11 @@ class WebglPainter implements Painter {
     if (this.film === null) return;
     gl.enable(gl.SCISSOR_TEST);
     for (const panel of scene.panels) this.drawPanel(scene, panel);
+  }
+
+  finish(): void {
+    const { gl } = this;
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, this.pixel);
   }
 
   private drawPanel(scene: Scene, panel: Panel): void {

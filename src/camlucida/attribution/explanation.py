@@ -278,6 +278,22 @@ class Explanation:
         record: dict[str, Any] = save(self, Path(directory), colormap, write)
         return record
 
+    def show(self, colormap: str | None = None) -> Any:
+        """The interactive viewer in a notebook (extra ``notebook``).
+
+        Args:
+            colormap: as in :meth:`overlay`.
+
+        Returns:
+            A widget, see :func:`camlucida.view`; without the package anywidget, the overlay.
+
+        Raises:
+            LayerError: the map lies over no image, see ``no_picture``.
+
+        >>> _example().show()  # doctest: +SKIP
+        """
+        return import_module("camlucida.report.viewer.widget").view(self, colormap)
+
     def _repr_png_(self) -> bytes | None:
         if len(self.grid) != 2 or self.no_picture is not None:
             return None

@@ -208,12 +208,15 @@ class Picture:
         caption: one line what it is, one line what it shows; None where the text says it.
         suffixes: of its files; the first is shown (a PNG), the others are linked.
         alt: for those who do not see it; the caption without it.
+        view: file of its film and maps for the viewer (:mod:`camlucida.report.viewer`), relative to
+            the page's folder; "" without one.
     """
 
     stem: str
     caption: Text | None
     suffixes: tuple[str, ...] = ("png", "pdf")
     alt: Text = ""
+    view: str = ""
 
     @staticmethod
     def of_file(

@@ -27,6 +27,7 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
+from camlucida.report.viewer import ViewerCase, page_viewer, remove_cases
 from camlucida.report.writers.html import write_page
 
 declare(
@@ -68,6 +69,9 @@ declare(
 SHOWN_PICTURES = ("figure", "overlay")
 """Kinds of pictures of a map, the one that the page shows first."""
 
+SHOWN_FINDINGS = 2
+"""Of an image in the list of the viewer."""
+
 SHOWN_BOXES = 6
 """Of a map in words; the others are in explanations.json."""
 
@@ -77,6 +81,7 @@ def write_index(
     run: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
     strips: Mapping[str, Sequence[str]],
+    scripts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write ``directory/index.html``.
 
@@ -85,6 +90,8 @@ def write_index(
         run: the content of ``run.json``.
         records: the content of ``explanations.json``, in order of images.
         strips: image id → file names of its strips.
+        scripts: image id → the script with its data for the viewer; the page takes in those of few
+            images, and the files are removed.
 
     Returns:
         The page's path.
@@ -100,7 +107,27 @@ def write_index(
         synthetic=bool(run["synthetic"]),
         intro=(_about(run), _how_to_read(), *(Notice((_text(note),)) for note in run["notes"])),
     )
-    return write_page(document, directory / "index.html")
+    cases = [
+        ViewerCase(name, _top_findings(group), scripts[name])
+        for name, group in images
+        if scripts and name in scripts
+    ]
+    viewer = page_viewer(cases, directory)
+    path = write_page(document, directory / "index.html", viewer=viewer)
+    if viewer is not None and viewer.inlined:
+        remove_cases(cases, directory)
+    return path
+
+
+def _top_findings(records: Sequence[Mapping[str, Any]]) -> str:
+    """The targets of an image with the highest probabilities, in one line."""
+    strengths: dict[str, float] = {}
+    for record in records:
+        probability = record["probability"]
+        strength = record["score"] if probability is None else probability
+        strengths.setdefault(str(record["target"]), float(strength))
+    strongest = sorted(strengths.items(), key=lambda item: -item[1])[:SHOWN_FINDINGS]
+    return " · ".join(f"{target} {number(strength, '.2f')}" for target, strength in strongest)
 
 
 def _message(name: str, /, **values: Value) -> Message:

@@ -250,9 +250,9 @@ class _Renderer:
         alt = plain(self.lines.line(picture.alt)) or plain(caption)
         anchor = self._anchor("figure", picture.stem.rpartition("/")[2])
         shown_number = self.figures if numbered else 0
-        return RenderedFigure(
-            shown_number, anchor, caption, picture.stem, picture.suffixes, alt or picture.stem
-        )
+        alt = alt or picture.stem
+        files = (picture.stem, picture.suffixes)
+        return RenderedFigure(shown_number, anchor, caption, *files, alt, picture.view)
 
     def _table(self, table: Table) -> RenderedTable:
         # zip, below, would silently cut the longer rows.

@@ -102,6 +102,7 @@ class RenderedFigure:
         stem: of its files, relative to the page's folder.
         suffixes: of its files, the one that is shown first.
         alt: for those who do not see it.
+        view: file of its film and maps for the viewer, or "".
     """
 
     number: int
@@ -110,6 +111,7 @@ class RenderedFigure:
     stem: str
     suffixes: tuple[str, ...]
     alt: str
+    view: str = ""
 
     @property
     def file(self) -> str:

@@ -14,7 +14,7 @@ from camlucida.attribution.identical import IdenticalPair, identical_methods
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
-from camlucida.core.files import write_json
+from camlucida.core.files import slug, unique, write_json
 from camlucida.core.growing_list import GrowingList
 from camlucida.core.messages import Message, declare, quoted
 from camlucida.core.provenance import versions
@@ -24,6 +24,7 @@ from camlucida.io.tables import listing
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
+from camlucida.report.viewer import CaseFile, case_file
 from camlucida.workflows.explain_batches import BatchExplainer, ReadImage
 from camlucida.workflows.explain_files import ImageWriter, Written
 from camlucida.workflows.prefetched import Prefetched
@@ -163,7 +164,7 @@ def explain_to_folder(
     if not outcome.records:
         write_json(out / "explanations.json", [])
     write_json(out / "run.json", about)
-    outcome.index = write_index(out, about, outcome.records, outcome.strips)
+    outcome.index = write_index(out, about, outcome.records, outcome.strips, writer.scripts)
     return outcome
 
 
@@ -176,6 +177,7 @@ class _Writer:
         files: writes them, beside the model.
         stems: of file names that are taken.
         records: ``explanations.json``, whole after each image.
+        scripts: image id → file with the data of the page's viewer.
         identical: pairs of methods with identical maps in every image so far; None before any.
         stopped_by: the error after which nothing more can be written.
     """
@@ -187,6 +189,8 @@ class _Writer:
     outcome: ExplainOutcome
     files: ImageWriter[ExplainedImage]
     stems: set[str] = field(default_factory=set)
+    script_stems: set[str] = field(default_factory=set)
+    scripts: dict[str, str] = field(default_factory=dict)
     identical: set[IdenticalPair] | None = None
     stopped_by: WriteError | None = None
     records: GrowingList = field(init=False)
@@ -201,7 +205,8 @@ class _Writer:
                 self._note_absence(scan)
                 continue
             job = image_job(explanations, self.out, self.kinds, self.colormap, stems=self.stems)
-            for written in self.files.add((scan, explanations), job):
+            case = self._case(explanations)
+            for written in self.files.add((scan, explanations), job, case):
                 self._record(written)
             if self.stopped_by is not None:
                 return
@@ -248,10 +253,20 @@ class _Writer:
         self.outcome.records += records
         self.outcome.synthetic |= scan.synthetic
         self.outcome.task = task_message(explanations[0].provenance)
+        if written.case is not None:
+            self.scripts[scan.id] = written.case.path.relative_to(self.out).as_posix()
         if written.job.strips:
             self.outcome.strips[scan.id] = [strip.file for strip in written.job.strips]
         pairs = identical_methods(explanations)
         self.identical = pairs if self.identical is None else self.identical & pairs
+
+    def _case(self, explanations: Sequence[Explanation]) -> CaseFile | None:
+        """The image for the page's viewer; None where no map lies over it."""
+        drawn = [e for e in explanations if e.no_picture is None]
+        if not drawn:
+            return None
+        name = unique(slug(drawn[0].scan.id), self.script_stems)
+        return case_file(self.out / "view" / f"{name}.js", drawn, self.colormap)
 
     def _fail(self, scan: Scan, error: OSError) -> None:
         if self.stopped_by is not None:

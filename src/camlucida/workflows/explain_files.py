@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from typing import Generic, TypeVar
 
 from camlucida.figures.image_files import ImageJob, MapRegions, write_image
+from camlucida.report.viewer import CaseFile, write_case
 
 FEW = 24
 """Images up to which the calling process writes itself: a worker takes a second to start."""
@@ -38,13 +39,25 @@ class Written(Generic[Tag]):
         tag: as given with it.
         job: what was to be written.
         regions: of each map; empty where an error is set.
+        case: the image for the page's viewer.
         error: that the system raised.
     """
 
     tag: Tag
     job: ImageJob
     regions: list[MapRegions | None]
+    case: CaseFile | None = None
     error: OSError | None = None
+
+
+@dataclass
+class _Pending(Generic[Tag]):
+    """A job that waits or runs."""
+
+    tag: Tag
+    job: ImageJob
+    case: CaseFile | None
+    future: Future[list[MapRegions | None]]
 
 
 class ImageWriter(Generic[Tag]):
@@ -58,22 +71,23 @@ class ImageWriter(Generic[Tag]):
     def __init__(self, images: int, workers: int | None = None) -> None:
         self._workers = worker_count(images) if workers is None else workers
         self._pool: ProcessPoolExecutor | None = None
-        self._pending: deque[tuple[Tag, ImageJob, Future[list[MapRegions | None]]]] = deque()
+        self._pending: deque[_Pending[Tag]] = deque()
 
-    def add(self, tag: Tag, job: ImageJob) -> Iterator[Written[Tag]]:
+    def add(self, tag: Tag, job: ImageJob, case: CaseFile | None = None) -> Iterator[Written[Tag]]:
         """Write an image; the results that are there by now, in the order of the images.
 
         Args:
             tag: handed back with the result.
             job: what to write.
+            case: the image for the page's viewer.
         """
         if not self._workers:
-            yield _written(tag, job)
+            yield _written(tag, job, case)
             return
-        self._pending.append((tag, job, self._submit(job)))
+        self._pending.append(_Pending(tag, job, case, self._submit(job, case)))
         while self._pending:
             is_full = len(self._pending) > WAITING * self._workers
-            if not is_full and not self._pending[0][2].done():
+            if not is_full and not self._pending[0].future.done():
                 return
             yield self._next()
 
@@ -88,29 +102,30 @@ class ImageWriter(Generic[Tag]):
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def _submit(self, job: ImageJob) -> Future[list[MapRegions | None]]:
+    def _submit(self, job: ImageJob, case: CaseFile | None) -> Future[list[MapRegions | None]]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._workers, get_context("spawn"), initializer=_begin_worker
             )
         with _quiet_start():
             try:
-                return self._pool.submit(write_image, job)
+                return self._pool.submit(write_files, job, case)
             except BrokenProcessPool as error:
                 broken: Future[list[MapRegions | None]] = Future()
                 broken.set_exception(error)
                 return broken
 
     def _next(self) -> Written[Tag]:
-        tag, job, future = self._pending[0]
+        first = self._pending[0]
+        tag, job, case = first.tag, first.job, first.case
         try:
-            result = Written(tag, job, future.result())
+            result = Written(tag, job, first.future.result(), case)
         except OSError as error:
-            result = Written(tag, job, [], error)
+            result = Written(tag, job, [], case, error)
         except BrokenProcessPool:
             # The system ended a worker: this process writes on, and nothing is lost.
             self._workers = 0
-            result = _written(tag, job)
+            result = _written(tag, job, case)
         self._pending.popleft()
         return result
 
@@ -131,11 +146,30 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _written(tag: Tag, job: ImageJob) -> Written[Tag]:
+def write_files(job: ImageJob, case: CaseFile | None) -> list[MapRegions | None]:
+    """Write the files of an image, and its part of the page's viewer.
+
+    Args:
+        job: what to write.
+        case: the image for the viewer.
+
+    Returns:
+        As :func:`camlucida.figures.image_files.write_image`.
+
+    Raises:
+        OSError: the system refuses the folder or a file.
+    """
+    regions = write_image(job)
+    if case is not None:
+        write_case(case)
+    return regions
+
+
+def _written(tag: Tag, job: ImageJob, case: CaseFile | None) -> Written[Tag]:
     try:
-        return Written(tag, job, write_image(job))
+        return Written(tag, job, write_files(job, case), case)
     except OSError as error:
-        return Written(tag, job, [], error)
+        return Written(tag, job, [], case, error)
 
 
 def _begin_worker() -> None:

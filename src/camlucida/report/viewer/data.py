@@ -45,19 +45,36 @@ def viewer_data(
     >>> data["film"]["width"], data["maps"][0]["target"], data["notice"]
     (8, 'nodule', 'Research use only')
     """
+    about = maps_data(explanations, boxes, outlines, colormap)
+    scan = explanations[0].scan
+    return {"film": film_data(scan.picture(), scan.id), **about}
+
+
+def maps_data(
+    explanations: Sequence[Explanation],
+    boxes: Sequence[dict[str, Any]] = (),
+    outlines: Sequence[dict[str, Any]] = (),
+    colormap: str | None = None,
+) -> dict[str, Any]:
+    """What :func:`viewer_data` gives, without the film.
+
+    Args:
+        explanations, boxes, outlines, colormap: as there.
+
+    Raises:
+        UsageError: no explanation, or of several images.
+    """
     images = {explanation.scan.id for explanation in explanations}
     if len(images) != 1:
         raise UsageError(
             f"the viewer shows one image, not {len(images)}", "give the explanations of one image"
         )
-    scan = explanations[0].scan
     return {
-        "film": film_data(scan.picture(), scan.id),
         "maps": [map_data(e, str(number)) for number, e in enumerate(explanations)],
         "boxes": list(boxes),
         "outlines": list(outlines),
         "notice": notice_line(False),
-        "synthetic": scan.synthetic,
+        "synthetic": explanations[0].scan.synthetic,
         "colormap": palette_for(colormap),
     }
 

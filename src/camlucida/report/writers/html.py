@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
@@ -23,8 +23,10 @@ from camlucida.core.files import write_bytes
 from camlucida.core.messages import Texts
 from camlucida.figures.style import can_draw, style
 from camlucida.report.document import Document
+from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document, with_english_figures
-from camlucida.report.rendered import RenderedDocument, figures_of, plain
+from camlucida.report.rendered import RenderedDocument, RenderedFigure, figures_of, plain
+from camlucida.report.viewer import PageViewer, ViewerCase, image_of
 from camlucida.report.writers.breaks import parts
 
 WIDEST = 1280
@@ -38,34 +40,64 @@ def write_html(report: RenderedDocument, folder: Path) -> Path:
         CamlucidaError: a picture is missing or is no picture.
     """
     path = folder / f"{report.stem}.html"
-    write_bytes(path, html(report, folder).encode())
+    write_bytes(path, html(report, folder, figure_viewer(report, folder)).encode())
     return path
 
 
-def write_page(document: Document, path: Path, texts: Texts | None = None) -> Path:
+def figure_viewer(report: RenderedDocument, folder: Path) -> PageViewer | None:
+    """The viewer of the figures that have films and maps; None where none has.
+
+    Args:
+        report: in words.
+        folder: of the files.
+    """
+    cases = []
+    for figure in _figures(report):
+        if figure.view:
+            name = image_of(folder / figure.view)
+            note = f"{report.words['figure']} {figure.number}"
+            cases.append(ViewerCase(name, note, figure.view, figure.stem))
+    return PageViewer(cases, folder, True, "dialog") if cases else None
+
+
+def _figures(report: RenderedDocument) -> Iterator[RenderedFigure]:
+    yield from figures_of(report.intro)
+    for section in report.sections:
+        yield from figures_of(section.blocks)
+
+
+def write_page(
+    document: Document,
+    path: Path,
+    texts: Texts | None = None,
+    viewer: PageViewer | None = None,
+) -> Path:
     """Write a page that links to the pictures and files beside it.
 
     Args:
         document: see :mod:`camlucida.report.document` for an example.
         path: of the page; names of files in the document are relative to its folder.
         texts: the language; None for that of the command.
+        viewer: stands first, and takes the place of the pictures on a screen with scripts.
 
     Returns:
         ``path``.
     """
     texts = style().page_texts if texts is None else texts
     drawn = document if can_draw(texts) else with_english_figures(document)
-    write_bytes(path, html(render_document(drawn, texts)).encode())
+    write_bytes(path, html(render_document(drawn, texts), None, viewer).encode())
     return path
 
 
-def html(report: RenderedDocument, folder: Path | None = None) -> str:
+def html(
+    report: RenderedDocument, folder: Path | None = None, viewer: PageViewer | None = None
+) -> str:
     """The page; with the pictures of ``folder`` in it, or links to them without one."""
     embedded = {} if folder is None else _embedded(report, folder)
     template = _environment().get_template("page.html.j2")
-    return template.render(
-        page=report, embedded=embedded, plain=plain, breakable=_breakable, kind=_kind
-    )
+    texts = load_texts(report.language)
+    helpers = {"plain": plain, "breakable": _breakable, "kind": _kind}
+    return template.render(page=report, embedded=embedded, viewer=viewer, texts=texts, **helpers)
 
 
 @lru_cache(maxsize=1)
@@ -106,10 +138,7 @@ def _breakable(text: str) -> Markup:
 
 def _embedded(report: RenderedDocument, folder: Path) -> Mapping[str, str]:
     """File of each picture → its content as a data URI."""
-    blocks = [*report.intro]
-    for section in report.sections:
-        blocks += section.blocks
-    return {figure.file: _data_uri(folder / figure.file) for figure in figures_of(blocks)}
+    return {figure.file: _data_uri(folder / figure.file) for figure in _figures(report)}
 
 
 def _data_uri(path: Path) -> str:
