@@ -138,11 +138,12 @@ def read_cohort(
 
 
 def _check_annotations(file: CohortFile) -> None:
-    """Raises UsageError where the folder of masks or the table of boxes is not there."""
+    """Raises UsageError where a folder of masks or the table of boxes is not there."""
     config = file.config
     for key, path, exists in (
         ("masks", config.masks, Path.exists),
         ("boxes", config.boxes, Path.exists),
+        ("regions", config.regions, Path.is_dir),
     ):
         if path is None:
             continue

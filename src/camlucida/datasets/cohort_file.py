@@ -82,6 +82,7 @@ class CohortConfig(_Part):
     sheet: str | None = None
     masks: str | None = None
     boxes: str | None = None
+    regions: str | None = None
     split: str | None = None
     model: str | None = None
     models: tuple[ModelEntry, ...] = ()

@@ -8,7 +8,9 @@ Where this differs from the publication: it builds an adversarial copy of each i
 prediction or the map alone, by a second gradient, and correlates over images. Here each image is
 altered along the sign of the gradient of the score, up and down, and by random noise, at three
 strengths; the correlation is over these copies, each strength apart, so that it is not the strength
-that moves both. Maps are compared by the structural similarity on the grid of the layer.
+that moves both. Maps are compared by the structural similarity on the grid of the layer. The
+publication's definition is known from its abstract and its authors' code for the copies (many small
+steps within 3 % of the range); its exact formula was not at hand, and values do not compare.
 """
 
 from __future__ import annotations

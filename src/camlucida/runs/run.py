@@ -218,6 +218,7 @@ def _record(
         "config": config.model_dump(mode="json", exclude_none=True),
         "masks": None if config.masks is None else str(file.resolve(config.masks)),
         "boxes": None if config.boxes is None else str(file.resolve(config.boxes)),
+        "regions": None if config.regions is None else str(file.resolve(config.regions)),
         "models": list(map(_model_record, plans)),
         "images": len(plans[0].cohort.images),
         "patients_known": plans[0].cohort.patients_known,

@@ -11,7 +11,7 @@ from camlucida.report.locale import load_texts
 from camlucida.report.sections.zones import zones
 
 
-def report(lift, images=20, detected=20):
+def report(lift, images=20, detected=20, given=0):
     rng = np.random.default_rng(0)
     rows = {"path": [f"{n}.png" for n in range(images)], "patient": list(range(images))}
     measured = pd.DataFrame(rows)
@@ -20,6 +20,7 @@ def report(lift, images=20, detected=20):
         noise = 0.01 * rng.standard_normal(images)
         gain = lift if zone == "lower_third" else 0
         measured[f"{zone}_share"] = measured[f"{zone}_area"] + gain + noise - noise.mean()
+    measured["zones_given"] = np.where(np.arange(images) < given, 1.0, 0.0)
     series = SimpleNamespace(name="net", rows=measured.index)
     return SimpleNamespace(measured=measured, all_series=[series])
 
@@ -39,6 +40,14 @@ def test_the_zones_that_differ_are_said(lift, text):
     assert text in " ".join(map(english, paragraph.sentences))
     assert len(table.rows) == len(ZONES)
     assert "not validated on patients" in english(table.notes[0])
+
+
+def test_given_masks_are_counted_apart_from_detected_lungs():
+    _, table = zones(report(0.1, given=12, detected=18))
+    note = english(table.notes[0])
+    assert (
+        "detected automatically in 6 of 20 images, given as masks in 12, none detected in 2" in note
+    )
 
 
 def test_few_patients_few_lungs_and_none():

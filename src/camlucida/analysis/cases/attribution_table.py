@@ -8,6 +8,7 @@ image. No model is run.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 from torch import Tensor
 
 from camlucida.analysis.cases.annotations import Annotations, background_label
+from camlucida.analysis.cases.given_regions import GivenRegions
 from camlucida.analysis.cases.image_regions import ImageRegions, reduced, shrink, to_reduced
 from camlucida.core.geometry import Geometry
 from camlucida.metrics import METRICS, localisation
@@ -50,6 +52,7 @@ COLUMNS = [
     "centre_y",
     "centre_x",
     *chain.from_iterable((f"{zone}_share", f"{zone}_area") for zone in ZONES),
+    "zones_given",
 ]
 """Columns of :func:`attribution_table`."""
 
@@ -85,8 +88,9 @@ def attribution_table(
     Images with a side of more than :data:`~camlucida.analysis.cases.image_regions.LONGEST` pixels
     are reduced to that by area averaging. There a mask is the share of each pixel that it covers,
     and for ``mask_hit``, ``mask_ap`` and ``mask_ceiling`` the pixels of which it covers half. The
-    zones of the lungs (:data:`~camlucida.metrics.lung_fields.ZONES`) are NaN where they are not
-    requested, and where no lung fields are detected.
+    zones of the lungs (:data:`~camlucida.metrics.lung_fields.ZONES`) are those of the masks that
+    were given to the run or its evaluation, else detected (``zones_given`` is 1 or 0); NaN where
+    they are not requested, and where no lung fields are detected.
     Regions that are detected in the picture need the image as it was explained: without it they are
     NaN.
 
@@ -95,7 +99,8 @@ def attribution_table(
         cases: rows of :func:`~camlucida.analysis.cases.case_table.case_table`.
         progress: called with the number of maps that were measured since the last call, and once
             with their ``total``.
-        zones: whether the zones of the lungs are detected, which takes about 0.2 s an image.
+        zones: whether the zones of the lungs are measured; to detect them takes about 0.2 s an
+            image.
 
     Returns:
         The table; its ``attrs["problems"]`` has a line for each mask or table of boxes that cannot
@@ -106,9 +111,13 @@ def attribution_table(
     problems: list[str] = []
     stored = [run.explanations() for run in runs]
     annotations = _annotations(runs, cases, problems)
+    given = GivenRegions(runs if zones else (), problems)
     rows: dict[Any, dict[str, float]] = {}
     for path, of_image in cases.groupby("path", sort=False):
-        regions = ImageRegions(str(path), zones)  # one image at a time, for all of its maps
+        first = _plain(of_image.iloc[0])
+        masks = partial(given.masks, int(first["run"]), str(first["image"]), str(path))
+        # One image at a time, for all of its maps.
+        regions = ImageRegions(str(path), masks if zones else None)
         for number, part in of_image.groupby("run", sort=False):
             run = int(str(number))
             maps = runs[run].raw(part["explanation"].tolist())
@@ -194,6 +203,8 @@ class _CarriedMap:
         for name in ("border", "text", "outside", "artefact", *ZONES):
             share = self.share(regions.get(name), (name, sha256))
             columns[f"{name}_share"], columns[f"{name}_area"] = share
+        if ZONES[0] in regions:
+            columns["zones_given"] = float(self._regions.zones_given)
         periphery = self.share(regions.get("periphery"), ("periphery", sha256))
         columns["peripheral"], columns["peripheral_chance"] = periphery
         return columns | self._annotated((height, width), case, annotations) | self._centre()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from camlucida.metrics.ceiling import coverage
 from camlucida.metrics.lung_fields import is_colour
 
 T = TypeVar("T")
+GivenMasks = Callable[[tuple[int, int]], Mapping[str, Mask]]
 
 LONGEST = 1024
 """Longest side in pixels; longer images are reduced by area averaging, and maps with them."""
@@ -37,12 +38,17 @@ class ImageRegions:
 
     Args:
         path: its file, read when it is needed.
-        zones: whether the zones of the lungs are detected.
+        given: size (H, W) of the image → masks of regions that were given; None where the zones of
+            the lungs are not wanted.
+
+    Attributes:
+        zones_given: whether the zones of the lungs are of given masks, once they were measured.
     """
 
-    def __init__(self, path: str, zones: bool = False) -> None:
+    def __init__(self, path: str, given: GivenMasks | None = None) -> None:
         self._path = path
-        self._zones = zones
+        self._given = given
+        self.zones_given = False
         self._kept: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -58,7 +64,7 @@ class ImageRegions:
         ``border`` and ``periphery`` (outside the central rectangle of half the area) always.
         ``text``, ``outside`` and ``artefact`` (these and the border) if the file is there and has
         this hash; a region that is not in the picture is empty. The zones of the lungs
-        (:data:`camlucida.metrics.lung_fields.ZONES`) where they are requested and detected.
+        (:data:`camlucida.metrics.lung_fields.ZONES`) where they are wanted, and given or detected.
 
         Args:
             sha256: hash of the file as it was explained.
@@ -85,16 +91,21 @@ class ImageRegions:
         masks = {DETECTED[metric]: mask for metric, mask in detected.items()}
         border = border_region(small.shape)
         masks["artefact"] = np.any([border, *masks.values()], axis=0)
-        if self._zones:
-            masks |= self._lung_zones(image, small)
+        if self._given is not None:
+            masks |= self._lung_zones(image, small, self._given(grey.shape))
         shares = {name: mask.astype(np.float64) for name, mask in masks.items()}
         return str(image.source["sha256"]), shares
 
-    def _lung_zones(self, image: RawImage, small: Floats) -> dict[str, Mask]:
+    def _lung_zones(
+        self, image: RawImage, small: Floats, given: Mapping[str, Mask]
+    ) -> dict[str, Mask]:
+        size = (small.shape[0], small.shape[1])
+        regions = {name: shrink(mask, size) >= 0.5 for name, mask in given.items()}
         # The reduced picture has lost its colours, by which photographs are recognised.
-        if image.display.ndim == 3 and is_colour(image.display):
+        if not regions and image.display.ndim == 3 and is_colour(image.display):
             return {}
-        zones, _ = image_zones(small, image.source)
+        zones, origin = image_zones(small, image.source, regions)
+        self.zones_given = origin == "given"
         return zones
 
     def carriers(self, geometry: Geometry, grid: Sequence[int]) -> tuple[Floats, Floats]:

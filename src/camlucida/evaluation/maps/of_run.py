@@ -146,3 +146,13 @@ def run_annotations(run: Run) -> dict[str, Path | None]:
         stored = run.about[key]
         paths[key] = Path(stored) if stored else None
     return paths
+
+
+def run_regions(run: Run) -> Path | None:
+    """The folder of masks of regions that the run's cohort names; None where it names none.
+
+    Args:
+        run: an opened run.
+    """
+    stored = run.about.get("regions")
+    return Path(stored) if stored else None

@@ -61,8 +61,11 @@ def zones(report: ReportData) -> Iterator[Block]:
     if found < FEWEST * images:
         yield Paragraph((Message("zones.few", {"detected": found, "images": images}),))
         return
+    masks = report.measured["zones_given"].eq(1).groupby(report.measured["path"]).any()
+    given = int(masks.sum())
+    origins: list[Origin] = ["given"] * given
+    detected_only: list[Origin] = ["detected"] * (found - given)
     without: list[Origin] = ["none"] * (images - found)
-    origins: list[Origin] = ["detected"] * found
     sentences: list[Message] = []
     rows: list[tuple[Any, ...]] = []
     for series in report.all_series:
@@ -72,7 +75,7 @@ def zones(report: ReportData) -> Iterator[Block]:
         rows += _rows(series, measured, differences)
     heads = ("series", "zone", "maps", "share", "area", "difference")
     head = tuple(Message(f"zones.head_{name}") for name in heads)
-    notes = tuple(origin_note([*origins, *without]))
+    notes = tuple(origin_note([*origins, *detected_only, *without]))
     yield Paragraph(tuple(sentences))
     yield Table("zones", Message("zones.table"), head, tuple(rows), notes)
 

@@ -29,7 +29,7 @@ from camlucida.datasets.splits import training_notes
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
 from camlucida.evaluation.maps.measure import MetricSettings
-from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models
+from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models, run_regions
 from camlucida.evaluation.maps.source import Source
 from camlucida.io.image import image_id
 from camlucida.io.tables import write_table
@@ -123,7 +123,7 @@ class EvaluationRequest:
         targets: None takes the run's, else annotated labels, else true ones, else the task's.
         methods, layers: empty takes the run's, else gradcam and the card's layer.
         annotations: ground truth; those of the run where none is given.
-        regions: folder of masks of further places.
+        regions: folder of masks of further places; those of the run where none is given.
         metrics: names, families, ``default`` or ``all``.
         threshold: of ``iou_tuned`` and ``dice_tuned``, in [0, 1].
         baselines: ``all``, ``none``, or names joined by commas.
@@ -184,6 +184,7 @@ class EvaluationJob:
     name: str
     source: Source
     folder: Path
+    regions: Path | None = None
 
 
 @dataclass
@@ -208,10 +209,12 @@ def evaluation_jobs(request: EvaluationRequest) -> Iterator[EvaluationJob]:
         )
     settings = request.settings()
     models, annotations, count = _models(request)
+    if request.regions is None and request.run is not None:
+        request = replace(request, regions=run_regions(Run.open(request.run)))
     for model in models:
         source = _source(request, settings, annotations, model)
         folder = request.folder / slug(model.name) if count > 1 else request.folder
-        yield EvaluationJob(model.name, source, folder)
+        yield EvaluationJob(model.name, source, folder, request.regions)
 
 
 def evaluate_job(
@@ -231,6 +234,7 @@ def evaluate_job(
     evaluated = run(job.source, progress=progress)
     evaluated.tables.failures[:0] = failures
     evaluated.about = describe(job.source, evaluated, about["command"], about["versions"])
+    evaluated.about["regions"] = None if job.regions is None else str(job.regions.absolute())
     write(job.folder, evaluated)
     if job.source.reader_rows:
         write_table(pd.DataFrame(job.source.reader_rows), job.folder / READERS)
