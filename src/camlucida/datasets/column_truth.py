@@ -11,7 +11,7 @@ from camlucida.datasets.annotation_join import AnnotationJoin
 from camlucida.datasets.cohort import CohortImage
 from camlucida.datasets.ground_truth import GroundTruth, ground_truth_of
 from camlucida.datasets.image_names import bare_name
-from camlucida.datasets.true_masks import is_document
+from camlucida.datasets.true_masks import is_document, label_map
 from camlucida.io.annotations import Annotation, BoxAnnotation
 from camlucida.io.annotations.masks import mask_of_image
 
@@ -33,8 +33,13 @@ def truth_of_columns(images: Iterable[CohortImage], labels: Sequence[str]) -> Gr
     for image in images:
         name, mask = bare_name(image.id), image.mask
         if mask is not None and mask.is_file():
+            of_map, notes = ({}, []) if is_document(mask) else label_map(mask, labels)
+            join.notes += [note for note in notes if note not in join.notes]
             if is_document(mask):
                 documents.add(mask)
+            elif of_map:
+                for label, part in of_map.items():
+                    join.drawn[name][label].append(part)
             else:
                 drawn = Annotation(f"mask {mask}", partial(mask_of_image, mask))
                 join.drawn[name][""].append(drawn)

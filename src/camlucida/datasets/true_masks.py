@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -11,9 +12,10 @@ from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.annotation_join import AnnotationJoin
 from camlucida.datasets.ground_truth import GroundTruth, ground_truth_of
-from camlucida.io.annotations import read_mask
-from camlucida.io.annotations.annotation import Mask, Size
+from camlucida.io.annotations import AnnotatedImage, label_map_names, read_mask
+from camlucida.io.annotations.annotation import Annotation, AnnotationSet, Mask, Size
 from camlucida.io.annotations.dicom_objects import dicom_modality
+from camlucida.io.annotations.mask_names import mask_annotations
 from camlucida.io.tables import fold, listing
 
 declare(
@@ -52,11 +54,13 @@ class TrueMasks:
         self.path = path
         self.labels = labels
         self._of_files: dict[Path, TrueMasks] = {}
+        self._of_maps: dict[Path, dict[str, Annotation]] = {}
+        self._map_notes: list[Message] = []
 
     def of_image(self, image: str, path: Path, mask: Path | None, size: Size) -> dict[str, Mask]:
         """The masks (H, W) of an image by label; "" for one that names no label.
 
-        Annotations that name labels of the model have precedence over the plain mask file.
+        Annotations that name labels of the model have precedence over the mask file.
 
         Args:
             image: its id in the cohort.
@@ -68,18 +72,58 @@ class TrueMasks:
             ImageError: a mask that cannot be read or is of another size.
         """
         named = self.labels_of(image, path)
-        if not named and mask is not None and mask.is_file():
-            if not is_document(mask):
-                return {"": read_mask(mask, f"mask {mask}", size)}
-            # one object a file, kept: the same file may annotate every image
-            file = self._of_files.setdefault(mask, TrueMasks(mask, self.labels))
-            return file.of_image(image, path, None, size)
+        if named or mask is None or not mask.is_file():
+            labels = named or ("",)
+        else:
+            labels = self._labels_of_file(image, path, mask)
         masks = {}
-        for label in named or ("",):
-            drawn = self.truth.mask(image, str(path), label, size)
+        for label in labels:
+            drawn = self.of_label(image, path, mask, label, size)
             if drawn is not None:
                 masks[label] = drawn
         return masks
+
+    def of_label(
+        self, image: str, path: Path, mask: Path | None, label: str, size: Size
+    ) -> Mask | None:
+        """The mask (H, W) of one label of an image; None where there is none.
+
+        Args:
+            image, path, mask, size: as of :meth:`of_image`.
+            label: of the model; "" for a mask that names no label.
+
+        Raises:
+            ImageError: as of :meth:`of_image`.
+        """
+        if label and label in self.labels_of(image, path):
+            return self.truth.mask(image, str(path), label, size)
+        if mask is None or not mask.is_file():
+            return None if label else self.truth.mask(image, str(path), "", size)
+        if is_document(mask):
+            return self._document(mask).of_label(image, path, None, label, size)
+        if self._of_map(mask):
+            annotation = self._of_map(mask).get(label)
+            return None if annotation is None else annotation.mask(AnnotatedImage(size, path))
+        return None if label else read_mask(mask, f"mask {mask}", size)
+
+    def _labels_of_file(self, image: str, path: Path, mask: Path) -> tuple[str, ...]:
+        """Labels that the mask file of an image draws; "" for one that names none."""
+        if is_document(mask):
+            return self._document(mask).labels_of(image, path) or ("",)
+        return tuple(self._of_map(mask)) or ("",)
+
+    def _document(self, mask: Path) -> TrueMasks:
+        # one object a file, kept: the same file may annotate every image
+        if mask not in self._of_files:
+            self._of_files[mask] = TrueMasks(mask, self.labels)
+        return self._of_files[mask]
+
+    def _of_map(self, mask: Path) -> dict[str, Annotation]:
+        """Label of the model → its part of a label map; empty for a mask of one label."""
+        if mask not in self._of_maps:
+            self._of_maps[mask], notes = label_map(mask, self.labels)
+            self._map_notes += notes
+        return self._of_maps[mask]
 
     def labels_of(self, image: str, path: Path) -> tuple[str, ...]:
         """Labels of the model that are annotated in an image; nothing is read but the names.
@@ -108,7 +152,7 @@ class TrueMasks:
     @property
     def notes(self) -> list[Message]:
         """What a reader must know of the annotations."""
-        notes = list(self._read[2])
+        notes = [*self._read[2], *self._map_notes]
         for file in self._of_files.values():
             notes += file.notes
         return list(dict.fromkeys(notes))
@@ -140,6 +184,25 @@ class TrueMasks:
             return nothing, [], [Message("notes.masks_unread", values)]
         notes = [*join.notes, *_match_labels(join, self.path)]
         return ground_truth_of(join), join.files, notes
+
+
+def label_map(mask: Path, labels: Sequence[str]) -> tuple[dict[str, Annotation], list[Message]]:
+    """The labels of the model in a label map, and notes; none for a mask of one label.
+
+    Args:
+        mask: its file.
+        labels: of the model.
+    """
+    names = label_map_names(mask)
+    if not names:
+        return {}, []
+    join = AnnotationJoin(labels)
+    join.add(AnnotationSet("a label map", mask_annotations(mask, mask.stem, "", names)))
+    notes = _match_labels(join, mask.parent)
+    parts: dict[str, Annotation] = {}
+    for of_label in join.drawn.values():
+        parts |= {label: drawn[0] for label, drawn in of_label.items() if label in labels}
+    return parts, notes
 
 
 def _match_labels(join: AnnotationJoin, path: Path) -> list[Message]:

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from camlucida.core.errors import CamlucidaError, ImageError
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
+from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io.annotations import from_boxes
-from camlucida.io.annotations.masks import read_mask
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.runs import Run
 
@@ -67,30 +67,27 @@ class Annotations:
         self._foreground = tuple(label for label in labels if label != background)
         self._task = task
         self._problems = problems
-        self._masks = self._truth(run.about["masks"], "masks")
-        self._boxes = self._truth(run.about["boxes"], "boxes")
+        self._masks = self._true_masks(run.about["masks"])
+        self._boxes = self._true_boxes(run.about["boxes"])
 
     def mask(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
         """(H, W) of a label in an image; None where there is none.
 
-        The folder's mask of this label, or the file in the cohort's mask column or beside the
-        image, or the folder's mask that names no label. A mask that names no label holds for each
-        label; in a segmentation of two or more labels beside the background for none, since it
-        cannot be the truth of them all.
+        The mask of this label among the cohort's masks, or the file in its mask column or beside
+        the image, or among them the mask that names no label. A mask that names no label holds
+        for each label; in a segmentation of two or more labels beside the background for none,
+        since it cannot be the truth of them all.
 
         Args:
             case: with ``image``, ``path`` and ``mask``.
             label: of the model.
             size: (H, W) of the image.
         """
-        image, path = str(case["image"]), str(case["path"])
-        of_label = self._tried(partial(self._masks.mask, image, path, label, size))
+        read = partial(self._masks.of_label, *_source(case))
+        of_label = self._tried(partial(read, label, size))
         if of_label is not None or not self._shared(label):
             return of_label
-        file = case["mask"]
-        if isinstance(file, str) and Path(file).is_file():
-            return self._tried(partial(read_mask, Path(file), f"mask {file}", size))
-        return self._tried(partial(self._masks.mask, image, path, "", size))
+        return self._tried(partial(read, "", size))
 
     def has_mask(self, case: Mapping[str, Any]) -> bool:
         """Whether there is a mask in an image, of any label or none; no mask is read.
@@ -98,11 +95,10 @@ class Annotations:
         Args:
             case: with ``image``, ``path`` and ``mask``.
         """
-        file = case["mask"]
-        if isinstance(file, str) and Path(file).is_file():
+        image, path, file = _source(case)
+        if file is not None and file.is_file():
             return True
-        image, path = str(case["image"]), str(case["path"])
-        return bool(self._masks.has(image, path))
+        return bool(self._masks.truth.has(image, str(path)))
 
     def has_box(self, case: Mapping[str, Any]) -> bool:
         """Whether there is a box of any label in an image, or one that names no label.
@@ -148,13 +144,19 @@ class Annotations:
         """Whether a mask that names no label holds for this one."""
         return self._task != "segmentation" or (label,) == self._foreground
 
-    def _truth(self, path: str | None, kind: str) -> GroundTruth:
+    def _true_masks(self, path: str | None) -> TrueMasks:
+        masks = TrueMasks(None if path is None else Path(path), self._labels)
+        if self._tried(lambda: masks.truth) is None:
+            return TrueMasks(None, self._labels)
+        unread = [note for note in masks.notes if note.code == "notes.masks_unread"]
+        self._problems += [str(note) for note in unread if str(note) not in self._problems]
+        return masks
+
+    def _true_boxes(self, path: str | None) -> GroundTruth:
         nothing = GroundTruth(self._labels, {}, {})
         if path is None:
             return nothing
-        masks = Path(path) if kind == "masks" else None
-        boxes = Path(path) if kind == "boxes" else None
-        read = partial(read_ground_truth, masks=masks, boxes=boxes, labels=self._labels)
+        read = partial(read_ground_truth, boxes=Path(path), labels=self._labels)
         return self._tried(read) or nothing
 
     def _tried(self, read: Callable[[], T | None]) -> T | None:
@@ -164,6 +166,16 @@ class Annotations:
             if str(error) not in self._problems:
                 self._problems.append(str(error))
             return None
+
+
+def _source(case: Mapping[str, Any]) -> tuple[str, Path, Path | None]:
+    """Id, file and mask file of an image."""
+    mask = case["mask"]
+    return (
+        str(case["image"]),
+        Path(str(case["path"])),
+        Path(mask) if isinstance(mask, str) else None,
+    )
 
 
 def _filled(image: str, boxes: ArrayLike, size: Size) -> Mask:

@@ -24,7 +24,12 @@ from camlucida.io.annotations.box_tables import (
 )
 from camlucida.io.annotations.boxes import as_boxes, boxes_of, from_boxes
 from camlucida.io.annotations.documents import holds_outlines, read_polygon_file, read_rle_file
-from camlucida.io.annotations.find import is_table, json_kind_of_file, read_annotations
+from camlucida.io.annotations.find import (
+    is_table,
+    json_kind_of_file,
+    label_map_names,
+    read_annotations,
+)
 from camlucida.io.annotations.masks import MASK_SUFFIXES, check_mask_size, mask_size, read_mask
 from camlucida.io.annotations.polygons import from_polygons
 from camlucida.io.annotations.rle import from_rle, to_rle
@@ -47,6 +52,7 @@ __all__ = [
     "is_box_table",
     "is_table",
     "json_kind_of_file",
+    "label_map_names",
     "mask_size",
     "parse_box",
     "parse_sides",

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from camlucida.core.errors import UsageError
 from camlucida.io.annotations.annotation import (
     AnnotatedImage,
+    Annotation,
     AnnotationSet,
     BoxAnnotation,
     Mask,
@@ -46,7 +48,8 @@ def read_coco(path: Path, document: Mapping[str, Any]) -> AnnotationSet:
     """Annotations of a COCO file.
 
     An annotation is its polygons or run-length code, else its box. All those of a label in an image
-    are one mask. Vertices and boxes are edge coordinates.
+    are one mask; an image without annotations has an empty mask of each category. Vertices and
+    boxes are edge coordinates.
 
     Args:
         path: of the file, for messages.
@@ -92,7 +95,18 @@ def read_coco(path: Path, document: Mapping[str, Any]) -> AnnotationSet:
         if len(boxes) == len(of_label):
             box = BoxAnnotation(where, _checked(boxes, where), drawn_on=size)
             result.boxed.append((names[image], label, box))
+    # Readers looked at an image that is listed: without annotations it has no finding.
+    annotated = {image for image, _, _ in items}
+    blank = [image for image in images if image not in annotated]
+    for image, category in product(blank, categories.values()):
+        label = str(category["name"])
+        where = f"{path}: {label!r} in {names[image]}"
+        result.drawn.append((names[image], label, Annotation(where, _nothing)))
     return result
+
+
+def _nothing(where: str, image: AnnotatedImage) -> Mask:
+    return np.zeros(image.size, np.bool_)
 
 
 def roboflow_name(name: str) -> str | None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from camlucida.core.errors import UsageError
+import numpy as np
+
+from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.io.annotations.annotation import AnnotationSet
 from camlucida.io.annotations.box_tables import is_box_table
@@ -29,7 +31,7 @@ from camlucida.io.annotations.mask_names import (
     is_mask_file,
     mask_annotations,
 )
-from camlucida.io.annotations.masks import MASK_SUFFIXES
+from camlucida.io.annotations.masks import MASK_SUFFIXES, label_values
 from camlucida.io.annotations.voc import read_voc, voc_root
 from camlucida.io.annotations.yolo import read_yolo, yolo_rows
 from camlucida.io.image import known_suffixes
@@ -205,6 +207,27 @@ def _masks(
         parts = (*file.relative_to(root).parts[:-1], bare_stem(file))
         result.drawn += mask_annotations(file, *image_and_label(parts, by_name), names)
     return result
+
+
+def label_map_names(path: Path) -> Mapping[int, str]:
+    """Value → label of a mask file that is a label map; empty for a mask of one label.
+
+    It is one if a file beside names classes, and every value but 0 is one of them.
+
+    Args:
+        path: of the mask.
+
+    Raises:
+        UsageError: the file of names gives none.
+    """
+    names, _ = class_names(_folders_of_names(path, _PICTURES))
+    if not names:
+        return {}
+    try:
+        values = set(np.unique(label_values(path, f"mask {path}")).tolist())
+    except ImageError:  # who reads it as a mask is told
+        return {}
+    return names if values - {0} <= set(names) else {}
 
 
 def _joined(sets: Iterable[AnnotationSet]) -> AnnotationSet:
