@@ -6,11 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camlucida.datasets.cohort import read_cohort
+from camlucida.datasets.cohort import CohortImage, read_cohort
 from camlucida.datasets.cohort_file import read_cohort_file
+from camlucida.datasets.column_truth import truth_of_columns
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io import write_synthetic_png
 from camlucida.io.annotations import read_mask
+from tests.support.annotation_files import SIZE as MAP_SIZE
+from tests.support.annotation_files import (
+    coco_document,
+    label_map,
+    rectangle_mask,
+    write_image,
+    write_mask,
+)
 
 SIZE = (6, 8)
 
@@ -87,3 +96,54 @@ def test_a_mask_by_its_name_is_no_image(tmp_path):
     assert read_mask(file, "mask", SIZE).sum() == 6
     assert cohort.notes[0].code == "notes.masks_among_images"
     assert cohort.notes[0].values["names"] == "a_mask.png"
+
+
+# ---- kinds of mask files beside images ---------------------------------------------------------
+
+
+def test_a_label_map_in_masks_beside_images_has_its_labels(tmp_path):
+    image = write_image(tmp_path / "Images/a.png")
+    mask = write_mask(tmp_path / "Masks/a.png", label_map(), value=1)
+    (tmp_path / "classes.txt").write_text("background\nNodule\nMass\n")
+    source = TrueMasks(None, ("mass", "Nodule"))
+    masks = source.of_image("a", image, mask, MAP_SIZE)
+    assert masks["mass"].tolist() == (label_map() == 2).tolist()
+    assert masks["Nodule"].tolist() == (label_map() == 1).tolist()
+    join = truth_of_columns([CohortImage(image, "a", "p", None, None, mask=mask)], ("mass",))
+    assert join.mask("a", str(image), "mass", MAP_SIZE).sum() == (label_map() == 2).sum()
+
+
+def test_a_binary_mask_beside_names_of_classes_stays_one(tmp_path):
+    mask = write_mask(tmp_path / "Masks/a.png")
+    (tmp_path / "classes.txt").write_text("background\nNodule\nMass\n")
+    masks = TrueMasks(None, ("Nodule",)).of_image("a", tmp_path / "a.png", mask, MAP_SIZE)
+    assert list(masks) == [""]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [("Masks/Mass/a.png", ("Mass",)), ("Masks/a_mask.png", ("",)), ("masks/a.tif", ("",))],
+)
+def test_other_files_in_masks_beside_images(tmp_path, name, labels):
+    write_image(tmp_path / "Images/a.png")
+    write_mask(tmp_path / name)
+    cohort = 'images = "Images"\nmodel = "m"\n'
+    (tmp_path / "cohort.toml").write_text(cohort)
+    members = read_cohort(read_cohort_file(tmp_path / "cohort.toml"), ("Mass", "Nodule"))
+    assert members.masks == tmp_path / name.split("/")[0]
+    assert "notes.annotations_beside" in [note.code for note in members.notes]
+    (image,) = members.images
+    masks = image.true_masks.of_image(image.id, image.path, image.mask, MAP_SIZE)
+    assert tuple(masks) == labels
+    assert masks[labels[0]].tolist() == rectangle_mask().tolist()
+
+
+def test_an_image_that_coco_lists_without_annotations_has_empty_masks(tmp_path):
+    document = coco_document("a.png", label="Mass")
+    document["images"].append({"id": 9, "file_name": "b.png"})
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    source = TrueMasks(tmp_path / "x.json", ("Mass",))
+    masks = source.of_image("b", Path("b.png"), None, MAP_SIZE)
+    assert list(masks) == ["Mass"]
+    assert not masks["Mass"].any()
+    assert source.of_image("c", Path("c.png"), None, MAP_SIZE) == {}

@@ -70,7 +70,10 @@ def evaluate_regression_command(
         typer.Option(help="Report errors and evidence of each group too. Repeatable."),
     ] = None,
     mask_dir: Annotated[
-        Path | None, typer.Option(help="Folder of masks. Default: Masks beside Images.")
+        Path | None,
+        typer.Option(
+            help="Masks: a folder, or annotations of any kind. Default: Masks beside Images."
+        ),
     ] = None,
     split: Annotated[
         str | None,

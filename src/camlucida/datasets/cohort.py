@@ -22,6 +22,7 @@ from camlucida.datasets.mask_paths import (
     mask_beside,
     mask_in,
     mask_of_name,
+    masks_beside,
     masks_note,
 )
 from camlucida.datasets.recorded_splits import RecordedSplit, SplitSource
@@ -77,12 +78,14 @@ class Cohort:
         problems: of each image that is left out.
         notes: what a reader must know.
         patients_known: as of :class:`~camlucida.datasets.images.LabelledImages`.
+        masks: file or folder of annotations of any kind; None without one.
     """
 
     images: tuple[CohortImage, ...]
     problems: tuple[Failure, ...]
     notes: tuple[Message, ...]
     patients_known: bool
+    masks: Path | None = None
 
 
 def read_cohort(
@@ -121,7 +124,11 @@ def read_cohort(
         class_names=config.columns.class_names,
         split_source=SplitSource(recorded, False, _value_column(listed.frame, config, table)),
     )
-    cells = _Cells.read(file, listed.frame, table, labels)
+    masks = None if config.masks is None else file.resolve(config.masks)
+    beside = None
+    if masks is None and config.columns.mask is None:
+        masks = beside = masks_beside(listed.paths)
+    cells = _Cells.read(file, listed.frame, table, labels, masks)
     images = []
     problems = [*listed.problems, *labelled.problems]
     for image in labelled.images:
@@ -130,11 +137,16 @@ def read_cohort(
         except ImageError as error:
             problems.append(Failure.of(str(image.path), error))
     notes = [*masks_note(listed.masks), *labelled.notes]
-    notes += [*_truth_notes(images), *_mask_notes(images, file), *_beside_notes(images, config)]
+    notes += [*_truth_notes(images), *_mask_notes(images, config, masks)]
+    if beside is None:
+        notes += _beside_notes(images, config)
+    else:
+        notes.append(Message("notes.annotations_beside", {"where": str(beside)}))
     if table is not None and _has_truth(images):
         splits = [image.split for image in images]
         notes += training_notes(splits, config.split, 'split = "{}" (cohort.toml)')
-    return Cohort(tuple(images), tuple(problems), tuple(notes), labelled.patients_known)
+    known = labelled.patients_known
+    return Cohort(tuple(images), tuple(problems), tuple(notes), known, masks)
 
 
 def _check_annotations(file: CohortFile) -> None:
@@ -172,20 +184,20 @@ def _truth_notes(images: Sequence[CohortImage]) -> list[Message]:
     return [Message("notes.blank_truth", {"count": len(unknown), "names": listing(unknown)})]
 
 
-def _mask_notes(images: Sequence[CohortImage], file: CohortFile) -> list[Message]:
+def _mask_notes(
+    images: Sequence[CohortImage], config: CohortConfig, folder: Path | None
+) -> list[Message]:
     """Images without a mask, where masks are expected.
 
     They are, if some image has one, or a column or a folder of them is given.
     """
-    masks = file.config.masks
-    folder = file.resolve(masks) if masks is not None else None
     if folder is not None and not folder.is_dir():
         truth = read_ground_truth(masks=folder, labels=())
         missing = [image.id for image in images if not truth.listed(image.id, str(image.path))]
     else:
         named = _names_in(folder) if folder is not None else set()
         missing = [image.id for image in images if not _has_mask(image, named)]
-    expected = folder is not None or file.config.columns.mask is not None
+    expected = folder is not None or config.columns.mask is not None
     if not missing or not (expected or len(missing) < len(images)):
         return []
     return [Message("notes.no_mask", {"count": len(missing), "names": listing(missing)})]
@@ -241,10 +253,14 @@ class _Cells:
 
     @classmethod
     def read(
-        cls, file: CohortFile, frame: pd.DataFrame, table: Path | None, labels: Sequence[str]
+        cls,
+        file: CohortFile,
+        frame: pd.DataFrame,
+        table: Path | None,
+        labels: Sequence[str],
+        masks: Path | None,
     ) -> _Cells:
-        masks = file.config.masks
-        true_masks = TrueMasks(None if masks is None else file.resolve(masks), tuple(labels))
+        true_masks = TrueMasks(masks, tuple(labels))
         if table is None:
             return cls(file, None, (), (), (), {}, (), true_masks)
         columns = file.config.columns

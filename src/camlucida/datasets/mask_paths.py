@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,6 +35,29 @@ def mask_beside(image: Path) -> Path | None:
         ``…/Masks/a/b.png``, ``.jpg`` or ``.jpeg`` for ``…/Images/a/b.dcm``, the first that is
         there, else the first; None without a folder "Images".
     """
+    folders = _folders_beside(image)
+    return None if folders is None else mask_in(Path(*folders), image)
+
+
+def masks_beside(images: Sequence[Path]) -> Path | None:
+    """The one folder "Masks" beside "Images" that has no mask file of an image's own name.
+
+    What it holds is to be read as annotations of any kind.
+
+    Args:
+        images: files.
+    """
+    roots = {_folders_beside(image.absolute()) for image in images}
+    folders = {root[0] for root in roots if root is not None and root[0].is_dir()}
+    if len(folders) != 1:
+        return None
+    files = [mask_beside(image.absolute()) for image in images]
+    has_own = any(file is not None and file.is_file() for file in files)
+    return None if has_own else folders.pop()
+
+
+def _folders_beside(image: Path) -> tuple[Path, Path] | None:
+    """The folder "Masks" beside "Images", and the folders in it; None without "Images"."""
     parts = list(image.parts)
     folders = [part.casefold() for part in parts[:-1]]
     if "images" not in folders:
@@ -42,12 +65,9 @@ def mask_beside(image: Path) -> Path | None:
     # The innermost of folders of that name.
     level = len(folders) - 1 - folders[::-1].index("images")
     root = Path(*parts[:level])
-    inner = parts[level + 1 : -1]
-    name = "Masks"
     # File systems of Linux tell the two apart.
-    if not (root / name).is_dir() and (root / "masks").is_dir():
-        name = "masks"
-    return mask_in(Path(root, name, *inner), image)
+    lower = not (root / "Masks").is_dir() and (root / "masks").is_dir()
+    return root / ("masks" if lower else "Masks"), Path(*parts[level + 1 : -1])
 
 
 def mask_folder_beside(image: Path) -> bool:

@@ -210,13 +210,13 @@ def _record(
     notes: Sequence[Message],
 ) -> dict[str, Any]:
     """The content of ``run.json``."""
-    config = file.config
+    config, masks = file.config, plans[0].cohort.masks
     return {
         "format": FORMAT,
         "name": file.name,
         "cohort": str(file.path),
         "config": config.model_dump(mode="json", exclude_none=True),
-        "masks": None if config.masks is None else str(file.resolve(config.masks)),
+        "masks": None if masks is None else str(masks),
         "boxes": None if config.boxes is None else str(file.resolve(config.boxes)),
         "regions": None if config.regions is None else str(file.resolve(config.regions)),
         "models": list(map(_model_record, plans)),

@@ -110,7 +110,7 @@ def attribution_table(
     report(0, total=len(cases))
     problems: list[str] = []
     stored = [run.explanations() for run in runs]
-    annotations = _annotations(runs, cases, problems)
+    annotations = case_annotations(runs, cases, problems)
     given = GivenRegions(runs if zones else (), problems)
     rows: dict[Any, dict[str, float]] = {}
     for path, of_image in cases.groupby("path", sort=False):
@@ -133,10 +133,16 @@ def attribution_table(
     return table
 
 
-def _annotations(
+def case_annotations(
     runs: Sequence[Run], cases: pd.DataFrame, problems: list[str]
 ) -> dict[tuple[int, str], Annotations]:
-    """(run, model) → its annotations, shared by models of the same, so that a mask is read once."""
+    """(run, model) → its annotations, shared by models of the same, so that a mask is read once.
+
+    Args:
+        runs: of the cases.
+        cases: of :func:`~camlucida.analysis.cases.case_table.case_table`.
+        problems: lines on what cannot be read are added here.
+    """
     shared: dict[Hashable, Annotations] = {}
     of_models = {}
     for number in dict.fromkeys(map(int, cases["run"])):

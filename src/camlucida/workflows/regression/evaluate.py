@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.analysis.cases.attribution_table import attribution_table
+from camlucida.analysis.cases.attribution_table import attribution_table, case_annotations
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.cases.region_shares import ImageGroup, evidence_table, pairs_of_two
 from camlucida.core.errors import UsageError
@@ -192,7 +192,7 @@ def _write_cohort(folder: Path, settings: RegressionSettings, card: Card, sheet:
     columns = {
         "path": "path",
         "value": "value",
-        "mask": "mask",
+        "mask": "mask" if any(row.mask for row in sheet.rows) else None,
         "groups": list(sheet.groups) or None,
         "patient": "patient" if sheet.patient_column else None,
         "split": "split" if sheet.split_column else None,
@@ -200,6 +200,7 @@ def _write_cohort(folder: Path, settings: RegressionSettings, card: Card, sheet:
     cohort = {
         "name": settings.table.stem,
         "table": "images.parquet",
+        "masks": None if settings.masks is None else str(settings.masks.absolute()),
         "models": [{"card": "model.toml", "name": _model_name(settings.checkpoint)}],
         "columns": columns,
         "explain": {"target": "output", "method": settings.method, "layer": settings.layer},
@@ -227,7 +228,7 @@ def _evaluate(
     result.prediction_settings = PredictionSettings(within=settings.within, bin_width=width)
     result.figures = evaluate_predictions(predictions, result.prediction_settings)
     cases = case_table([run])
-    masked = cases[[isinstance(path, str) and Path(path).is_file() for path in cases["mask"]]]
+    masked = cases[_have_masks(run, cases)]
     heat = attribution_table([run], masked, measuring)
     _add_problems(result.failures, heat.attrs["problems"])
     groups, pairs = _groups(predictions, settings.threshold, width)
@@ -250,6 +251,13 @@ def _evaluate(
     result.written += save_predictions(out, predictions, result.figures, settings.unit)
     result.written += pictures.save(out, chosen, Message("value_figures.scale_of_both"))
     _save_samples(settings, out, pictures, result)
+
+
+def _have_masks(run: Run, cases: pd.DataFrame) -> list[bool]:
+    """Whether there is a mask in the image of each case."""
+    annotations = case_annotations([run], cases, [])
+    rows = [{str(name): value for name, value in row.items()} for row in cases.to_dict("records")]
+    return [annotations[0, row["model"]].has_mask(row) for row in rows]
 
 
 def _add_problems(failures: list[Failure], problems: Sequence[str]) -> None:

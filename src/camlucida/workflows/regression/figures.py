@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from camlucida.analysis.cases.attribution_table import attribution_table
+from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.attribution_table import attribution_table, case_annotations
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.cases.region_shares import share_inside
 from camlucida.analysis.selection import select
-from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.errors import UsageError
 from camlucida.core.files import without_dots
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.cohort_file import read_cohort_file
@@ -33,7 +35,6 @@ from camlucida.figures.regression import (
     shared_limit,
     value_figure,
 )
-from camlucida.io.annotations.masks import read_mask
 from camlucida.io.tables import read_table
 from camlucida.models.assumptions import assumed_preprocessing
 from camlucida.runs import Run
@@ -213,7 +214,7 @@ class CaseFigures:
         }
         first = rows.iloc[0]
         explanation = both_signs(maps[1], maps.get(-1))
-        mask, why_none = _mask(first["mask"], explanation.scan.geometry.original)
+        mask, why_none = self._mask(first, explanation.scan.geometry.original)
         case = ValueCase(
             explanation,
             Path(path).name,
@@ -227,12 +228,19 @@ class CaseFigures:
         )
         return ChosenCase(case, rule)
 
+    def _mask(
+        self, row: pd.Series, size: Sequence[int]
+    ) -> tuple[NDArray[np.bool_] | None, Message | str]:
+        """The mask of a case, or None and why there is none."""
+        case = {str(name): value for name, value in row.items()}
+        annotations = self._annotations[int(case["run"]), case["model"]]
+        if not annotations.has_mask(case):
+            return None, NO_MASK
+        mask = annotations.mask(case, case["label"], (size[0], size[1]))
+        if mask is None:
+            return None, Message("value_figures.unreadable_mask")
+        return mask, ""
 
-def _mask(path: str | None, size: Sequence[int]) -> tuple[NDArray[np.bool_] | None, Message | str]:
-    """The mask, or None and why there is none."""
-    if path is None or not Path(path).is_file():
-        return None, NO_MASK
-    try:
-        return read_mask(Path(path), "the mask", (size[0], size[1])), ""
-    except CamlucidaError:
-        return None, Message("value_figures.unreadable_mask")
+    @cached_property
+    def _annotations(self) -> dict[tuple[int, str], Annotations]:
+        return case_annotations([self.run], self.cases, [])

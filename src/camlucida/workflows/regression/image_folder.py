@@ -19,7 +19,7 @@ class ImageFolder:
     Attributes:
         folder: searched with its subfolders.
         paths: the images, masks left out.
-        masks: folder of masks; None looks beside each image.
+        masks: file or folder of annotations of any kind; None looks beside each image.
     """
 
     folder: Path

@@ -27,7 +27,7 @@ class RegressionSettings:
         images: folder of images.
         table: CSV, TSV, XLSX, Parquet or JSON of true values.
         columns: of the table.
-        masks: folder of masks; None looks beside the images.
+        masks: file or folder of annotations of any kind; None looks beside the images.
         split: evaluate only this one.
         least, most: true values that are evaluated; None for no limit.
         listed: images in each list of high and low errors; None lists all.

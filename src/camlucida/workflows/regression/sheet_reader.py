@@ -101,7 +101,7 @@ def read_sheet(
         table: CSV, TSV, XLSX, Parquet or JSON.
         images: a folder, searched with its subfolders.
         columns: that the user names.
-        masks: folder of masks.
+        masks: file or folder of annotations of any kind.
         split: take only this one; ``all`` takes all, if none is called so.
         recorded: of the checkpoint; it counts where the table has no split column.
 
@@ -109,8 +109,8 @@ def read_sheet(
         UsageError: no table, image or folder; a column that does not exist or is ambiguous; no
             row that names an image.
     """
-    if masks is not None and not masks.is_dir():
-        raise UsageError(f"no folder of masks {masks}", "correct --mask-dir, or leave it out")
+    if masks is not None and not masks.exists():
+        raise UsageError(f"no masks {masks}", "correct --mask-dir, or leave it out")
     folder = ImageFolder.read(images, masks)
     fits = images_named(folder.paths, columns.id, columns.id_pattern)
     frame = read_table(table, sheet=columns.sheet, fits=fits)
