@@ -168,4 +168,7 @@ class _Sources:
         if not masks:
             of_label = f" for {label!r}" if label else ""
             raise ImageError(f"{where}: {path} has no annotation{of_label}", "correct the name")
-        return np.logical_or.reduce(masks)
+        united = np.zeros(size, bool)
+        for mask in masks:
+            united |= mask
+        return united
