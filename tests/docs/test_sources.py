@@ -33,6 +33,8 @@ def test_what_a_row_names_exists(row):
         if code.startswith("camlucida."):
             module, _, name = code.rpartition(".")
             assert callable(getattr(importlib.import_module(module), name))
+        if code.startswith("tests/"):
+            assert (REPOSITORY / code).is_file(), code
         if code.startswith("camlucida "):
             _, command, *options = code.split()
             assert set(options) <= set(commands()[command]), code

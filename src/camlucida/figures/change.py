@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.analysis.change.difference import Change
+from camlucida.analysis.change.exposure import ExposureMatch, match_exposure
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, Value, declare, score_name
 from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name, mix
@@ -29,7 +30,7 @@ declare(
         "after": "After: {name}, {aligned}",
         "aligned": "aligned",
         "not_aligned": "not aligned",
-        "difference": "Difference of the images",
+        "difference": "Difference of the images at one exposure",
         "grey_levels": "after − before (grey levels of 255)",
         "map": "map ({unit} units)",
         "map_difference": "after − before ({unit} units)",
@@ -49,6 +50,11 @@ declare(
             "Alignment: {rotation:+.1f}°, × {magnification:.3f}, {across:+.1f} px across, "
             "{down:+.1f} px down; correlation of the images {before:.3f} before, {after:.3f} after "
             "alignment."
+        ),
+        "exposure": (
+            "Before the difference, the grey levels of the second image are matched to the first "
+            "inside their overlap (× {gain:.2f}, {shift:+.0f} of 255; quantiles, robust line): "
+            "median magnitude of the difference {before:.1f} → {after:.1f} grey levels."
         ),
         "refused": "Not aligned: {reason}.",
         "mirror": (
@@ -109,12 +115,13 @@ def change_figure(
     second_shown = np.nan_to_num(second, nan=0.5)
     panels[0][0].imshow(first)
     panels[0][1].imshow(np.clip(second_shown, 0, 1))
-    grey_levels = 255 * (second.mean(2) - first.mean(2))
+    exposure = match_exposure(first.mean(2), second.mean(2))
+    grey_levels = 255 * (exposure.apply(second.mean(2)) - first.mean(2))
     _draw_image_difference(figure, panels[0][2], np.asarray(grey_levels))
     _draw_maps(figure, panels[1][:2], change, (first, second_shown), colormap)
     _draw_map_difference(figure, panels[1][2], change, first)
     _add_titles(panels, change, names)
-    return _with_footer(figure, panels, change, width)
+    return _with_footer(figure, panels, change, exposure, width)
 
 
 def _draw_image_difference(figure: Figure, axes: Axes, values: Floats) -> None:
@@ -207,14 +214,20 @@ def _output_change_text(change: Change) -> str:
     return _text("change", numbers=numbers)
 
 
-def _with_footer(figure: Figure, panels: list[list[Axes]], change: Change, width: float) -> Figure:
+def _with_footer(
+    figure: Figure,
+    panels: list[list[Axes]],
+    change: Change,
+    exposure: ExposureMatch,
+    width: float,
+) -> Figure:
     """Add the title and, below, what to know of scale and alignment; ``width`` in inches."""
     first = change.before
     method = str(first.provenance.get("method", first.method))
     title = _text("title", label=label_name(first.target), method=method, layer=first.layer)
     figure.suptitle(title, fontsize=11)
     letters = int(width * 16)
-    lines = [wrapped_text(line, letters) for line in _notes(change)]
+    lines = [wrapped_text(line, letters) for line in _notes(change, exposure)]
     synthetic = first.scan.synthetic or change.after.scan.synthetic
     lines.append(notice_line(synthetic))
     figure.supxlabel("\n".join(lines), fontsize=7)
@@ -223,8 +236,8 @@ def _with_footer(figure: Figure, panels: list[list[Axes]], change: Change, width
     return figure
 
 
-def _notes(change: Change) -> list[str]:
-    """Scale, quality of the alignment, and reservations."""
+def _notes(change: Change, exposure: ExposureMatch) -> list[str]:
+    """Scale, quality of the alignment, match of the exposure, and reservations."""
     alignment = change.alignment
     one_scale = _message("one_scale", limit=f"{change.limit or 1.0:.3g}")
     notes = [joined_words([one_scale, marks_legend()]), _text("grey")]
@@ -232,6 +245,7 @@ def _notes(change: Change) -> list[str]:
         notes.append(_text("refused", reason=alignment.refused))
     else:
         notes.append(_alignment_text(change))
+    notes.append(_exposure_text(exposure))
     if alignment.mirror is not None and alignment.mirror.suspected:
         notes.append(_text("mirror"))
     if change.moved_difference is not None:
@@ -261,6 +275,17 @@ def _alignment_text(change: Change) -> str:
         down=down,
         before=alignment.unaligned.correlation,
         after=alignment.aligned.correlation,
+    )
+
+
+def _exposure_text(exposure: ExposureMatch) -> str:
+    """How the second image's grey levels were matched, in grey levels of 255."""
+    return _text(
+        "exposure",
+        gain=exposure.gain,
+        shift=255 * exposure.shift,
+        before=255 * exposure.before,
+        after=255 * exposure.after,
     )
 
 

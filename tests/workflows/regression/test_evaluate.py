@@ -3,8 +3,6 @@
 A checkpoint without a card, images, masks, a table.
 """
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,11 +16,9 @@ from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.models import load_model
 from camlucida.runs import Run
 from camlucida.workflows.regression.sheet import SheetColumns
-from tests.support.annotation_files import run_lengths
 from tests.support.models_on_disk import write_model
 from tests.support.regression_study import COUNT, command, evaluated, read, write_study
 
-BONE = {"id": 1, "name": "bone"}
 FIGURES = (
     *("evaluation_results", "bland_altman", "age_group_comparison"),
     *("gradcam_best_sample", "gradcam_worst_sample", "gradcam_sample_2"),
@@ -35,7 +31,7 @@ FILES = {
         "low_error_samples.txt",
         "metrics.csv",
     ),
-    *("mask_evidence.csv", "inputs", "run"),
+    *("mask_evidence.csv", "concentration.csv", "inputs", "run"),
     *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")),
 }
 
@@ -236,35 +232,3 @@ def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
     assert metrics["mask_evidence"] == []
     assert records["raises_in_mask"].isna().all()
     assert (folder / "out/gradcam_best_sample.png").exists()
-
-
-@pytest.mark.parametrize("kind", ["coco", "folder of a label"])
-def test_masks_of_any_kind(tmp_path, kind):
-    """The evidence is that of the plain masks which hold the same."""
-    write_study(tmp_path)
-    evaluated(tmp_path)
-    plain = pd.read_csv((tmp_path / "out").rename(tmp_path / "plain") / "mask_evidence.csv")
-    masks = sorted((tmp_path / "Masks").glob("*"))
-    sizes = {mask.stem: np.asarray(Image.open(mask)) for mask in masks}
-    if kind == "coco":
-        images, items = [], []
-        for number, (stem, pixels) in enumerate(sizes.items()):
-            height, width = pixels.shape
-            images.append(
-                {"id": number, "file_name": f"{stem}.png", "height": height, "width": width}
-            )
-            code = {"size": [height, width], "counts": run_lengths(pixels > 0)}
-            items.append({"id": number, "image_id": number, "category_id": 1, "segmentation": code})
-        document = {"images": images, "annotations": items, "categories": [BONE]}
-        (tmp_path / "bones.json").write_text(json.dumps(document))
-        given = tmp_path / "bones.json"
-    else:
-        given = tmp_path / "drawn"
-        (given / "age").mkdir(parents=True)
-        for mask in masks:
-            mask.rename(given / "age" / mask.name)
-    for mask in (tmp_path / "Masks").glob("*"):
-        mask.unlink()
-    evaluated(tmp_path, masks=given)
-    again = pd.read_csv(tmp_path / "out/mask_evidence.csv")
-    pd.testing.assert_frame_equal(again, plain)

@@ -225,7 +225,7 @@ def label_map_names(path: Path) -> Mapping[int, str]:
         return {}
     try:
         values = set(np.unique(label_values(path, f"mask {path}")).tolist())
-    except ImageError:  # who reads it as a mask is told
+    except ImageError:  # reading it as a mask says so
         return {}
     return names if values - {0} <= set(names) else {}
 

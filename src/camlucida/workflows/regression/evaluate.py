@@ -11,6 +11,7 @@ import pandas as pd
 
 from camlucida.analysis.cases.attribution_table import attribution_table, case_annotations
 from camlucida.analysis.cases.case_table import case_table
+from camlucida.analysis.cases.concentration import Concentration, best_against_worst
 from camlucida.analysis.cases.region_shares import ImageGroup, evidence_table, pairs_of_two
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
@@ -242,12 +243,18 @@ def _evaluate(
         caption_notes(result.notes),
     )
     chosen = pictures.best_and_worst()
+    result.concentration = best_against_worst(run, cases)
+    if result.concentration is not None:
+        result.notes.append(result.concentration.message)
     result.notes += [_chosen_note(name, each) for name, each in chosen.items()]
     document = _document(settings, run, predictions, result, chosen)
     frame = with_evidence(predictions.frame, cases, pictures.heat)
     result.written += write_tables(
         out, result.figures, result.evidence, document, frame, settings.threshold, settings.listed
     )
+    if result.concentration is not None:
+        write_table(result.concentration.frame(), out / "concentration.csv")
+        result.written.append(out / "concentration.csv")
     result.written += save_predictions(out, predictions, result.figures, settings.unit)
     result.written += pictures.save(out, chosen, Message("value_figures.scale_of_both"))
     _save_samples(settings, out, pictures, result)
@@ -299,10 +306,15 @@ def _document(
         **metrics_document(predictions, result.figures, result.prediction_settings),
         "error_threshold": settings.threshold,
         "mask_evidence": records(result.evidence),
+        "concentration": _concentration_records(result.concentration),
         "selection": selection,
         "notes": result.notes,
         "model": {key: model[key] for key in ("name", "sha256", "resolved")},
     }
+
+
+def _concentration_records(concentration: Concentration | None) -> list[Document]:
+    return [] if concentration is None else records(concentration.frame())
 
 
 def _save_samples(

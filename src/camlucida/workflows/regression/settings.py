@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from camlucida.analysis.cases.concentration import Concentration
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
@@ -100,6 +101,7 @@ class RegressionResult:
         evidence: of the maps in the masks; columns of
             :class:`~camlucida.analysis.cases.region_shares.EvidenceRow`.
         written: files.
+        concentration: of the maps of the best and the worst images; None for too few.
         failures: rows, images and masks that could not be used.
         notes: for the reader.
         prediction_settings: of the figures.
@@ -108,6 +110,7 @@ class RegressionResult:
     figures: pd.DataFrame = field(default_factory=pd.DataFrame)
     evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
     written: list[Path] = field(default_factory=list)
+    concentration: Concentration | None = None
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
     prediction_settings: PredictionSettings = field(default_factory=PredictionSettings)
