@@ -74,7 +74,6 @@ def done(folder):
         folder / "boxes.csv",
         "--table",
         folder / "patients.csv",
-        "--no-pdf",
     ]
     code = run(
         "ensemble", folder / "config_classifiers.toml", folder / "films", "--out", out, *options
@@ -107,15 +106,15 @@ def metadata_of(out):
 def test_the_folder_of_a_film(done):
     _, out = done
     case = out / "cases/0"
-    kinds = ("overlay.png", "heatmap.png", "mask.png")
+    kinds = ("overlay.jpg", "heatmap.jpg", "mask.png")
     names = {
         f"{who}_Pleural_Effusion_{kind}"
         for who in ("first", "second", "ensemble")
         for kind in kinds
     }
     assert names < {path.name for path in case.iterdir()}
-    more = {"film.png", "metadata.json", "first_top3.png", "second_top3.png"}
-    drawn = {f"Pleural_Effusion_{kind}" for kind in ("side_by_side.png", "boxes.png", "maps.npz")}
+    more = {"film.png", "metadata.json", "first_top3.jpg", "second_top3.jpg"}
+    drawn = {f"Pleural_Effusion_{kind}" for kind in ("side_by_side.jpg", "boxes.jpg", "maps.npz")}
     assert {path.name for path in case.iterdir()} == names | more | drawn
     metadata = json.loads((case / "metadata.json").read_text())
     (finding,) = metadata["findings"]
@@ -161,7 +160,7 @@ def test_the_page_is_whole(done):
         "Audit trail",
         "no model card",
         "weighted mean",
-        "side_by_side.png",
+        "side_by_side.jpg",
     ):
         assert words in page
     assert "http://" not in page
@@ -194,7 +193,6 @@ def test_going_on_computes_nothing_again(folder, done, capsys):
         folder / "films/1.png",
         "--out",
         out,
-        "--no-pdf",
     ]
     assert (
         run(*again, "--weight", "broken=0", "--weight", "second=0", "--label", "edema") == 2
@@ -266,7 +264,7 @@ def test_two_classifiers_of_one_name_keep_their_boxes_apart(folder, tmp_path):
             for key in "ab"
         )
     )
-    options = ["--label", "Mass", "--out", tmp_path / "out", "--no-pdf"]
+    options = ["--label", "Mass", "--out", tmp_path / "out"]
     assert run("ensemble", tmp_path / "two.toml", folder / "films/0.png", *options) == 0
     record = json.loads((tmp_path / "out/ensemble.json").read_text())
     assert [model["title"] for model in record["models"]] == ["Net (a)", "Net (b)"]

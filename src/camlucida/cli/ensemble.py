@@ -93,8 +93,9 @@ def ensemble_command(
         typer.Option(help="Patients of the images: a table with image and patient columns."),
     ] = None,
     pdf: Annotated[
-        bool, typer.Option(help="Write figures as PDF too; drawing takes half the time without.")
-    ] = True,
+        bool,
+        typer.Option(help="Write figures as PDF too, for print; drawing takes twice the time."),
+    ] = False,
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
     language: LanguageOption = "en",
@@ -119,7 +120,7 @@ def ensemble_command(
     if boxes is not None:  # a mistake in it must not cost a run
         read_boxes(boxes, (), [str(path) for path in expand_paths(images)[0]])
     about, labels = command_record(), label or ()
-    formats = ("png", "pdf") if pdf else ("png",)
+    formats = ("jpg", "pdf") if pdf else ("jpg",)
     with resumable(), output_folder(out):
         with progress_bar(None, "explaining") as progress:
             run = run_ensemble(

@@ -23,9 +23,17 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, Value, declare, score_name
 from camlucida.core.regions import MASK_FRACTION, Box
 from camlucida.figures.colours import colormap_name
+from camlucida.figures.files import SCREEN_DPI
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, unseen_text
+from camlucida.figures.overlay import (
+    as_rgb,
+    marks_legend,
+    overlay_on,
+    peak_notes,
+    show_picture,
+    unseen_text,
+)
 from camlucida.figures.style import joined_words, label_name, said, words, wrapped_text
 
 declare(
@@ -75,8 +83,8 @@ COLUMNS = 4
 """Panels in a row."""
 STRENGTH = 0.75
 """Opacity of full colour: on one shared scale most maps stay below it."""
-SIDE = 2.9
-"""Inches on the longer side of a panel."""
+SIDE, BOXES_SIDE = 2.9, 5.0
+"""Inches on the longer side of a panel, and of the panel of boxes."""
 ENSEMBLE_COLOUR, TRUTH_COLOUR = "#ffffff", "#7dff5a"
 COLOURS = ("#40c8ff", "#ff9f40", "#ff70c0", "#b9a0ff", "#ffe14d")
 """Of the classifiers' boxes, in their order."""
@@ -96,18 +104,20 @@ def ensemble_figure(
     """
     whole = ensemble.explanation()
     figure, panels, width = _grid_of(len(ensemble.members) + 3, whole)
-    panels[0].imshow(as_rgb(whole.scan.picture()))
+    pixels = round(SIDE * SCREEN_DPI)
+    show_picture(panels[0], as_rgb(whole.scan.picture()), pixels)
     rows, columns = whole.scan.geometry.original
     image = _text("image", image=whole.scan.id, columns=columns, rows=rows)
     panels[0].set_title(image, fontsize=8)
     limit = ensemble.limit
     signed = whole.signed or any(member.explanation.signed for member in ensemble.members)
     for axes, member in zip(panels[1:], ensemble.members):
-        overlay_on(axes, member.explanation, colormap, STRENGTH, ensemble.limit_of(member), signed)
+        of_member = ensemble.limit_of(member)
+        overlay_on(axes, member.explanation, colormap, STRENGTH, of_member, signed, pixels)
         axes.set_title(_member_title(member, titles), fontsize=8)
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
-    overlay_on(panels[at], whole, colormap, STRENGTH, limit, signed)
+    overlay_on(panels[at], whole, colormap, STRENGTH, limit, signed, pixels)
     panels[at].set_title(_ensemble_title(ensemble), fontsize=8)
     _disagreement(panels[at + 1], ensemble, limit)
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
@@ -136,8 +146,9 @@ def boxes_figure(
         consolidated: of the ensemble map.
         truth: (N, 4) x, y, width, height; None where no reader marked the label.
     """
-    figure, panels, width = _grid_of(1, explanation, side=5.0, extra=2.3, titles=0.0)
-    panels[0].imshow(as_rgb(explanation.scan.picture()))
+    figure, panels, width = _grid_of(1, explanation, side=BOXES_SIDE, extra=2.3, titles=0.0)
+    picture = as_rgb(explanation.scan.picture())
+    show_picture(panels[0], picture, round(BOXES_SIDE * SCREEN_DPI))
     # first and wide: where one classifier makes the ensemble, its boxes are the same and stay
     # visible on top
     _draw(

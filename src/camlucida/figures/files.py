@@ -12,18 +12,31 @@ from matplotlib.figure import Figure
 
 from camlucida.core.files import write_bytes
 from camlucida.figures.notice import stamp
-from camlucida.figures.panels import figure_png, plain_texts
+from camlucida.figures.panels import figure_jpeg, figure_png, plain_texts
 from camlucida.figures.pdf_images import compressed
 from camlucida.figures.sheets import DPI
 
 FORMATS = ("png", "pdf")
 
 
-def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write ``stem.png`` (300 dpi), ``stem.pdf``, ``stem.svg``, whichever are requested; the same
-    bytes on every run.
+SCREEN_DPI = 200
+"""Pixels an inch of figures that a page shows by the dozen."""
+
+
+def save_figure(
+    figure: Figure, stem: Path, formats: Sequence[str] = FORMATS, dpi: int = DPI
+) -> list[Path]:
+    """Write ``stem.png``, ``stem.jpg``, ``stem.pdf``, ``stem.svg``, whichever are requested.
+
+    The bytes are the same on every run.
+
+    Args:
+        figure: to draw.
+        stem: path without suffix.
+        formats: suffixes.
+        dpi: pixels an inch of pictures.
     """
-    figure.set_dpi(DPI)
+    figure.set_dpi(dpi)
     stamp(figure)
     plain_texts(figure)
     with warnings.catch_warnings():  # a sign that no font has is drawn as a box
@@ -32,34 +45,45 @@ def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) ->
     figure.set_layout_engine("none")
     paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for name, path in zip(formats, paths):
-        write_bytes(path, _WRITERS[name](figure))
+        write_bytes(path, _WRITERS[name](figure, dpi))
     return paths
 
 
-def figure_pdf(figure: Figure) -> bytes:
-    """One page; text stays text, and pictures become JPEG where the file would be large."""
+def figure_pdf(figure: Figure, dpi: int = DPI) -> bytes:
+    """One page; text stays text, and pictures become JPEG where the file would be large.
+
+    Args:
+        figure: to draw.
+        dpi: pixels an inch of its pictures.
+    """
     with matplotlib.rc_context({"pdf.compression": 0}):
-        return compressed(_vector(figure, "pdf", {"CreationDate": None}))
+        return compressed(_vector(figure, "pdf", {"CreationDate": None}, dpi))
 
 
-def figure_svg(figure: Figure) -> bytes:
-    """SVG, without a date."""
-    return _vector(figure, "svg", {"Date": None})
+def figure_svg(figure: Figure, dpi: int = DPI) -> bytes:
+    """SVG, without a date.
+
+    Args:
+        figure: to draw.
+        dpi: pixels an inch of its pictures.
+    """
+    return _vector(figure, "svg", {"Date": None}, dpi)
 
 
-def _vector(figure: Figure, kind: str, metadata: Mapping[str, None]) -> bytes:
+def _vector(figure: Figure, kind: str, metadata: Mapping[str, None], dpi: int) -> bytes:
     buffer = io.BytesIO()
     with (
         warnings.catch_warnings(),
         matplotlib.rc_context({"svg.hashsalt": "camlucida", "pdf.fonttype": 42}),
     ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(buffer, format=kind, metadata=dict(metadata), dpi=DPI)
+        figure.savefig(buffer, format=kind, metadata=dict(metadata), dpi=dpi)
     return buffer.getvalue()
 
 
-_WRITERS: Mapping[str, Callable[[Figure], bytes]] = {
+_WRITERS: Mapping[str, Callable[[Figure, int], bytes]] = {
     "png": figure_png,
+    "jpg": figure_jpeg,
     "pdf": figure_pdf,
     "svg": figure_svg,
 }

@@ -4,6 +4,7 @@ place.
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import matplotlib
@@ -23,6 +24,9 @@ from camlucida.figures.map_pixels import MapPixels, overlay_pixels
 from camlucida.figures.marks import is_marked, mark, marked_picture
 from camlucida.figures.notice import notice_line
 from camlucida.figures.style import font_file, has_chinese, label_name, words
+
+JPEG_QUALITY = 88
+"""Of pictures for the screen: text and lines stay free of visible rings."""
 
 declare(
     "overlay",
@@ -119,6 +123,7 @@ def overlay_on(
     alpha: float | None = None,
     limit: float | None = None,
     signed: bool | None = None,
+    longest: int | None = None,
 ) -> None:
     """Show the overlay of a map in a panel, with its marks.
 
@@ -126,9 +131,24 @@ def overlay_on(
         axes: of the panel, in original pixels.
         explanation: the map.
         colormap, alpha, limit, signed: as in :func:`~camlucida.figures.overlay.blend`.
+        longest: pixels of the longer side that the panel can show; None for all.
     """
-    axes.imshow(blend(explanation, colormap, alpha, limit, signed))
+    picture = blend(explanation, colormap, alpha, limit, signed)
+    show_picture(axes, picture, longest)
     mark(axes, explanation, limit)
+
+
+def show_picture(axes: Axes, picture: NDArray[np.float32], longest: int | None = None) -> None:
+    """Show an image in a panel, in its own pixels.
+
+    Args:
+        axes: of the panel.
+        picture: (H, W, 3) in [0, 1].
+        longest: pixels of the longer side that the panel can show; None for all.
+    """
+    height, width = picture.shape[:2]
+    shown = picture if longest is None else reduced(picture, longest)
+    axes.imshow(shown, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
 
 
 def reduced_overlay(
@@ -309,3 +329,15 @@ def peak_notes(colormap: str | None = None, signed: bool = False) -> list[str]:
     if shows_its_peak(name, ALPHA, signed):
         return []
     return [words("overlay.no_peak", colormap=name)]
+
+
+def jpeg_bytes(picture: Image.Image, dpi: int = 72) -> bytes:
+    """A Pillow image as JPEG, its colours at full resolution.
+
+    Args:
+        picture: RGB.
+        dpi: pixels an inch, for print.
+    """
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, dpi=(dpi, dpi))
+    return buffer.getvalue()

@@ -97,7 +97,7 @@ PARTS = (
             "ensemble/index.html": "every film and classifier",
             "ensemble/change/change.html": "before and after",
         },
-        "ensemble/cases/*/pneumothorax_side_by_side.png",
+        "ensemble/cases/*/pneumothorax_side_by_side.jpg",
     ),
     Part(
         "heart",

@@ -14,7 +14,6 @@ from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_json
 from camlucida.datasets.ground_truth import GroundTruth
-from camlucida.figures.files import FORMATS
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
@@ -64,7 +63,7 @@ def write_ensemble(
     truth: GroundTruth | None,
     out: Path,
     about: Mapping[str, Any],
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = ("jpg",),
     progress: Callable[..., object] = lambda done=0, total=None: None,
 ) -> EnsembleOutput:
     """Write ``cases/``, ``ensemble.csv``, ``localisation.csv``, ``ensemble.json``, ``index.html``.

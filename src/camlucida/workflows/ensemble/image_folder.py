@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,9 +27,9 @@ from camlucida.core.png import png_bytes
 from camlucida.core.regions import Box, binary_mask, boxes
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.ensemble import boxes_figure, ensemble_figure
-from camlucida.figures.files import save_figure
+from camlucida.figures.files import SCREEN_DPI, save_figure
 from camlucida.figures.map_pixels import heat_pixels
-from camlucida.figures.overlay import caption, captioned, map_pixels, overlay_image
+from camlucida.figures.overlay import caption, captioned, jpeg_bytes, map_pixels, overlay_image
 from camlucida.figures.save import strip_png
 from camlucida.metrics.statistics import excess
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
@@ -46,6 +47,9 @@ declare(
 )
 
 Floats = NDArray[np.float64]
+
+WIDEST_STRIP = 2600
+"""Pixels of the longer side of the strip of a classifier's labels."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,10 @@ class ImageFolder:
             drawn = [part for part in maps if part is not None]
             if drawn:
                 stem = f"{self.folder}/{slug(name)}_top{len(drawn)}"
-                write_bytes(self.out / f"{stem}.png", strip_png(drawn))
-                strips.append({"model": name, "file": f"{stem}.png"})
+                strip = Image.open(io.BytesIO(strip_png(drawn)))
+                strip.thumbnail((WIDEST_STRIP, WIDEST_STRIP))
+                write_bytes(self.out / f"{stem}.jpg", jpeg_bytes(strip))
+                strips.append({"model": name, "file": f"{stem}.jpg"})
         return strips
 
     def _finding(
@@ -192,10 +198,10 @@ class ImageFolder:
         for name, part in maps.items():
             files[name] = self._map_files(name, label, part, name in evident)
         side_by_side = ensemble_figure(ensemble, self.titles)
-        save_figure(side_by_side, self.out / f"{stem}_side_by_side", self.formats)
+        save_figure(side_by_side, self.out / f"{stem}_side_by_side", self.formats, SCREEN_DPI)
         drawn = {self.titles[name]: files[name].boxes for name in maps if name != ENSEMBLE}
         figure = boxes_figure(maps[ENSEMBLE], drawn, files[ENSEMBLE].boxes, true_boxes)
-        save_figure(figure, self.out / f"{stem}_boxes", self.formats)
+        save_figure(figure, self.out / f"{stem}_boxes", self.formats, SCREEN_DPI)
         write_bytes(self.out / f"{stem}_maps.npz", maps_file(ensemble))
         if true_boxes is not None and len(true_boxes):
             record.localised += _localised(finding, files, true_boxes, patient, maps[ENSEMBLE])
@@ -203,8 +209,8 @@ class ImageFolder:
         return {
             "label": label,
             "reason": finding.reason,
-            "figure": f"{stem}_side_by_side.png",
-            "boxes_figure": f"{stem}_boxes.png",
+            "figure": f"{stem}_side_by_side.jpg",
+            "boxes_figure": f"{stem}_boxes.jpg",
             **_ensemble_numbers(finding),
             "members": [_member(member, files[member.name]) for member in ensemble.members],
             "files": ensemble_files,
@@ -218,8 +224,8 @@ class ImageFolder:
         mask = binary_mask(values)
         stem = f"{self.folder}/{slug(name)}_{slug(label)}"
         contents = {
-            "overlay": (".png", png_bytes(np.asarray(overlay_image(part)))),
-            "heatmap": (".png", png_bytes(_heat_image(part))),
+            "overlay": (".jpg", jpeg_bytes(overlay_image(part))),
+            "heatmap": (".jpg", jpeg_bytes(_heat_image(part))),
             "mask": (".png", png_bytes(mask.astype(np.uint8) * np.uint8(255))),
         }
         files = {}
@@ -313,10 +319,10 @@ def _member(member: EnsembleMember, written: MapFiles) -> dict[str, Any]:
     }
 
 
-def _heat_image(part: Explanation) -> NDArray[np.uint8]:
+def _heat_image(part: Explanation) -> Image.Image:
     """The map alone, pixel for pixel, with its caption."""
     picture = Image.fromarray(heat_pixels(map_pixels(part)))
-    return np.asarray(captioned(picture, caption(part), part.scan.synthetic))
+    return captioned(picture, caption(part), part.scan.synthetic)
 
 
 def _probabilities(table: pd.DataFrame) -> list[dict[str, Any]]:
