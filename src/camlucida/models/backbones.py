@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
 from camlucida.models.factory import build_unset, defaults
 from camlucida.models.fingerprint import Style, named, styles
+from camlucida.models.fusion import read_fusion
 from camlucida.models.heads import Head, read_head
-from camlucida.models.key_matching import COUNTER
 from camlucida.models.preprocessing.spec import InputSpec
+from camlucida.models.shapes import Shapes, built_shapes, same_shapes, shapes_of
 from camlucida.models.stated import Stated
 
 SMALL_INPUT = InputSpec(size=128, channels=1, range=(-1, 1))
@@ -37,8 +39,6 @@ SMALL_INPUT_NOTE = preprocessing_note(SMALL_INPUT, "symmetric")
 _SMALL = "camlucida.phantom.nets:"
 SMALL_STYLE = Style("features.0.0", ("fc",), ("features",))
 SMALL_NETWORKS = ("small_resnet", "small_densenet", "small_mobilenet")
-
-Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class SmallNetwork:
             return
         outputs = int(state[self.last].shape[0])
         args = {"num_classes": outputs}
-        if not same_shapes(_built(self.factory, args), shapes_of(state)):
+        if not same_shapes(built_shapes(self.factory, args), shapes_of(state)):
             return
         name = self.factory.partition(":")[2]
         what = Message("recognised.whole", {"network": name, "outputs": outputs})
@@ -155,38 +155,6 @@ UNET = SmallNetwork(
 )
 
 
-def shapes_of(state: State) -> Shapes:
-    """Key → shape.
-
-    Args:
-        state: the weights.
-    """
-    return {key: tuple(tensor.shape) for key, tensor in state.items()}
-
-
-def same_shapes(built: Shapes, present: Shapes) -> bool:
-    """Whether keys and shapes are the same; counters of batch norms may be missing.
-
-    Args:
-        built: of a network.
-        present: of a state dict.
-    """
-    needed = {key: shape for key, shape in built.items() if not key.endswith(COUNTER)}
-    there = {key: shape for key, shape in present.items() if not key.endswith(COUNTER)}
-    return needed == there
-
-
-def _built(factory: str, args: Mapping[str, Any]) -> Shapes:
-    """Keys and shapes of what a factory builds, without memory where it can."""
-    try:
-        with torch.device("meta"):
-            module = build_unset(factory, args, Path())
-    except (RuntimeError, NotImplementedError, ModelError):
-        # Some constructors compute with tensors.
-        module = build_unset(factory, args, Path())
-    return shapes_of(module.state_dict())
-
-
 @dataclass(frozen=True)
 class _Use:
     """How a model uses a backbone.
@@ -197,6 +165,7 @@ class _Use:
         at: path of the head.
         under: name of the backbone; "" for none.
         beside: whether the head is beside the backbone.
+        notes: on features that the head takes beside those of the image.
     """
 
     factory: str
@@ -205,6 +174,7 @@ class _Use:
     at: str
     under: str = ""
     beside: bool = False
+    notes: tuple[Message, ...] = ()
 
     @property
     def has_prefix(self) -> bool:
@@ -218,7 +188,7 @@ def _card(state: State, body: Body, stated: Stated) -> RecognisedCard | None:
         return None
     fitting: dict[str, _Use] = {}
     for name in body.names:
-        use = next(_uses(state, body, name), None)
+        use = next(_uses(state, body, name, stated), None)
         if use is not None:
             fitting[name] = use
     if not fitting:
@@ -227,16 +197,17 @@ def _card(state: State, body: Body, stated: Stated) -> RecognisedCard | None:
     return _recognised(state, body, fitting[choice.name], choice)
 
 
-def _uses(state: State, body: Body, name: str) -> Iterator[_Use]:
+def _uses(state: State, body: Body, name: str, stated: Stated) -> Iterator[_Use]:
     """The ways to use a network that have exactly these keys and shapes."""
-    for use in _possible(state, body, name):
+    fused = _fused(state, body, name, stated)
+    for use in [fused] if fused is not None else _possible(state, body, name):
         present = shapes_of(state)
         if not use.has_prefix:
             present = _behind(present, body.prefix)
             if len(present) < len(state):
                 continue
         try:
-            built = _built(use.factory, use.args)
+            built = built_shapes(use.factory, use.args)
         except ModelError:
             continue
         if same_shapes(built, present):
@@ -262,11 +233,40 @@ def _possible(state: State, body: Body, name: str) -> Iterator[_Use]:
                 yield _with_head(state, body, name, head, at)
         elif len(others) == 1:
             head = read_head(state, others[0])
-            if head is not None:
+            if head is not None and head.inputs == _features(name, head_at, head.inputs):
                 yield _with_head(state, body, name, head, at, beside=others[0])
     if body.under:
         # Last, for layers then lose the name that the training script gave the backbone.
         yield from whole
+
+
+def _fused(state: State, body: Body, name: str, stated: Stated) -> _Use | None:
+    """The network with a head that takes more than the features of the image."""
+    names = _first_names(state, body)
+    if not names or not body.under or "." in body.under or not body.style.heads:
+        return None
+    at = body.style.heads[0]
+    width = _features(name, at)
+    fusion = read_fusion(state, names, width, stated) if width else None
+    if fusion is None:
+        return None
+    plain = _with_head(state, body, name, fusion.head, body.style.roots[0], beside=fusion.at)
+    args = {**plain.args, "features": list(fusion.values)}
+    if fusion.branch:
+        args |= {"branch": fusion.branch, "layers": list(fusion.layers)}
+    factory = "camlucida.models.wrapped:build_fused"
+    return replace(plain, factory=factory, args=args, notes=fusion.notes)
+
+
+@cache
+def _features(name: str, at: str, default: int | None = None) -> int | None:
+    """Features that a network's own head takes; ``default`` where it is no linear layer."""
+    try:
+        with torch.device("meta"):
+            module = build_unset(name, {}, Path())
+        return getattr(module.get_submodule(at), "in_features", default)
+    except (ModelError, RuntimeError, NotImplementedError, AttributeError):
+        return default
 
 
 def _first_names(state: State, body: Body) -> list[str]:
@@ -337,7 +337,7 @@ def _recognised(state: State, body: Body, use: _Use, choice: Choice) -> Recognis
     channels = _channels(state, body)
     spec, input_note = _input(choice.name, use, channels)
     what = _what(choice.name, use)
-    notes = (what, *choice.notes, *use.head.notes, ACTIVATION, input_note)
+    notes = (what, *choice.notes, *use.notes, *use.head.notes, ACTIVATION, input_note)
     card = Card(factory=use.factory, args=use.args, input=spec, description=str(what))
     return RecognisedCard(card, use.head.outputs, notes)
 

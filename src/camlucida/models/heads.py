@@ -28,13 +28,25 @@ class Head:
     outputs: int
     notes: tuple[Message, ...] = ()
 
+    @property
+    def inputs(self) -> int:
+        """Features that the first layer with weights takes.
 
-def read_head(state: State, name: str) -> Head | None:
+        >>> Head(["Identity", "Linear 528 32", "ReLU", "Linear 32 1"], 1).inputs
+        528
+        """
+        layers = [self.layers] if isinstance(self.layers, str) else self.layers
+        first = next(layer for layer in layers if " " in layer)
+        return int(first.split()[1])
+
+
+def read_head(state: State, name: str, *, inner: bool = False) -> Head | None:
     """The head whose keys begin with ``name.``.
 
     Args:
         state: the weights.
         name: path of the head.
+        inner: whether other layers follow: then it may end in a norm.
 
     Returns:
         One Linear layer, or a Sequential of Linear and norm layers; None for another head.
@@ -55,7 +67,7 @@ def read_head(state: State, name: str) -> Head | None:
             return None
         return Head(layer, int(weights["weight"].shape[0]))
     parts = _by_index(weights)
-    return None if parts is None else _sequential(parts, name)
+    return None if parts is None else _sequential(parts, name, inner)
 
 
 def _by_index(weights: State) -> dict[int, dict[str, Tensor]] | None:
@@ -71,7 +83,7 @@ def _by_index(weights: State) -> dict[int, dict[str, Tensor]] | None:
     return parts
 
 
-def _sequential(parts: Mapping[int, State], name: str) -> Head | None:
+def _sequential(parts: Mapping[int, State], name: str, inner: bool) -> Head | None:
     with_weights: dict[int, str] = {}
     for index, part in sorted(parts.items()):
         layer = _layer(part)
@@ -79,15 +91,15 @@ def _sequential(parts: Mapping[int, State], name: str) -> Head | None:
             return None
         with_weights[index] = layer
     linear = [index for index, layer in with_weights.items() if layer.startswith("Linear")]
-    if not linear or linear[-1] != max(with_weights):
+    last = max(with_weights, default=0)
+    if not linear or (linear[-1] != last and not inner):
         return None
-    last = linear[-1]
     layers = [with_weights.get(index, "Identity") for index in range(last + 1)]
     gaps = [_first_gap(with_weights, low, high) for low, high in pairwise(linear)]
     activations = [gap for gap in gaps if gap is not None]
     for index in activations:
         layers[index] = "ReLU"
-    outputs = int(parts[last]["weight"].shape[0])
+    outputs = int(parts[linear[-1]]["weight"].shape[0])
     return Head(layers, outputs, _notes(name, layers, activations))
 
 

@@ -13,11 +13,12 @@ from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message
 from camlucida.models.alternatives import Choice, choose
 from camlucida.models.assumptions import ACTIVATION, RecognisedCard, usual_input
-from camlucida.models.backbones import UNET, same_shapes, shapes_of
+from camlucida.models.backbones import UNET
 from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
 from camlucida.models.factory import build_unset
 from camlucida.models.fingerprint import Style, named, style_of
+from camlucida.models.shapes import same_shapes, shapes_of
 from camlucida.models.stated import Stated
 
 ARCHITECTURES = {

@@ -6,6 +6,7 @@ or beside it (``config.yaml``, ``hparams.yaml``, ``summary.json``). Each fact ke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ declare(
         "labels": "labels {value}: read from {source}",
         "outputs": "{value} {value:|output|outputs}: read from {source}",
         "channels": "{value} input {value:|channel|channels}: read from {source}",
+        "features": "mean of the further features {value}: read from {source}",
         "task": "task {value}: read from {source}",
         "in_checkpoint": "the checkpoint ({name})",
         "in_file": "{file} ({name})",
@@ -57,7 +59,10 @@ class Fact:
 
 @dataclass(frozen=True)
 class Stated:
-    """Facts by kind: architecture, encoder, size, mean, std, labels, outputs, channels, task."""
+    """Facts by kind.
+
+    The kinds: architecture, encoder, size, mean, std, labels, outputs, channels, task, features.
+    """
 
     facts: Mapping[str, Fact] = field(default_factory=dict)
 
@@ -219,6 +224,17 @@ def _numbers(value: object) -> Numbers | None:
     return numbers if all(abs(n) <= 4 for n in numbers) else None
 
 
+def _means(value: object) -> Numbers | None:
+    """Of features beside the image: any finite numbers."""
+    values = [value] if isinstance(value, (int, float)) else value
+    if not isinstance(values, (list, tuple)) or not 0 < len(values) <= 512:
+        return None
+    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in values):
+        return None
+    numbers = tuple(float(n) for n in values)
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
 def _deviations(value: object) -> Numbers | None:
     numbers = _numbers(value)
     return numbers if numbers is not None and min(numbers) > 0 else None
@@ -279,6 +295,8 @@ _KINDS: tuple[tuple[str, Reader, str], ...] = (
     ("outputs", _count, "num_classes n_classes nb_classes num_labels num_outputs classes"),
     ("channels", _channels, "in_chans in_channels in_ch input_channels num_channels"),
     ("task", _task, "task problem_type"),
+    ("features", _means, "aux_mean aux_means feature_mean feature_means features_mean"),
+    ("features", _means, "clinical_mean clinical_means tabular_mean tabular_means meta_mean"),
 )
 
 

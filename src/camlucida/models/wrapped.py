@@ -37,6 +37,78 @@ class Wrapped(nn.Module):
         return x
 
 
+class Fused(nn.Module):
+    """``head(cat(backbone(x), branch(features)))``: the features are held, every image has them.
+
+    All parts have the names that the training script gave them.
+    """
+
+    def __init__(
+        self,
+        backbone: tuple[str, nn.Module],
+        branch: tuple[str, nn.Module] | None,
+        head: tuple[str, nn.Module],
+        features: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.add_module(*backbone)
+        if branch is not None:
+            self.add_module(*branch)
+        self.add_module(*head)
+        self._backbone, self._head = backbone[0], head[0]
+        self._branch = "" if branch is None else branch[0]
+        held = torch.tensor([list(features)], dtype=torch.float32)
+        self.register_buffer("_features", held, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, outputs)."""
+        image = self.get_submodule(self._backbone)(x)
+        features = self.get_buffer("_features")
+        if self._branch:
+            features = self.get_submodule(self._branch)(features)
+        both = torch.cat([image, features.expand(len(image), -1)], 1)
+        output: Tensor = self.get_submodule(self._head)(both)
+        return output
+
+
+def build_fused(
+    backbone: str,
+    at: str,
+    under: str,
+    head: str | Sequence[str],
+    beside: str,
+    features: Sequence[float],
+    branch: str = "",
+    layers: Sequence[str] = (),
+    first: str = "",
+    channels: int = 3,
+    args: Mapping[str, Any] | None = None,
+) -> nn.Module:
+    """Build a network whose head takes further features beside those of the image.
+
+    Args:
+        backbone, at, under, first, channels, args: as of :func:`build`.
+        head: its layers, as of :func:`build`.
+        beside: name of the head.
+        features: values of the further features, the same for every image.
+        branch: name of the layers that they pass before the head; "" for none.
+        layers: of the branch; one is a layer by itself, several are a Sequential.
+    """
+    module = build_backbone(backbone, args or {}, Path(), pretrained=False)
+    if first:
+        _set_channels(module, first, channels)
+    module.set_submodule(at, nn.Identity())
+    passed = None
+    if branch:
+        passed = branch, _layer(layers[0]) if len(layers) == 1 else _sequential(layers)
+    last = _layer(head) if isinstance(head, str) else _sequential(head)
+    return Fused((under, module), passed, (beside, last), features)
+
+
+def _sequential(layers: Sequence[str]) -> nn.Module:
+    return nn.Sequential(*map(_layer, layers))
+
+
 def build(
     backbone: str,
     head: str | Sequence[str],
@@ -64,7 +136,7 @@ def build(
     module = build_backbone(backbone, args or {}, Path(), pretrained=False)
     if first:
         _set_channels(module, first, channels)
-    built = _layer(head) if isinstance(head, str) else nn.Sequential(*map(_layer, head))
+    built = _layer(head) if isinstance(head, str) else _sequential(head)
     module.set_submodule(at, nn.Identity() if beside else built)
     if beside:
         return Wrapped(under, module, beside, built)

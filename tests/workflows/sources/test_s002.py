@@ -83,8 +83,12 @@ def test_with_the_preprocessing_of_training(system, capsys):
     assert ours == pytest.approx(system.predicted, abs=0.05)
 
 
-@pytest.mark.xfail(strict=True, reason="a head of two inputs is not recognised yet")
 def test_a_head_of_two_inputs(tmp_path, capsys):
-    system = s002.write(tmp_path, subjects=6)
-    done = run(capsys, system.folder, *COMMAND, "--output-dir", "out")
+    system = s002.write(tmp_path, subjects=6, size=32)
+    done = run(capsys, system.folder, *COMMAND, "--split", "all", "--output-dir", "out")
     assert done.code == 0, done.err
+    assert "takes 1 further feature beside those of the image: held at" in done.err
+    assert "the mean read from the checkpoint (config.aux_mean)" in done.err
+    ours = {row["file"]: row["value"] for row in rows_of(system.folder / "out")}
+    # Another resize than training's, whose scale of ages is 12 years.
+    assert ours == pytest.approx(system.predicted, abs=6)
