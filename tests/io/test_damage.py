@@ -165,6 +165,11 @@ def test_a_decoder_that_reports_damage_and_goes_on(tmp_path, monkeypatch):
     (note,) = read_image(path).warnings
     assert note.code == "image.decoder"
     assert "tag 37724" in str(note)
+    says(b"Bad value SECRET^NAME of tag 315 'Another Name', incorrect data check\n")
+    with pytest.raises(ImageError, match="incorrect data check") as error:
+        read_image(path)
+    assert "SECRET" not in str(error.value)
+    assert "Name" not in str(error.value).removeprefix(str(path))
 
 
 def test_caught_output_gives_the_stream_back(capfd):

@@ -314,6 +314,22 @@ def test_several_models(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_which_network_of_a_checkpoint(tmp_path):
+    cohort = write_cohort(tmp_path / "cohort", films=1, broken=None)
+    state = load_model(cohort.parent / "card.toml").module.state_dict()
+    other = {key: value * 1.5 for key, value in state.items()}
+    torch.save({"student": state, "teacher": other}, cohort.parent / "both.pth")
+    models = ""
+    for seed, key in enumerate(("student", "teacher")):
+        models += '[[models]]\ncard = "card.toml"\ncheckpoint = "both.pth"\n'
+        models += f'checkpoint_key = "{key}"\nseed = {seed}\n'
+    cohort.write_text(f'images = "films"\n{models}')
+    execute(cohort, tmp_path / "run")
+    about = Run.open(tmp_path / "run").about["models"]
+    assert [model["checkpoint_key"] for model in about] == ["student", "teacher"]
+    assert about[0]["sha256"] != about[1]["sha256"]
+
+
 @pytest.mark.parametrize("column", ["age_years", "age"])
 def test_regression_and_truth(tmp_path, column):
     cohort = write_cohort(tmp_path / "cohort", films=3, broken=None)

@@ -57,6 +57,7 @@ class ModelEntry(_Part):
     card: str
     name: str | None = None
     checkpoint: str | None = None
+    checkpoint_key: str | None = None
     output: str | StrictInt | None = None
     seed: int | None = None
     fold: int | str | None = None

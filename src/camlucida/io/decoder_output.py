@@ -48,6 +48,44 @@ def caught_output() -> Iterator[list[str]]:
                 lines += _lines(file.read(10_000))
 
 
+_VOCABULARY = frozenset(
+    """
+    a an the of in at for is was not no too more than with and or to be by from has have
+    error warning fatal invalid bad bogus incorrect corrupt corrupted damaged truncated premature
+    unexpected unknown unsupported missing wrong short enough extra extraneous yet panicked
+    data check header stream block code codes length distance size count bytes byte bits bit chunk
+    marker segment scanline row rows column strip tile image file end table huffman quantization
+    component sampling precision decoding decode decoder encoder encountered field tag directory
+    value values type read reading seek input output buffer memory color colour space profile crc
+    checksum compression compressed zlib inflate lzw jpeg png tiff webp zipdecode lzwdecode
+    """.split()
+)
+"""Words of decoders that are no one's data."""
+
+_NUMBERED = frozenset(("tag", "scanline", "row", "strip", "tile", "marker", "line"))
+
+
+def known_words(line: str) -> str:
+    """A decoder's remark without what it quotes from the file: other words become "…".
+
+    A remark may quote a value of the header, such as a name.
+
+    Args:
+        line: as the decoder wrote it.
+
+    >>> known_words('Decoding error at scanline 0, incorrect data check; Artist is "A. Name"')
+    'Decoding error at scanline 0 incorrect data check … is'
+    """
+    kept: list[str] = []
+    for word in re.findall(r"[A-Za-z]+|\d+", re.sub(r"['\"].*['\"]", " …", line)):
+        numbered = word.isdigit() and len(word) <= 5 and bool(kept) and kept[-1] in _NUMBERED
+        if word.lower() in _VOCABULARY or numbered:
+            kept.append(word)
+        elif not kept or kept[-1] != "…":
+            kept.append("…")
+    return " ".join(kept[:40])
+
+
 def _lines(written: bytes) -> list[str]:
     text = written.decode("utf-8", "replace")
     printable = re.sub(r"[^\S\n]+|[\x00-\x09\x0b-\x1f\x7f]", " ", text)

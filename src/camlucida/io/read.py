@@ -14,7 +14,7 @@ from camlucida.core.errors import ImageError, did_you_mean
 from camlucida.core.files import reading
 from camlucida.core.messages import Message, declare, quoted
 from camlucida.io import dicom
-from camlucida.io.decoder_output import caught_output
+from camlucida.io.decoder_output import caught_output, known_words
 from camlucida.io.image import MAX_BYTES, READERS, RawImage, Reader, known_suffixes, readable
 from camlucida.io.raster import bmp, gif, jpeg, jpeg2000, png, pnm, tiff, webp
 
@@ -96,10 +96,11 @@ def _decoder_notes(path: Path, kind: str, lines: list[str]) -> tuple[Message, ..
     errors = [line for line in lines if _DAMAGE.search(line) and not _REMARK.search(line)]
     if errors:
         raise ImageError(
-            f"{path} is a damaged {kind} file: its decoder reports {errors[0][:200]!r}",
+            f"{path} is a damaged {kind} file: its decoder reports {known_words(errors[0])!r}",
             "open it in a viewer, or export it again",
         )
-    return tuple(Message("image.decoder", {"line": quoted(line[:200])}) for line in lines[:3])
+    remarks = dict.fromkeys(map(known_words, lines[:3]))
+    return tuple(Message("image.decoder", {"line": quoted(remark)}) for remark in remarks)
 
 
 def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageError]]:

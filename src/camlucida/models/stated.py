@@ -28,7 +28,6 @@ declare(
         "labels": "labels {value}: read from {source}",
         "outputs": "{value} {value:|output|outputs}: read from {source}",
         "channels": "{value} input {value:|channel|channels}: read from {source}",
-        "features": "mean of the further features {value}: read from {source}",
         "task": "task {value}: read from {source}",
         "in_checkpoint": "the checkpoint ({name})",
         "in_file": "{file} ({name})",

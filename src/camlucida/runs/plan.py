@@ -66,6 +66,7 @@ class Loader:
             model = load_model(
                 entry.card,
                 checkpoint=entry.checkpoint,
+                checkpoint_key=entry.checkpoint_key,
                 output=entry.output,
                 device=self._device,
             )

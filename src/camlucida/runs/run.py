@@ -230,7 +230,7 @@ def _record(
 
 
 def _model_record(plan: ModelPlan) -> dict[str, Any]:
-    stated = {"card", "checkpoint", "output", "seed", "fold", "weight"}
+    stated = {"card", "checkpoint", "checkpoint_key", "output", "seed", "fold", "weight"}
     return {
         "name": plan.name,
         **plan.entry.model_dump(include=stated),
