@@ -48,8 +48,7 @@ def caught_output() -> Iterator[list[str]]:
                 lines += _lines(file.read(10_000))
 
 
-_VOCABULARY = frozenset(
-    """
+_WORDS = """
     a an the of in at for is was not no too more than with and or to be by from has have
     error warning fatal invalid bad bogus incorrect corrupt corrupted damaged truncated premature
     unexpected unknown unsupported missing wrong short enough extra extraneous yet panicked
@@ -58,9 +57,10 @@ _VOCABULARY = frozenset(
     component sampling precision decoding decode decoder encoder encountered field tag directory
     value values type read reading seek input output buffer memory color colour space profile crc
     checksum compression compressed zlib inflate lzw jpeg png tiff webp zipdecode lzwdecode
-    """.split()
-)
+"""
 """Words of decoders that are no one's data."""
+
+_VOCABULARY = frozenset(_WORDS.split())
 
 _NUMBERED = frozenset(("tag", "scanline", "row", "strip", "tile", "marker", "line"))
 
