@@ -10,9 +10,11 @@ from PIL import Image
 
 import camlucida as cl
 from camlucida.cli import main
+from camlucida.core.files import write_toml
 from camlucida.datasets.predictions import read_predictions
 from camlucida.io import read_image
 from camlucida.io.image import RawImage
+from camlucida.models.card import Card, read_card
 from camlucida.models.preprocessing import prepare, prepared_inputs
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.workflows.preprocessing_fit import FitSettings, fit_preprocessing
@@ -23,8 +25,9 @@ from camlucida.workflows.preprocessing_fit.candidates import (
     Grid,
     distinct,
     parts_of,
+    stepwise,
 )
-from camlucida.workflows.preprocessing_fit.job import fit_stored
+from camlucida.workflows.preprocessing_fit.job import card_fields, fit_stored
 
 NET = """
 import torch
@@ -135,6 +138,17 @@ def test_a_likely_pipeline_is_tried_before_the_search(study):
     fit = fit_stored(model, stored_outputs(predictions, files), likely=[true])
     assert (fit.verdict, fit.tried) == ("same", 2)
     assert fit.best.spec == true
+
+
+def test_a_pipeline_of_steps_is_written_and_read_again(tmp_path):
+    simple = InputSpec(size=32, channels=1, fit="short-side", percentiles=(1, 99))
+    for spec in stepwise(simple):
+        card = Card(factory="net.py:build", input=spec)
+        write_toml(tmp_path / "fitted.toml", card_fields(card, spec))
+        assert read_card(tmp_path / "fitted.toml")[0].input.pipeline() == spec.pipeline()
+        # As a run of training writes it.
+        write_toml(tmp_path / "model.toml", card.model_dump(mode="json", exclude_unset=True))
+        assert read_card(tmp_path / "model.toml")[0].input.pipeline() == spec.pipeline()
 
 
 def test_steps_that_pipelines_share_change_nothing(study):

@@ -271,7 +271,8 @@ def stepwise(spec: InputSpec) -> list[InputSpec]:
     for anchor, side in product(ANCHORS, SIDES):
         steps = tuple(_fitted(step, anchor, side) for step in spec.pipeline())
         if steps != spec.pipeline():
-            fields = {**stated, "size": spec.size, "steps": steps}
+            written = [step.model_dump() for step in steps]
+            fields = {**stated, "size": spec.size, "steps": written}
             variants.append(InputSpec.model_validate(fields))
     return list(dict.fromkeys(variants))
 
@@ -319,6 +320,25 @@ _PART_OF = {
 }
 
 
+def card_keys(spec: InputSpec) -> dict[str, Any]:
+    """``[input]`` of a card, without the keys that are as by default.
+
+    Args:
+        spec: the preprocessing.
+
+    >>> card_keys(InputSpec(size=64, steps=[{"do": "resize", "size": (64, 64)}]))["steps"]
+    [{'do': 'resize', 'size': [64, 64]}]
+    """
+    keys = spec.model_dump(mode="json", exclude_defaults=True)
+    if spec.steps is not None:
+        keys["steps"] = [_step_keys(step) for step in spec.steps]
+    return keys
+
+
+def _step_keys(step: Step) -> dict[str, Any]:
+    return {"do": step.do, **step.model_dump(mode="json", exclude_defaults=True)}
+
+
 def described(fields: Fields) -> str:
     """A pipeline as a card has it, on one line.
 
@@ -327,13 +347,17 @@ def described(fields: Fields) -> str:
 
     >>> described({"size": 64, "clahe": {"clip": 2.0}, "mean": (0.5,), "std": (0.25,)})
     'size 64 · clahe clip 2.0 · mean 0.5 · std 0.25'
+    >>> described({"steps": [{"do": "min-max"}, {"do": "resize", "short": 64}]})
+    'steps min-max, resize short 64'
     """
     return " · ".join(f"{key} {_words(value)}" for key, value in fields.items())
 
 
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
-        return " ".join(f"{key} {_words(each)}" for key, each in value.items())
+        return " ".join(
+            _words(each) if key == "do" else f"{key} {_words(each)}" for key, each in value.items()
+        )
     if isinstance(value, (tuple, list)):
         return ", ".join(map(_words, value))
     return f"{value:g}" if isinstance(value, float) and abs(value) >= 10 else str(value)

@@ -24,6 +24,7 @@ from camlucida.models.load import LoadedModel, load_model
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.recognise import recognise
 from camlucida.workflows.preprocessing_fit.agreement import StoredOutputs, stored_outputs
+from camlucida.workflows.preprocessing_fit.candidates import card_keys
 from camlucida.workflows.preprocessing_fit.outputs import Outputs
 from camlucida.workflows.preprocessing_fit.search import IMAGES, Search
 from camlucida.workflows.preprocessing_fit.trials import Ranked, Trials
@@ -315,7 +316,7 @@ def card_fields(card: Card, spec: InputSpec) -> dict[str, Any]:
         spec: its preprocessing.
     """
     fields = card.model_dump(mode="json", exclude_unset=True)
-    keys = spec.model_dump(mode="json", exclude_defaults=True)
+    keys = card_keys(spec)
     # Size and channels are written even where they are the usual ones: nothing is left to guess.
     stated = {"size": list(spec.height_width), "channels": spec.channels}
     return {**fields, "input": {**stated, **keys, "size": stated["size"]}}

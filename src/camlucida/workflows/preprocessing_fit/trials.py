@@ -17,6 +17,7 @@ from camlucida.io.image import RawImage
 from camlucida.models.preprocessing import prepared_inputs
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.workflows.preprocessing_fit.agreement import Agreement, StoredOutputs, agreement
+from camlucida.workflows.preprocessing_fit.candidates import card_keys
 from camlucida.workflows.preprocessing_fit.outputs import Outputs, batch_size
 
 Floats = NDArray[np.float64]
@@ -97,9 +98,8 @@ class Trials:
         for spec in specs:
             outputs = self._of.get(spec, {})
             if all(row in outputs for row in rows):
-                keys = spec.model_dump(mode="json", exclude_defaults=True)
                 computed = np.stack([outputs[row] for row in rows])
-                ranked.append(Ranked(spec, keys, agreement(computed, stored)))
+                ranked.append(Ranked(spec, card_keys(spec), agreement(computed, stored)))
         return sorted(ranked, key=lambda each: each.agreement.rank)
 
     def _compute(self, specs: Sequence[InputSpec], row: int, limited: bool) -> None:
