@@ -177,6 +177,10 @@ def test_templates_are_well_formed():
 
 
 PORTUGUESE = {
+    *("overlay", "panels", "boxes", "case_figures", "case_panels", "pipeline", "case_card"),
+    *("prediction_figures", "consistency_figures", "ensemble_figures", "change_figures"),
+    *("value_figures", "sheet_figures", "sheet_facts", "segmentation_figures", "trial_figures"),
+    *("evaluation_figures", "benchmark_figures", "scores", "metric_directions", "metric_names"),
     *("pack", "disagreement", "consistency", "reasons", "verdicts", "class_grid", "grids"),
     *("page", "forms", "words", "sections", "summary", "model", "results", "quality"),
     *(
@@ -195,7 +199,7 @@ PORTUGUESE = {
         "future",
     ),
 }
-"""Tables of a pack and of the core of a report, which are translated into Portuguese."""
+"""Tables of a pack, of the core of a report and of figures, which are in Portuguese."""
 
 
 def test_chinese_is_complete():
@@ -205,7 +209,7 @@ def test_chinese_is_complete():
     assert {code for code in ENGLISH if code.partition(".")[0] in tables} <= set(ZH.catalogue)
 
 
-def test_portuguese_is_complete_for_a_pack_and_the_core_of_a_report():
+def test_portuguese_is_complete_for_a_pack_the_core_of_a_report_and_figures():
     import_all()
     catalogue = load_texts("pt").catalogue
     codes = {code for code in ENGLISH if code.partition(".")[0] in PORTUGUESE}
