@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
 from camlucida.datasets.cohort_file import CohortConfig, CohortFile
 from camlucida.datasets.ground_truth import read_ground_truth
-from camlucida.datasets.image_files import image_files
+from camlucida.datasets.image_files import ImageFiles, image_files
 from camlucida.datasets.images import LabelledImage, read_labelled_images
 from camlucida.datasets.mask_paths import (
     mask_beside,
@@ -106,10 +106,7 @@ def read_cohort(
     config = file.config
     _check_annotations(file)
     table = file.resolve(config.table) if config.table is not None else None
-    listed = image_files(file, table)
-    if not listed.paths:
-        reason = str(listed.problems[0]) if listed.problems else ""
-        raise UsageError(f"{file.path.name}: there is no image", reason)
+    listed = _listed_images(file, table)
     labelled = read_labelled_images(
         listed.paths,
         table=table,
@@ -129,13 +126,8 @@ def read_cohort(
     if masks is None and config.columns.mask is None:
         masks = beside = masks_beside(listed.paths)
     cells = _Cells.read(file, listed.frame, table, labels, masks)
-    images = []
-    problems = [*listed.problems, *labelled.problems]
-    for image in labelled.images:
-        try:
-            images.append(cells.complete(image))
-        except ImageError as error:
-            problems.append(Failure.of(str(image.path), error))
+    images, incomplete = cells.complete_all(labelled.images)
+    problems = [*listed.problems, *labelled.problems, *incomplete]
     notes = [*masks_note(listed.masks), *labelled.notes]
     notes += [*_truth_notes(images), *_mask_notes(images, config, masks)]
     if beside is None:
@@ -147,6 +139,15 @@ def read_cohort(
         notes += training_notes(splits, config.split, 'split = "{}" (cohort.toml)')
     known = labelled.patients_known
     return Cohort(tuple(images), tuple(problems), tuple(notes), known, masks)
+
+
+def _listed_images(file: CohortFile, table: Path | None) -> ImageFiles:
+    """The files of the images; raises UsageError where there is none."""
+    listed = image_files(file, table)
+    if not listed.paths:
+        reason = str(listed.problems[0]) if listed.problems else ""
+        raise UsageError(f"{file.path.name}: there is no image", reason)
+    return listed
 
 
 def _check_annotations(file: CohortFile) -> None:
@@ -288,6 +289,18 @@ class _Cells:
             unknown=[table_labels.unknown(row) for row in range(len(frame))],
             true_masks=true_masks,
         )
+
+    def complete_all(
+        self, images: Iterable[LabelledImage]
+    ) -> tuple[list[CohortImage], list[Failure]]:
+        """The images with these cells, and those whose rows disagree."""
+        complete, problems = [], []
+        for image in images:
+            try:
+                complete.append(self.complete(image))
+            except ImageError as error:
+                problems.append(Failure.of(str(image.path), error))
+        return complete, problems
 
     def complete(self, image: LabelledImage) -> CohortImage:
         """The image with these cells; ImageError where its rows disagree."""

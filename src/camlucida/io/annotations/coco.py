@@ -30,6 +30,10 @@ from camlucida.io.annotations.masks import resized
 from camlucida.io.annotations.polygons import fill_outlines
 from camlucida.io.annotations.rle import from_rle
 
+_Records = dict[Any, Mapping[str, Any]]
+_Content = tuple[_Records, _Records, list[tuple[Any, str, Mapping[str, Any]]]]
+"""Images and categories by id; the image, label and record of each annotation."""
+
 _ROBOFLOW = re.compile(r"^(.+)_([A-Za-z0-9]{2,5})\.rf\.[A-Za-z0-9]{8,}$")
 """Roboflow exports ``a.png`` as ``a_png.rf.HASH.jpg``."""
 
@@ -69,16 +73,8 @@ def read_coco(path: Path, document: Mapping[str, Any]) -> AnnotationSet:
     >>> name, label, annotation.mask(AnnotatedImage((2, 3))).astype(int).tolist()
     ('a.png', 'Mass', [[0, 1, 1], [0, 0, 0]])
     """
-    try:
-        images = _by_id(path, document["images"], "image")
-        categories = _by_id(path, document["categories"], "category")
-        names = {key: str(image["file_name"]) for key, image in images.items()}
-        items = [_item(path, item, images, categories) for item in document["annotations"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is not a whole COCO file: {type(error).__name__} {error}",
-            "every image has id and file_name, every annotation image_id and category_id",
-        ) from error
+    images, categories, items = _content(path, document)
+    names = {key: str(image["file_name"]) for key, image in images.items()}
     duplicates = [name for name, times in Counter(names.values()).items() if times > 1]
     if duplicates:
         raise UsageError(f"{path} has the image {duplicates[0]} twice", "keep one of them")
@@ -103,6 +99,22 @@ def read_coco(path: Path, document: Mapping[str, Any]) -> AnnotationSet:
         where = f"{path}: {label!r} in {names[image]}"
         result.drawn.append((names[image], label, Annotation(where, _nothing)))
     return result
+
+
+def _content(path: Path, document: Mapping[str, Any]) -> _Content:
+    """Images and categories by id; the image, label and record of each annotation."""
+    try:
+        images = _by_id(path, document["images"], "image")
+        if not all("file_name" in image for image in images.values()):
+            raise KeyError("file_name")
+        categories = _by_id(path, document["categories"], "category")
+        items = [_item(path, item, images, categories) for item in document["annotations"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path} is not a whole COCO file: {type(error).__name__} {error}",
+            "every image has id and file_name, every annotation image_id and category_id",
+        ) from error
+    return images, categories, items
 
 
 def _nothing(where: str, image: AnnotatedImage) -> Mask:
