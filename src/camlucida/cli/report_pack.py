@@ -12,6 +12,8 @@ import typer
 from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
+    IdPatternOption,
+    SheetOption,
     app,
     command_record,
     finish,
@@ -21,6 +23,7 @@ from camlucida.cli.common import (
     progress_bar,
     resumable,
 )
+from camlucida.cli.option_values import pairs
 from camlucida.cli.option_words import command_with_lists
 
 if TYPE_CHECKING:
@@ -67,6 +70,16 @@ def report_pack_command(
             "--class", help="The classes in their order. Repeatable. Default: those of the run."
         ),
     ] = None,
+    class_names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class-name",
+            help="CODE=NAME: what a class of the files is called in results, such as 0=1 for "
+            "BI-RADS. Repeatable.",
+        ),
+    ] = None,
+    id_pattern: IdPatternOption = None,
+    sheet: SheetOption = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Seed of a run for which neither summary nor folder states it."),
@@ -120,6 +133,7 @@ def report_pack_command(
 ) -> None:
     """Pack training runs for an article: Grad-CAM by class, seeds compared, a LaTeX section."""
     from camlucida.workflows.training_runs import ExplainOptions, PackSettings, pack_runs
+    from camlucida.workflows.training_runs.image_finder import TableOptions
 
     settings = PackSettings(
         runs=tuple(runs),
@@ -138,6 +152,7 @@ def report_pack_command(
         level=section_level,
         short=short,
         accept_mismatch=accept_mismatch,
+        table_options=TableOptions(sheet, id_pattern, pairs(class_names, "--class-name")),
     )
     with (
         resumable(),

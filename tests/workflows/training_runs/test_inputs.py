@@ -18,6 +18,7 @@ from camlucida.core.messages import named
 from camlucida.runs import Run
 from camlucida.workflows.training_runs.explain import ExplainOptions, _recognise, explain_training
 from camlucida.workflows.training_runs.folders import find_run_folder, find_training_runs
+from camlucida.workflows.training_runs.image_finder import TableOptions, path_columns
 from camlucida.workflows.training_runs.lines import check_lines, rule_lines
 from camlucida.workflows.training_runs.measure import contrast_of
 from camlucida.workflows.training_runs.results import PredictionCheck, TrainingResults
@@ -270,6 +271,40 @@ def test_rows_of_stored_predictions_are_of_the_split_in_the_name(cohort):
     packed = pack(cohort, "results_4")
     assert "NO SPLIT" not in " ".join(map(str, packed.notes))
     assert read_validation(training(cohort / "results_4")).splits[0] == "val"
+
+
+def test_ids_of_the_table_in_other_letters_and_by_a_pattern_of_a_sheet(cohort, tmp_path):
+    run = cohort / "results_4"
+    (run / "val_predictions.csv").unlink()
+    for name in ("S01_1", "S01_2", "S02_1"):
+        write_image(tmp_path / f"archive/{name}.png")
+    rows = pd.DataFrame({"image": ["S01", "S02"], "density": [0, 3]})
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame({"note": ["see below"]}).to_excel(book, sheet_name="notes", index=False)
+        rows.to_excel(book, sheet_name="labels", index=False)
+    names = {"0": "1", "1": "2", "2": "3", "3": "4"}
+    options = TableOptions("labels", "{id}_{n}", names)
+    validation = read_table_validation(
+        training(run), images=tmp_path / "archive", table=tmp_path / "t.xlsx", options=options
+    )
+    table = validation.table()
+    by_name = {Path(path).stem: truth for path, truth in zip(table["path"], table["truth"])}
+    assert by_name == {"S01_1": "1", "S01_2": "1", "S02_1": "4"}
+    assert "notes.id_pattern" in [note.code for note in validation.notes]
+
+
+def test_predictions_in_other_letters_with_names_of_classes(cohort):
+    run = cohort / "results_4"
+    original = read_validation(training(run))
+    edit_predictions(run, lambda frame: frame.assign(**_upper(frame)))
+    options = TableOptions(class_names={name: f"BI-RADS {name}" for name in "1234"})
+    validation = read_validation(training(run), images=cohort / "images", options=options)
+    assert validation.files == original.files
+    assert validation.predictions.labels == tuple(f"BI-RADS {name}" for name in "1234")
+
+
+def _upper(frame):
+    return {name: frame[name].str.upper() for name in path_columns(frame)}
 
 
 # ---- predictions -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
+from camlucida.datasets.image_rows import match_images
 from camlucida.datasets.patients import find_patient_column
 from camlucida.io.image import known_suffixes
 from camlucida.io.tables import fold, read_table, texts
@@ -61,6 +64,21 @@ def path_columns(frame: pd.DataFrame) -> list[str]:
     return [by_folded_name[name] for name in PATH_COLUMNS if name in by_folded_name]
 
 
+@dataclass(frozen=True)
+class TableOptions:
+    """What the user says of the table of a training run.
+
+    Attributes:
+        sheet: of a workbook, by its name or number.
+        id_pattern: how its ids name images: ``{id}_{n}``.
+        class_names: class as the files call it → name for people.
+    """
+
+    sheet: str | None = None
+    id_pattern: str | None = None
+    class_names: Mapping[str, str] = field(default_factory=dict)
+
+
 class ImageFinder:
     """Finds the images and patients of a training run.
 
@@ -68,12 +86,20 @@ class ImageFinder:
         training: the run.
         images: folder of images; None takes the one that the summary names.
         table: of images and patients; None takes the one that the summary names.
+        options: of the table.
 
     Raises:
         UsageError: no such folder of images.
     """
 
-    def __init__(self, training: TrainingRun, images: Path | None, table: Path | None) -> None:
+    def __init__(
+        self,
+        training: TrainingRun,
+        images: Path | None,
+        table: Path | None,
+        options: TableOptions | None = None,
+    ) -> None:
+        self._options = options or TableOptions()
         if images is not None and not images.is_dir():
             raise UsageError(f"no folder {images}", "--images is a folder of images")
         folder = training.folder.absolute()
@@ -120,6 +146,30 @@ class ImageFinder:
             if inside:
                 return inside
         return []
+
+    def matched(
+        self, frame: pd.DataFrame, column: str, where: Path
+    ) -> tuple[dict[int, list[Path]], tuple[Message, ...]]:
+        """The images of the folder that the rows of a table name, in other letters or zeros too.
+
+        Args:
+            frame: a table.
+            column: that names the images.
+            where: its file.
+
+        Returns:
+            Row, from 0 → its images, and how names were compared
+            (:func:`~camlucida.datasets.image_rows.match_images`); nothing where none fits.
+        """
+        try:
+            match = match_images(frame, column, self._image_files, where, self._options.id_pattern)
+        except UsageError:
+            return {}, ()
+        images: dict[int, list[Path]] = {}
+        for path, rows in match.rows.items():
+            for row in rows:
+                images.setdefault(row, []).append(path)
+        return images, match.notes
 
     def patients(self, cells: Sequence[str]) -> Iterator[str]:
         """The patients that the table has for these cells.
@@ -171,7 +221,16 @@ class ImageFinder:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        return read_table(self._table) if self._table is not None else pd.DataFrame()
+        if self._table is None:
+            return pd.DataFrame()
+        return read_table(self._table, sheet=self._options.sheet)
+
+    @cached_property
+    def _image_files(self) -> list[Path]:
+        """The images of the folder of images."""
+        if self._images is None:
+            return []
+        return list(filter(_is_image, sorted(self._images.rglob("*"))))
 
     @cached_property
     def _cells_of_row(self) -> dict[str, list[str]]:
@@ -201,9 +260,8 @@ class ImageFinder:
     def _images_by_folder(self) -> dict[str, list[Path]]:
         """Name of a folder below the folder of images → the images in it, at any depth."""
         files: dict[str, list[Path]] = {}
-        if self._images is None:
-            return files
-        for file in filter(_is_image, sorted(self._images.rglob("*"))):
+        for file in self._image_files:
+            assert self._images is not None
             for name in {part.casefold() for part in file.relative_to(self._images).parts[:-1]}:
                 files.setdefault(name, []).append(file)
         return files
@@ -212,9 +270,7 @@ class ImageFinder:
     def _images_by_name(self) -> dict[str, list[Path]]:
         """Name with and without suffix → images of the folder of images."""
         files: dict[str, list[Path]] = {}
-        if self._images is None:
-            return files
-        for file in filter(_is_image, sorted(self._images.rglob("*"))):
+        for file in self._image_files:
             for name in {file.name.casefold(), file.stem.casefold()}:
                 files.setdefault(name, []).append(file)
         return files

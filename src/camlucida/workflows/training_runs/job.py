@@ -43,6 +43,7 @@ from camlucida.workflows.training_runs.folders import (
     find_run_folder,
     find_training_runs,
 )
+from camlucida.workflows.training_runs.image_finder import TableOptions
 from camlucida.workflows.training_runs.maps import TrainingMaps
 from camlucida.workflows.training_runs.mismatch import mismatch_error
 from camlucida.workflows.training_runs.pictures import (
@@ -89,6 +90,7 @@ class PackSettings:
         short: leave out what an appendix would hold.
         accept_mismatch: pack a run whose model does not reproduce its stored predictions too;
             its figures are stamped.
+        table_options: sheet, names of images and of classes.
     """
 
     runs: tuple[Path, ...]
@@ -105,6 +107,7 @@ class PackSettings:
     level: Heading = "section"
     short: bool = False
     accept_mismatch: bool = False
+    table_options: TableOptions = field(default_factory=TableOptions)
 
     @property
     def file_name(self) -> str:
@@ -258,7 +261,11 @@ class _Pack:
         settings = self.settings
         read = read_table_validation if training.predictions is None else read_validation
         validation = read(
-            training, images=settings.images, table=settings.table, classes=settings.classes
+            training,
+            images=settings.images,
+            table=settings.table,
+            classes=settings.classes,
+            options=settings.table_options,
         )
         likely = tuple(dict.fromkeys(self.inputs))
         explained = explain_training(

@@ -33,7 +33,11 @@ from camlucida.workflows.training_runs.folders import (
     TrainingRun,
     first_fold,
 )
-from camlucida.workflows.training_runs.image_finder import ImageFinder, path_columns
+from camlucida.workflows.training_runs.image_finder import (
+    ImageFinder,
+    TableOptions,
+    path_columns,
+)
 from camlucida.workflows.training_runs.validation import (
     Validation,
     numbered_classes,
@@ -76,6 +80,7 @@ def read_table_validation(
     images: Path | None = None,
     table: Path | None = None,
     classes: Sequence[str] = (),
+    options: TableOptions | None = None,
 ) -> Validation:
     """The images of a table, with their classes, for a run that stored no predictions.
 
@@ -86,24 +91,28 @@ def read_table_validation(
         images: folder of images; None takes the summary's.
         table: with the rows' images and classes; None takes the summary's.
         classes: in their order; else those of the summary, else those of the table.
+        options: of the table, and names of classes.
 
     Raises:
         UsageError: no table; no column of classes or images; no row that leads to an image.
     """
-    finder = ImageFinder(training, images, table)
+    options = options or TableOptions()
+    finder = ImageFinder(training, images, table, options)
     where = finder.table
     if where is None:
         what = f"{training.folder} has neither {PREDICTIONS} nor a table named in {CV_SUMMARY}"
         raise UsageError(what, "give --table FILE, and --images DIR, with the true classes")
-    frame = read_table(where)
+    frame = read_table(where, sheet=options.sheet)
     column = find_column(frame, None, CLASS_COLUMNS, "class column", where)
     names = path_columns(frame)
     if column is None or not names:
         missing = "classes" if column is None else "images"
         what = f"no column of {where} holds the {missing}: it has {listing(frame.columns, 12)}"
         raise UsageError(what, "rename one to class, or to image")
-    truth = class_names(frame[column])
-    rows, splits = _rows(frame, names, truth, finder, SplitSource(recorded_of(training)), column)
+    truth = [options.class_names.get(name, name) for name in class_names(frame[column])]
+    files, name_notes = _files_of_rows(finder, frame, names, where)
+    origin = SplitSource(recorded_of(training))
+    rows, splits = _rows(frame, names, truth, files, finder, origin, column)
     members, failures = _images(rows, where)
     labels = _labels(training, classes, truth)
     predictions = Predictions("multiclass", _tidy(members, labels), labels, (), (), False)
@@ -123,7 +132,7 @@ def read_table_validation(
         patients=tuple(image.patient for image in members),
         splits=tuple(image.split for image in members),
         failures=tuple(failures),
-        notes=(note, *splits.notes),
+        notes=(note, *name_notes, *splits.notes),
     )
 
 
@@ -131,6 +140,7 @@ def _rows(
     frame: pd.DataFrame,
     names: Sequence[str],
     truth: Sequence[str],
+    files_of_row: Sequence[Sequence[Path]],
     finder: ImageFinder,
     recorded: SplitSource,
     column: str,
@@ -139,7 +149,7 @@ def _rows(
     where = finder.table
     assert where is not None  # the frame is read from it
     cells = list(zip(*(texts(frame[name]) for name in names)))
-    files = [tuple(map(without_dots, finder.all_named(row))) for row in cells]
+    files = list(map(tuple, files_of_row))
     patients = [next(finder.patients(row), "") for row in cells]
     usable = [row for row, of_row in enumerate(files) if of_row and truth[row]]
     split_column = find_column(frame, None, SPLIT_COLUMNS, "split column", where)
@@ -151,6 +161,22 @@ def _rows(
         if splits.split in (None, split):
             rows.append(_Row(cells[row][0], files[row], truth[row], patients[row], split))
     return rows, splits
+
+
+def _files_of_rows(
+    finder: ImageFinder, frame: pd.DataFrame, names: Sequence[str], where: Path
+) -> tuple[list[list[Path]], list[Message]]:
+    """The images of each row, and how names were compared where they differ."""
+    columns = [texts(frame[name]) for name in names]
+    files = [list(map(without_dots, finder.all_named(row))) for row in zip(*columns)]
+    notes: list[Message] = []
+    for name in names:
+        missing = [row for row, of_row in enumerate(files) if not of_row]
+        matched, of_column = finder.matched(frame.iloc[missing], name, where)
+        notes += of_column
+        for position, images in matched.items():
+            files[missing[position]] = list(map(without_dots, images))
+    return files, notes
 
 
 def recorded_of(training: TrainingRun) -> RecordedSplit | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,11 @@ from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.datasets.splits import SPLIT_COLUMNS
 from camlucida.io.tables import count, find_column, listing, texts
 from camlucida.workflows.training_runs.folders import PREDICTIONS, TrainingRun
-from camlucida.workflows.training_runs.image_finder import ImageFinder, path_columns
+from camlucida.workflows.training_runs.image_finder import (
+    ImageFinder,
+    TableOptions,
+    path_columns,
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def read_validation(
     images: Path | None = None,
     table: Path | None = None,
     classes: Sequence[str] = (),
+    options: TableOptions | None = None,
 ) -> Validation:
     """Read the predictions of a training run with their images.
 
@@ -77,6 +82,7 @@ def read_validation(
         images: folder of images.
         table: with the rows' images and patients; None takes the summary's, if it names one.
         classes: in their order; else those of the summary, else those of the file.
+        options: of the table, and names of classes.
 
     Raises:
         UsageError: no column leads to images, or none of the images exists; whatever
@@ -89,16 +95,21 @@ def read_validation(
         what = f"no column of {where} names images: it has {listing(raw.columns, 12)}"
         raise UsageError(what, "add a column path")
     image_column = choose_columns(raw, ("image", "patient"), {}, where)["image"] or columns[0]
-    predictions = _read_predictions(training, classes, image_column)
+    options = options or TableOptions()
+    predictions = _read_predictions(training, classes, image_column, options)
     raw = raw.drop_duplicates(image_column)
     if len(raw) != len(predictions.frame):
         what = f"{where}: several rows have the same {image_column!r}"
         raise UsageError(what, "keep one row an image")
-    finder = ImageFinder(training, images, table)
-    cells = {column: texts(raw[column]) for column in columns}
-    files, failures = _find_images(predictions, finder, cells, where)
-    patients = _patients(predictions, finder, list(zip(*cells.values())))
+    finder = ImageFinder(training, images, table, options)
+    raw = raw[columns].reset_index(drop=True)
+    found_by = {column: _find_all(finder, raw, column, where) for column in columns}
+    by_column = [files for files, _ in found_by.values()]
+    files, failures = _find_images(predictions, by_column, where)
+    patients = _patients(predictions, finder, _rows_of_cells(raw))
     notes = [note for note in predictions.notes if note != NO_PATIENTS]
+    for _, of_column in found_by.values():
+        notes += of_column
     if not any(patients):
         notes.append(prefixed(str(where), NO_PATIENTS))
     splits = _splits(raw, where)
@@ -126,11 +137,10 @@ def _stored(training: TrainingRun) -> Path:
 
 
 def _find_images(
-    predictions: Predictions, finder: ImageFinder, cells: dict[str, list[str]], where: Path
+    predictions: Predictions, by_column: Sequence[list[Path | None]], where: Path
 ) -> tuple[tuple[Path | None, ...], list[Failure]]:
     """The image of each row, and a failure for the missing and one for the repeated ones."""
     names = predictions.frame["image"].tolist()
-    by_column = [_find_all(finder, column) for column in cells.values()]
     files = _first_of_each_row(by_column)
     missing = [name for name, file in zip(names, files) if file is None]
     if len(missing) == len(files):
@@ -151,10 +161,27 @@ def _find_images(
     return kept, failures
 
 
-def _find_all(finder: ImageFinder, cells: Sequence[str]) -> list[Path | None]:
-    """Without ``..``: an image that two rows name in two ways is one image."""
-    files = map(finder.find, cells)
-    return [None if file is None else without_dots(file) for file in files]
+def _rows_of_cells(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    columns = [texts(frame[name]) for name in frame.columns]
+    return list(zip(*columns))
+
+
+def _find_all(
+    finder: ImageFinder, frame: pd.DataFrame, column: str, where: Path
+) -> tuple[list[Path | None], tuple[Message, ...]]:
+    """The image of each row by one column, and how names were compared where they differ.
+
+    Without ``..``: an image that two rows name in two ways is one image.
+    """
+    files = list(map(finder.find, texts(frame[column])))
+    missing = [row for row, file in enumerate(files) if file is None]
+    notes: tuple[Message, ...] = ()
+    if missing:
+        matched, notes = finder.matched(frame.iloc[missing], column, where)
+        for position, images in matched.items():
+            if len(images) == 1:
+                files[missing[position]] = images[0]
+    return [None if file is None else without_dots(file) for file in files], notes
 
 
 def _first_of_each_row(by_column: Sequence[list[Path | None]]) -> list[Path | None]:
@@ -164,20 +191,27 @@ def _first_of_each_row(by_column: Sequence[list[Path | None]]) -> list[Path | No
 
 
 def _read_predictions(
-    training: TrainingRun, given: Sequence[str], image_column: str
+    training: TrainingRun, given: Sequence[str], image_column: str, options: TableOptions
 ) -> Predictions:
     """The file, with all classes of the model, whether they occur or not."""
     where = _stored(training)
 
-    def read(labels: Sequence[str]) -> Predictions:
-        columns = {"image": image_column}
-        return read_predictions(where, "multiclass", columns=columns, labels=labels, split="all")
+    def read(labels: Sequence[str], names: Mapping[str, str] | None = None) -> Predictions:
+        return read_predictions(
+            where,
+            "multiclass",
+            columns={"image": image_column},
+            labels=labels,
+            class_names=names,
+            split="all",
+        )
 
     names = tuple(given) or stated_classes(training)
     predictions = read(names)
     if not names:
         names = numbered_classes(training, predictions.labels)
-        predictions = read(names) if names else predictions
+    if names or options.class_names:
+        predictions = read(names, options.class_names)
     barred = [name for name in predictions.labels if "|" in name]
     if barred:
         what = f"{where}: a class is called {barred[0]!r}"
