@@ -263,7 +263,7 @@ def _evaluate(
 def _have_masks(run: Run, cases: pd.DataFrame) -> list[bool]:
     """Whether there is a mask in the image of each case."""
     annotations = case_annotations([run], cases, [])
-    rows: list[Mapping[str, Any]] = cases.to_dict("records")
+    rows: Any = cases.to_dict("records")
     return [annotations[0, row["model"]].has_mask(row) for row in rows]
 
 
