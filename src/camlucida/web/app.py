@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from camlucida import __version__
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import status_of
-from camlucida.web.routes import films, jobs, maps, models, reviews, runs
+from camlucida.web.routes import export, films, jobs, maps, models, reviews, runs
 from camlucida.web.security import Guard
 from camlucida.web.settings import Settings
 from camlucida.web.workbench import Workbench
@@ -24,7 +24,10 @@ from camlucida.web.worker import WorkerError
 
 OPENAPI = "/api/openapi.json"
 STATIC = Path(__file__).with_name("static")
-ROUTERS = (films.router, models.router, maps.router, jobs.router, runs.router, reviews.router)
+ROUTERS = (
+    *(films.router, models.router, maps.router, jobs.router, runs.router, reviews.router),
+    export.router,
+)
 ABOUT = (
     "Explains what medical-imaging models used, and measures it. Research use only. Every request "
     "needs the cookie of the one-time address; one that changes something needs the header Origin."

@@ -30,6 +30,7 @@ from camlucida.models.layer_list import list_layers
 from camlucida.models.preprocessing import prepare, unit_scale
 from camlucida.report.viewer.data import map_data
 from camlucida.web.errors import NotFoundError
+from camlucida.web.export import ExportedImage, export_zip
 from camlucida.web.settings import ModelEntry
 
 MODELS = 3
@@ -210,6 +211,20 @@ class Inference:
             "random": [list(map(_score, order)) for order in curve.random],
         }
 
+    def export(self, maps: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        """The maps as the content of a ZIP file."""
+        images: dict[tuple[str, str], ExportedImage] = {}
+        for number, each in enumerate(maps):
+            self.progress(number, len(maps))
+            request = {name: value for name, value in each.items() if name != "name"}
+            explanation = self._explanation(**request)
+            key = (each["film"], each["model"])
+            if key not in images:
+                loaded = self._model(each["model"]).loaded
+                images[key] = ExportedImage(each["name"], loaded.name, loaded.sha256, [])
+            images[key].explanations.append(explanation)
+        return {"zip": export_zip(list(images.values()))}
+
     def _explanation(
         self, model: str, film: str, folder: str, target: str, method: str, layer: str
     ) -> Explanation:
@@ -342,5 +357,6 @@ CALLS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "region": Inference.region,
     "occlusion": Inference.occlusion,
     "curve": Inference.curve,
+    "export": Inference.export,
 }
 """What may be called from another process."""

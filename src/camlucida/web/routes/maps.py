@@ -100,10 +100,7 @@ class CurveJob(CurveRequest):
 @router.post("/maps")
 async def make_map(request: MapRequest, bench: Bench) -> dict[str, Any]:
     """One map in the form of the viewer. A method of many forward passes is made as a job."""
-    if METHODS[METHODS.canonical(request.method)].kind == "probe":
-        raise UsageError(
-            f"{request.method} takes many forward passes", 'send it to /api/jobs, kind "map"'
-        )
+    refuse_probe(request.method)
     return await bench.call("map", **request.model_dump())
 
 
@@ -111,3 +108,16 @@ async def make_map(request: MapRequest, bench: Bench) -> dict[str, Any]:
 async def test_region(request: RegionRequest, bench: Bench) -> dict[str, Any]:
     """Hide a region, or keep it alone, and see what the score does."""
     return await bench.call("region", **request.model_dump())
+
+
+def refuse_probe(method: str) -> None:
+    """Maps that are answered at once take one forward pass.
+
+    Args:
+        method: name of a method.
+
+    Raises:
+        UsageError: it takes many.
+    """
+    if METHODS[METHODS.canonical(method)].kind == "probe":
+        raise UsageError(f"{method} takes many forward passes", 'send it to /api/jobs, kind "map"')
