@@ -19,12 +19,10 @@ import torch
 import torchvision
 from torch import nn
 
+from camlucida.models.auxiliary import is_auxiliary
 from camlucida.models.fingerprint import TABLE, Style, body_digest, style_of
 
 OUT = Path(__file__).parents[1] / "src" / "camlucida" / "models" / TABLE
-
-LEFT_OUT = ("inception_v3", "googlenet")
-"""Their forward depends on whether they were trained from ImageNet's weights."""
 
 CLASSES = 1237
 """A number that no other size of a network has."""
@@ -43,7 +41,6 @@ def names() -> list[str]:
     models = torchvision.models
     factories = [f"torchvision:{name}" for name in models.list_models(models)]
     factories += [f"timm:{name}" for name in timm.list_models()]
-    factories = [name for name in factories if not name.endswith(LEFT_OUT)]
     encoders = [*smp.encoders.get_encoder_names(), *(f"tu-{name}" for name in timm.list_models())]
     return [*factories, *(f"encoder:{name}" for name in encoders)]
 
@@ -70,6 +67,7 @@ def row(name: str) -> Row | None:
         return None
     kind = "encoder" if name.startswith("encoder:") else "classifier"
     heads = [key.rpartition(".")[0] for key, shape in shapes.items() if shape[:1] == (CLASSES,)]
+    heads.sort(key=is_auxiliary)  # the explained head first
     style = style_of(shapes, tuple(dict.fromkeys(heads)))
     return kind, style, body_digest(shapes, style)
 

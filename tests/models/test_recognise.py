@@ -146,6 +146,32 @@ def test_what_a_wrapper_put_before_the_keys_is_not_part_of_the_network(tmp_path,
     assert recognise(tmp_path / "m.ckpt", task="multiclass").card.factory == "torchvision:resnet18"
 
 
+INCEPTIONS = {
+    "inception_v3, another auxiliary head": (tv.inception_v3, {"num_classes": 5}, {"fc": 2048}),
+    "inception_v3, none": (tv.inception_v3, {"num_classes": 3, "aux_logits": False}, {}),
+    "googlenet": (tv.googlenet, {"num_classes": 3}, {}),
+}
+
+
+@pytest.mark.parametrize("name", INCEPTIONS)
+def test_auxiliary_heads_are_loaded_and_not_explained(tmp_path, name):
+    build, args, replaced = INCEPTIONS[name]
+    model = build(init_weights=False, transform_input=True, **args)
+    for at, width in replaced.items():
+        set_head(model, at, nn.Linear(width, 3))
+    torch.save(settled(model).state_dict(), tmp_path / "a.pth")
+    recognised = recognise(tmp_path / "a.pth")
+    assert recognised.outputs == 3
+    assert "assumed.transform_input" in codes(recognised)
+    named = load_model(f"torchvision:{build.__name__}", checkpoint=tmp_path / "a.pth", device="cpu")
+    assert "assumed.transform_input" in codes(named)
+    x = torch.randn(2, 3, 80, 80)
+    with torch.no_grad():
+        expected = model(x)
+        assert expected.shape == (2, 3)
+        assert torch.equal(named.module(x), expected)
+
+
 def test_resnet101_is_told_by_its_blocks(tmp_path):
     with torch.device("meta"):
         state = tv.resnet101(num_classes=2).state_dict()

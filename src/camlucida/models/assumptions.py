@@ -45,6 +45,11 @@ declare(
         "dropout": (
             "{layers:,}: no weights there; taken for a dropout, which does nothing outside training"
         ),
+        "transform_input": (
+            "{network} taken as training from ImageNet's weights leaves it: it scales its input "
+            "again (transform_input = true in the card's args); false, if it was trained by timm "
+            "or from random weights"
+        ),
         "activation": (
             "the activation after the last layer with weights cannot be known: "
             "the output is taken for logits, or for the value itself"

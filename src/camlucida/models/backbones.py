@@ -21,6 +21,7 @@ from camlucida.models.assumptions import (
     preprocessing_note,
     usual_input,
 )
+from camlucida.models.auxiliary import auxiliary_args, scaling_notes
 from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
 from camlucida.models.factory import build_unset, defaults
@@ -221,7 +222,7 @@ def _possible(state: State, body: Body, name: str) -> Iterator[_Use]:
     whole: list[_Use] = []
     if layer is not None and _channels(state, body) == _usual_channels(name):
         # Its head is another only in the number of outputs.
-        args = {"num_classes": int(layer.shape[0]), **_size_args(state, body, name)}
+        args = {**_body_args(state, body, name), "num_classes": int(layer.shape[0])}
         whole.append(_Use(name, args, Head("", int(layer.shape[0])), head_at, body.under))
     if not body.under:
         yield from whole
@@ -286,9 +287,9 @@ def _with_head(state: State, body: Body, name: str, head: Head, at: str, beside:
     args: dict[str, Any] = {"backbone": name, "head": head.layers, "at": at}
     if channels != _usual_channels(name):
         args |= {"first": body.style.first, "channels": channels}
-    size_args = _size_args(state, body, name)
-    if size_args:
-        args["args"] = size_args
+    body_args = _body_args(state, body, name)
+    if body_args:
+        args["args"] = body_args
     if "." not in body.under:
         args |= {"under": body.under} if body.under else {}
     if beside:
@@ -303,6 +304,12 @@ def _channels(state: State, body: Body) -> int:
 
 def _usual_channels(name: str) -> int:
     return 1 if name.startswith(_SMALL) else 3
+
+
+def _body_args(state: State, body: Body, name: str) -> dict[str, Any]:
+    """Arguments of the backbone that its weights show."""
+    auxiliary = auxiliary_args(state, body.prefix, name, _channels(state, body))
+    return auxiliary or _size_args(state, body, name)
 
 
 def _size_args(state: State, body: Body, name: str) -> dict[str, Any]:
@@ -337,7 +344,8 @@ def _recognised(state: State, body: Body, use: _Use, choice: Choice) -> Recognis
     channels = _channels(state, body)
     spec, input_note = _input(choice.name, use, channels)
     what = _what(choice.name, use)
-    notes = (what, *choice.notes, *use.notes, *use.head.notes, ACTIVATION, input_note)
+    scaling = scaling_notes(choice.name, channels)
+    notes = (what, *choice.notes, *use.notes, *use.head.notes, *scaling, ACTIVATION, input_note)
     card = Card(factory=use.factory, args=use.args, input=spec, description=str(what))
     return RecognisedCard(card, use.head.outputs, notes)
 

@@ -14,6 +14,7 @@ from camlucida.core.errors import ModelError, UsageError, did_you_mean
 from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec, RegionScore, TaskSource
 from camlucida.core.scan import Scan
+from camlucida.models.auxiliary import has_auxiliary
 from camlucida.models.card import Card, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, stored_outputs, weights_sha256
 from camlucida.models.checkpoint_file import read_checkpoint
@@ -177,9 +178,11 @@ def _built(source: _Source) -> _Built:
     card = source.card
     if card.checkpoint is None:
         return _Built(build(card.factory, card.args, source.base, pretrained=True), card)
-    module = build_unset(card.factory, card.args, source.base)
     path = source.base / Path(card.checkpoint).expanduser()
     key = card.checkpoint_key
+    if source.bare and has_auxiliary(card.factory):
+        return _with_another_head(card, path, key)
+    module = build_unset(card.factory, card.args, source.base)
     argument = COUNTS.get(card.factory.partition(":")[0])
     if argument is None or argument in card.args:
         return _Built(module, card, load_checkpoint(module, path, key))
