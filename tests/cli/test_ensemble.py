@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
         write_image(folder / f"films/{i}.png", i)
     (folder / "films/2.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "boxes.csv").write_text(
-        "image,Label,x,y,w,h\n0.png,pleural effusion,4,4,20,12\n0.png,Fracture,1,1,2,2\n"
+        "film,Label,x,y,w,h\n0.PNG,pleural effusion,4,4,20,12\n0.png,Fracture,1,1,2,2\n"
     )
     (folder / "patients.csv").write_text("image,patient\n0,p\n1,q\n2,q\n")
     return folder
@@ -72,6 +72,8 @@ def done(folder):
         "Pleural Effusion",
         "--boxes",
         folder / "boxes.csv",
+        "--id-column",
+        "film",
         "--table",
         folder / "patients.csv",
     ]

@@ -88,6 +88,9 @@ def ensemble_command(
             "Label,x,y,w,h."
         ),
     ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="Column of the images in the table of boxes.")
+    ] = None,
     table: Annotated[
         Path | None,
         typer.Option(help="Patients of the images: a table with image and patient columns."),
@@ -118,7 +121,8 @@ def ensemble_command(
     classifiers = read_classifiers(config, _weights(weight or ()))
     method = method or read_cam_method(config) or "gradcam"
     if boxes is not None:  # a mistake in it must not cost a run
-        read_boxes(boxes, (), [str(path) for path in expand_paths(images)[0]])
+        paths = [str(path) for path in expand_paths(images)[0]]
+        read_boxes(boxes, (), paths, id_column)
     about, labels = command_record(), label or ()
     formats = ("jpg", "pdf") if pdf else ("jpg",)
     with resumable(), output_folder(out):
@@ -138,7 +142,8 @@ def ensemble_command(
         choice = FindingChoice(top, threshold, findings.check(labels))
         truth = None
         if boxes is not None:
-            truth = read_boxes(boxes, tuple(findings.labels.values()), findings.images())
+            labels_of_models = tuple(findings.labels.values())
+            truth = read_boxes(boxes, labels_of_models, findings.images(), id_column)
         with progress_bar(None, "drawing") as progress:
             output = write_ensemble(run, findings, choice, truth, out, about, formats, progress)
     if as_json:

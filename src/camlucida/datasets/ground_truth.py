@@ -315,7 +315,9 @@ def read_ground_truth(
     return ground_truth_of(join)
 
 
-def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> GroundTruth:
+def read_boxes(
+    text: str, labels: Sequence[str], images: Sequence[str], id_column: str | None = None
+) -> GroundTruth:
     """Read readers' boxes from a table, or from ``Label,x,y,w,h`` for one image.
 
     Args:
@@ -323,6 +325,7 @@ def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> Groun
             one image; or a label and four numbers.
         labels: of the models.
         images: ids of the images.
+        id_column: as of :func:`read_ground_truth`.
 
     Raises:
         UsageError: neither a table nor five values; no image column where there are several images.
@@ -340,12 +343,10 @@ def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> Groun
             )
         boxed = boxes_by_image(table, by_name, where, only_image)
         return GroundTruth(tuple(labels), {}, boxed)
-    if only_image is None or not path.is_file():
-        return read_ground_truth(boxes=path, labels=labels)
-    if not is_table(path):
-        return read_ground_truth(boxes=path, labels=labels)
+    if only_image is None or not path.is_file() or not is_table(path):
+        return read_ground_truth(boxes=path, labels=labels, id_column=id_column)
     join = AnnotationJoin(labels)
-    join.add_table(path, only_image)
+    join.add_table(path, only_image, id_column)
     return ground_truth_of(join)
 
 

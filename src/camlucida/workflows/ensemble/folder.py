@@ -13,6 +13,7 @@ from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_json
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
@@ -82,6 +83,9 @@ def write_ensemble(
     output = EnsembleOutput(out / "index.html", failures=list(run.failures), titles=run.titles)
     taken: set[str] = set()
     images = findings.images()
+    if truth is not None:
+        paths = findings.predictions[["image", "path"]].drop_duplicates("image")
+        truth = with_names_of_images(truth, list(zip(paths["image"], paths["path"])))
     progress(0, total=len(images))
     for image in images:
         folder = f"cases/{slug(unique(image, taken))}"

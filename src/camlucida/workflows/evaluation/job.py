@@ -15,6 +15,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug
 from camlucida.core.output_spec import RegionScore
 from camlucida.datasets.annotation_discovery import read_beside
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import (
     GroundTruth,
     ground_truth_of,
@@ -312,6 +313,9 @@ def _source(
         ids = [image.id for image in cohort.images]
         truth, notes = read_beside([image.path for image in cohort.images], ids, labels)
         cohort = replace(cohort, notes=(*cohort.notes, *notes))
+    if truth is not None:
+        images = [(image.id, str(image.path)) for image in cohort.images]
+        truth = with_names_of_images(truth, images)
     regions = read_regions(request.regions) if request.regions else None
     return Source(model.model, cohort, of_model, truth, regions, request.frame, model.maps, readers)
 
