@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from zipfile import ZipFile
 
 import pytest
 import uvicorn
@@ -89,6 +90,48 @@ def test_films_are_given_explained_and_removed(browser, films):
         assert reply.value.json()["method"] == "layercam"
         page.get_by_role("button", name="Remove 1.png").click()
         page.get_by_role("button", name="Open 1.png").wait_for(state="detached")
+
+
+def test_maps_are_exported(browser, film):
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export the maps").click()
+        names = ZipFile(download.value.path()).namelist()
+        assert {"explanations.json", "explanations.csv"} <= set(names)
+
+
+def captions(page):
+    return page.locator(".pane figcaption").all_inner_texts()
+
+
+def test_maps_are_compared_and_combined_in_the_browser(browser, film):
+    with opened(browser, "/#/compare") as page:
+        page.locator(".pane small", has_text="full colour").nth(3).wait_for()
+        assert "Mean of 2 maps" in captions(page)[2]
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        before = captions(page)
+        page.get_by_label("Weight of pane 1").press("Home")  # the weight 0
+        page.locator(".pane", has_text="Mean of 1 maps").wait_for()
+        assert "needs two maps" in captions(page)[3]
+        page.get_by_label("Weight of pane 1").press("End")
+        page.locator(".pane", has_text="Mean of 2 maps").wait_for()
+        assert captions(page) == before
+        page.get_by_label("Weight of pane 1").press("ArrowLeft")
+        assert captions(page)[:2] == before[:2]
+        assert captions(page)[2:] != before[2:]
+        stages = page.locator(".pane .stage")
+        stages.nth(1).hover()
+        page.mouse.wheel(0, -400)
+        page.locator(".pane small", has_text="here").nth(3).wait_for()  # the same point in all
+        assert requests == []
+        with page.expect_response("**/api/maps"):
+            page.get_by_role("button", name="Add a pane").click()
+        page.locator(".pane", has_text="Mean of 3 maps").wait_for()
+        assert stages.count() == 5
+        page.get_by_role("button", name="Remove pane 3").click()
+        page.locator(".pane", has_text="Mean of 2 maps").wait_for()
 
 
 def test_a_box_is_hidden_and_the_change_is_shown(browser, films):
@@ -184,10 +227,10 @@ def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
         assert page.locator(".cell").count() < 100
 
 
-@pytest.mark.parametrize("address", ["/#/explain", "/#/cohort"])
+@pytest.mark.parametrize("address", ["/#/explain", "/#/compare", "/#/cohort"])
 def test_accessibility(browser, axe, film, address):
     with opened(browser, address) as page:
-        page.locator(".findings button, .cell").first.wait_for()
+        page.locator(".findings button, .cell, .pane .stage").first.wait_for()
         # The page's policy allows no script of a test in the page; the browser's own world does.
         page.evaluate(axe)
         tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]

@@ -148,6 +148,28 @@ export function remove(path: string): Promise<unknown> {
   return answer(path, { method: "DELETE" });
 }
 
+/** Which map: what POST /api/maps is sent. */
+export interface Question {
+  readonly film: string;
+  readonly model: string;
+  readonly target: string;
+  readonly method: string;
+  readonly layer: string;
+}
+
+/** Save maps as a ZIP file: pictures, raw maps, records and a table. */
+export async function exportMaps(maps: readonly Question[]): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ maps });
+  const reply = await fetch("/api/export", { method: "POST", headers, body });
+  if (!reply.ok) throw new ApiError((await reply.json()) as Problem);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await reply.blob());
+  link.download = "camlucida.zip";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 /** Start long work, and follow it to its end. */
 export async function follow<Result>(
   request: object,

@@ -7,7 +7,7 @@ import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import {
   type Film, type Finding, type Findings, type Job, type Method, type Model, type Named,
-  type ShownFilm, type ShownMap, follow, get, give, post, remove,
+  type Question, type ShownFilm, type ShownMap, exportMaps, follow, get, give, post, remove,
 } from "./api.js";
 import { Ask } from "./ask.js";
 import { Choice, Status, probabilityText, progressLine, section } from "./parts.js";
@@ -30,6 +30,8 @@ export class ExplainPage {
   private film: ShownFilm | null = null;
   private target = "";
   private maps: MapData[] = [];
+  /** What was asked for each map of the server, by its id. */
+  private readonly questions = new Map<string, Question>();
   private requests = 0;
   /** The film that the viewer has. */
   private shown = "";
@@ -49,7 +51,7 @@ export class ExplainPage {
       { class: "panel" },
       section("Films", this.giveButton(), this.films),
       section("Model", this.model.root, this.findings),
-      section("Map", this.method.root, this.layer.root, this.work, this.notes),
+      section("Map", this.method.root, this.layer.root, this.work, this.exportButton(), this.notes),
       this.ask.root,
     );
     const empty = element("p", { class: "empty" }, "Choose a film, or drop one here.");
@@ -81,7 +83,7 @@ export class ExplainPage {
     this.viewer?.dispose();
   }
 
-  private question(): { film: string; model: string; target: string; method: string; layer: string } | null {
+  private question(): Question | null {
     if (this.film === null || this.target === "") return null;
     const { value: model } = this.model;
     return { film: this.film.id, model, target: this.target, method: this.method.value, layer: this.layer.value || "auto" };
@@ -94,6 +96,23 @@ export class ExplainPage {
       input.value = "";
     });
     return element("label", { class: "give" }, "Give films…", input);
+  }
+
+  /** All maps of the film that stand in the list. */
+  private exportButton(): HTMLElement {
+    return button("Export as ZIP", "Export the maps of this film as a ZIP file", null, () => void this.export());
+  }
+
+  private async export(): Promise<void> {
+    const made = this.maps.map(({ id }) => this.questions.get(id)).filter((each) => each !== undefined);
+    if (made.length === 0) return;
+    this.status.say("Writing the ZIP file…");
+    try {
+      await exportMaps(made);
+      this.status.say("");
+    } catch (error) {
+      this.status.fail(error);
+    }
   }
 
   private acceptDrops(): void {
@@ -238,6 +257,7 @@ export class ExplainPage {
     try {
       const map = await this.made(question, request);
       if (map === null || request !== this.requests) return;
+      this.questions.set(map.id, question);
       this.place(map);
       this.notes.replaceChildren(...map.notes.map((note) => element("li", {}, note)));
     } catch (error) {

@@ -3,6 +3,7 @@
 import { element } from "../viewer/dom.js";
 import { type Named, get } from "./api.js";
 import { CohortPage } from "./cohort.js";
+import { ComparePage } from "./compare.js";
 import { ExplainPage } from "./explain.js";
 import { ReviewPage } from "./review.js";
 import css from "./style.css";
@@ -14,10 +15,12 @@ interface Page {
 }
 
 const EXPLAIN = "#/explain";
+const COMPARE = "#/compare";
 const COHORT = "#/cohort";
 const REVIEW = "#/review";
 
 function pageOf(hash: string): Page {
+  if (hash.startsWith(COMPARE)) return new ComparePage();
   if (hash.startsWith(COHORT)) return new CohortPage();
   return hash.startsWith(REVIEW) ? new ReviewPage() : new ExplainPage();
 }
@@ -44,7 +47,7 @@ function begin(): void {
     }
     void page.start();
   };
-  links.append(element("a", { href: EXPLAIN }, "Explain"));
+  links.append(element("a", { href: EXPLAIN }, "Explain"), element("a", { href: COMPARE }, "Compare"));
   void get<Named[]>("runs").then(
     (runs) => {
       if (runs.length > 0) {

@@ -101,13 +101,13 @@ export function difference(first: Layer, second: Layer, sameUnit: boolean, film:
 }
 
 /** A grid of at most 512 pixels over the whole film. */
-function coarseGeometry(film: Film): GeometryData {
+export function coarseGeometry(film: Film): GeometryData {
   const scale = Math.min(1, 512 / Math.max(film.height, film.width));
   const model = [Math.ceil(film.height * scale), Math.ceil(film.width * scale)] as const;
   return { model, scale: [model[0] / film.height, model[1] / film.width], offset: [0, 0] };
 }
 
-function onCoarse(layer: Layer, coarse: GeometryData, film: Film): Field {
+export function onCoarse(layer: Pick<Layer, "field" | "geometry">, coarse: GeometryData, film: Film): Field {
   // Coarse pixels as if they were those of a small film.
   const { scale, offset, model } = layer.geometry;
   const small = [coarse.model[0] / film.height, coarse.model[1] / film.width] as const;

@@ -5,7 +5,7 @@ import { type Case, Gallery } from "./gallery.js";
 import css from "./style.css";
 import { Viewer, type ViewerOptions } from "./viewer.js";
 
-function shadowOf(host: HTMLElement): ShadowRoot {
+export function shadowOf(host: HTMLElement): ShadowRoot {
   const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(css);

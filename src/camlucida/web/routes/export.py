@@ -38,7 +38,7 @@ class ExportRequest(BaseModel):
 async def export(request: ExportRequest, bench: Bench) -> Response:
     """Annotated pictures, raw maps (npz), records (JSON) and a table (CSV) of maps, as a ZIP."""
     for each in request.maps:
-        refuse_probe(each.method)
+        refuse_probe(each.method, f"leave it out, or: camlucida explain --method {each.method}")
     maps = await asyncio.to_thread(_with_folders, bench, request.maps)
     content = (await bench.call("export", maps=maps))["zip"]
     headers = {"content-disposition": 'attachment; filename="camlucida.zip"'}

@@ -100,7 +100,7 @@ class CurveJob(CurveRequest):
 @router.post("/maps")
 async def make_map(request: MapRequest, bench: Bench) -> dict[str, Any]:
     """One map in the form of the viewer. A method of many forward passes is made as a job."""
-    refuse_probe(request.method)
+    refuse_probe(request.method, 'send it to /api/jobs, kind "map"')
     return await bench.call("map", **request.model_dump())
 
 
@@ -110,14 +110,15 @@ async def test_region(request: RegionRequest, bench: Bench) -> dict[str, Any]:
     return await bench.call("region", **request.model_dump())
 
 
-def refuse_probe(method: str) -> None:
+def refuse_probe(method: str, fix: str) -> None:
     """Maps that are answered at once take one forward pass.
 
     Args:
         method: name of a method.
+        fix: what to do instead.
 
     Raises:
         UsageError: it takes many.
     """
     if METHODS[METHODS.canonical(method)].kind == "probe":
-        raise UsageError(f"{method} takes many forward passes", 'send it to /api/jobs, kind "map"')
+        raise UsageError(f"{method} takes many forward passes", fix)
