@@ -172,6 +172,50 @@ def test_auxiliary_heads_are_loaded_and_not_explained(tmp_path, name):
         assert torch.equal(named.module(x), expected)
 
 
+def children(model, *tail):
+    return nn.Sequential(*list(model.children())[:-1], *tail)
+
+
+class Beside(nn.Module):
+    def __init__(self, body, head, pool=False):
+        super().__init__()
+        self.features, self.pool, self.head = body, pool, head
+
+    def forward(self, x):
+        x = self.features(x)
+        x = x.mean((2, 3), keepdim=True) if self.pool else x
+        return self.head(x.flatten(1))
+
+
+NUMBERED = {
+    "a head beside": lambda: Beside(children(tv.resnet18()), nn.Linear(512, 2)),
+    "without the pool": lambda: Beside(children(tv.resnet18())[:-1], mlp(512, 2), pool=True),
+    "at the top": lambda: children(tv.resnet18(), nn.Flatten(), nn.Linear(512, 2)),
+    "nested": lambda: nn.Sequential(children(tv.resnet18()), nn.Flatten(), nn.Linear(512, 2)),
+    "efficientnet": lambda: Beside(children(tv.efficientnet_b0()), nn.Linear(1280, 2)),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_children_of_a_network_under_numbers(tmp_path, name):
+    model = settled(NUMBERED[name]())
+    torch.save(model.state_dict(), tmp_path / "a.pth")
+    recognised = recognise(tmp_path / "a.pth")
+    assert recognised.outputs == 2
+    assert codes(recognised)[:2] == ["recognised.children", "assumed.mean"]
+    loaded = load_model(recognised.card, device="cpu")
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(loaded.module(x), model(x), atol=1e-5)
+
+
+def test_densenet_under_numbers_lost_an_activation_and_is_not_guessed(tmp_path):
+    model = Beside(children(tv.densenet121()), nn.Linear(1024, 2), pool=True)
+    torch.save(model.state_dict(), tmp_path / "a.pth")
+    with pytest.raises(ModelError, match="is no model that can be recognised"):
+        recognise(tmp_path / "a.pth")
+
+
 def test_resnet101_is_told_by_its_blocks(tmp_path):
     with torch.device("meta"):
         state = tv.resnet101(num_classes=2).state_dict()

@@ -25,6 +25,10 @@ declare(
             "recognised from its keys and shapes: {network} with its head '{head}' beside it, "
             "{outputs} {outputs:|output|outputs}"
         ),
+        "children": (
+            "recognised from the order and shapes of its weights: the children of {network} in a "
+            "Sequential, with the head '{head}', {outputs} {outputs:|output|outputs}"
+        ),
         "under": "{network} under '{name}'",
         "encoder": (
             "recognised from its keys and shapes: {network} with encoder {encoder}, "
@@ -44,6 +48,10 @@ declare(
         "relu": "{layers}: no weights there, so its kind cannot be known; taken for a ReLU",
         "dropout": (
             "{layers:,}: no weights there; taken for a dropout, which does nothing outside training"
+        ),
+        "mean": (
+            "the mean over positions is taken before the head: no weights there, so it cannot be "
+            "known"
         ),
         "transform_input": (
             "{network} taken as training from ImageNet's weights leaves it: it scales its input "

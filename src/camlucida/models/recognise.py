@@ -20,6 +20,7 @@ from camlucida.models.card import Card, factory_file, is_factory, read_card
 from camlucida.models.checkpoint import State, layouts, only_network, several_networks
 from camlucida.models.checkpoint_file import SUFFIXES, CheckpointFile, read_checkpoint
 from camlucida.models.key_matching import COUNTER, copied_keys, is_outside, same_tensor
+from camlucida.models.numbered import numbered_classifiers
 from camlucida.models.segmenters import segmenters
 from camlucida.models.stated import Stated, stated_facts
 from camlucida.models.stored_networks import StoredNetwork, is_averaged
@@ -208,6 +209,7 @@ def _matches(
                 yield from segmenters(layout, encoder, stated)
             if task != "segmentation":
                 yield from classifiers(layout, stated, only)
+                yield from numbered_classifiers(layout, stated, only)
 
 
 def _versions(state: State) -> Iterator[dict[str, Tensor]]:

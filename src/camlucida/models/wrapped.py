@@ -118,6 +118,7 @@ def build(
     under: str = "",
     beside: str = "",
     args: Mapping[str, Any] | None = None,
+    children: bool = False,
 ) -> nn.Module:
     """Build a classifier or regressor around a known backbone.
 
@@ -132,15 +133,35 @@ def build(
         beside: name of the head beside the backbone, whose own head is then an identity; "" where
             it is ``at`` itself.
         args: of the backbone's factory.
+        children: whether the backbone is a Sequential of its children, under their numbers; the
+            mean over positions follows. The head is ``beside``, in the Sequential itself where
+            there is no ``under``.
     """
     module = build_backbone(backbone, args or {}, Path(), pretrained=False)
     if first:
         _set_channels(module, first, channels)
     built = _layer(head) if isinstance(head, str) else _sequential(head)
     module.set_submodule(at, nn.Identity() if beside else built)
+    if children:
+        module = _in_sequence(module)
+        if not under:
+            module.add_module(beside, built)
+            return module
     if beside:
         return Wrapped(under, module, beside, built)
     return Wrapped(under, module) if under else module
+
+
+def _in_sequence(network: nn.Module) -> nn.Sequential:
+    """The children of a network up to the last with weights, then the mean over positions."""
+    parts = list(network.children())
+    while not any(True for _ in parts[-1].parameters()):
+        parts.pop()
+    sequence = nn.Sequential(*parts)
+    # Names that no head has: a head in the Sequential is called by its number.
+    sequence.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    sequence.add_module("flatten", nn.Flatten())
+    return sequence
 
 
 def _set_channels(module: nn.Module, first: str, channels: int) -> None:
