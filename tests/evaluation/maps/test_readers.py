@@ -1,12 +1,15 @@
 """A map beside the agreement of readers."""
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from camlucida.datasets.public_truth import read_public_truth
 from camlucida.evaluation.maps.readers import reader_notes, reader_scores
+from camlucida.metrics.statistics import mean_interval
 
 
 def square(start, stop):
@@ -33,8 +36,8 @@ def test_one_reader_agrees_with_nobody():
 def test_notes():
     keys = {"label": "Mass", "method": "gradcam", "layer": "a"}
     rows = [
-        {**keys, "image": "a", "readers": 2, "reader_iou": 0.5, "map_iou": 0.2},
-        {**keys, "image": "b", "readers": 1, "reader_iou": np.nan, "map_iou": 0.4},
+        {**keys, "image": "a", "patient": "p", "readers": 2, "reader_iou": 0.5, "map_iou": 0.2},
+        {**keys, "image": "b", "patient": "q", "readers": 1, "reader_iou": np.nan, "map_iou": 0.4},
     ]
     (note,) = reader_notes(pd.DataFrame(rows))
     assert str(note) == (
@@ -45,8 +48,28 @@ def test_notes():
     assert reader_notes(pd.DataFrame()) == []
 
 
-def test_an_evaluation_with_readers(tmp_path, capsys):
-    """Three readers' boxes of a VinBigData film: their agreement stands beside the map's."""
+def test_intervals_are_by_patient():
+    """Each patient's image twice: the interval is that of the patients, not of the rows."""
+    keys = {"label": "Mass", "method": "gradcam", "layer": "a", "readers": 2}
+    rng = np.random.default_rng(0)
+    once = [
+        {**keys, "patient": str(i), "reader_iou": iou, "map_iou": iou / 2}
+        for i, iou in enumerate(rng.uniform(0.3, 0.9, 40))
+    ]
+    (single,) = reader_notes(pd.DataFrame(once))
+    (double,) = reader_notes(pd.DataFrame(once * 2))
+    mean = mean_interval([row["reader_iou"] for row in once], range(40))
+    assert single.values["interval"].values["low"] == pytest.approx(mean.low)
+    assert double.values["interval"].values["low"] == pytest.approx(mean.low)
+    words = f"(95% interval {mean.low:.2f} to {mean.high:.2f} by patient; 40 images that two"
+    assert words in str(single)
+    worded = str(double)
+    assert "80 images that two" in worded
+    assert worded.count("by patient") == 2
+
+
+def evaluated(tmp_path, film, truth):
+    """Evaluate a network of two labels on one film with public ground truth."""
     from PIL import Image
 
     from camlucida.cli import main
@@ -60,20 +83,32 @@ def test_an_evaluation_with_readers(tmp_path, capsys):
     card = tmp_path / "card.toml"
     card.write_text(
         'factory = "net.py:build"\ntask = "multilabel"\nlayer = "0"\n'
-        'labels = ["Cardiomegaly", "Hernia"]\n[input]\nsize = 32\nchannels = 1\n'
+        'labels = ["Cardiomegaly", "Atelectasis"]\n[input]\nsize = 32\nchannels = 1\n'
     )
     films = tmp_path / "films"
     films.mkdir()
     picture = np.arange(200 * 200).reshape(200, 200) % 251
     large = np.kron(picture, np.ones((12, 12))).astype(np.uint8)
-    Image.fromarray(large).save(films / "9a5094b2563a1ef3ff50dc5c7ff71345.png")
-    words = ["evaluate", str(films), "--model", str(card), "--truth", "vinbig"]
+    Image.fromarray(large).save(films / film)
+    words = ["evaluate", str(films), "--model", str(card), "--truth", truth]
     words += ["--metrics", "hit", "--baselines", "none", "--out", str(tmp_path / "out")]
     with contextlib.suppress(SystemExit):
         main(words)
+
+
+def test_an_evaluation_with_readers(tmp_path, capsys):
+    """Three readers' boxes of a VinBigData film: their agreement stands beside the map's."""
+    evaluated(tmp_path, "9a5094b2563a1ef3ff50dc5c7ff71345.png", "vinbig")
     output = capsys.readouterr()
     assert "1 of 1 image is in the tables of vinbig" in output.err
     rows = pd.read_csv(tmp_path / "out" / "readers.csv")
     assert rows["label"].tolist() == ["Cardiomegaly"]
     assert 0.5 < rows["reader_iou"].iloc[0] < 1
     assert 0 <= rows["map_iou"].iloc[0] <= 1
+
+
+def test_an_evaluation_with_views(tmp_path):
+    evaluated(tmp_path, "00013118_008.png", "nih")
+    rows = pd.read_csv(tmp_path / "out" / "rows.csv")
+    public = read_public_truth("nih", [Path("00013118_008.png")], ("Atelectasis",))
+    assert set(rows["view"]) == {public.views["00013118_008"]} <= {"PA", "AP"}

@@ -69,8 +69,8 @@ class AnnotationScores:
         readers = self.sample.readers.get(label)
         if not readers:
             return
-        row = {"image": self.sample.scan.id, "label": label, "method": explanation.method}
-        row["layer"] = explanation.layer
+        row = {"image": self.sample.scan.id, "patient": self.sample.patient, "label": label}
+        row |= {"method": explanation.method, "layer": explanation.layer}
         self.sample.reader_rows.append({**row, **reader_scores(heat.original, readers)})
 
     def boxes(self, explanation: Explanation, heat: Heat) -> dict[str, list[Any]] | None:

@@ -105,6 +105,8 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
         unit=unit_scale(source.model.card.input),
         progress=progress,
     )
+    if source.views:
+        tables.rows["view"] = tables.rows["image"].map(source.views).fillna("")
     tables.failures[:0] = unreadable
     tables.notes[:0] = source.cohort.notes
     tables.notes += _notes_of_annotations(source, tables)

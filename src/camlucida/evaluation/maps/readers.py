@@ -12,15 +12,22 @@ import pandas as pd
 from camlucida.core.messages import Message, Value, declare
 from camlucida.metrics.annotation_overlap import iou_area_matched
 from camlucida.metrics.annotations import Floats, Mask
+from camlucida.metrics.intervals import Interval
+from camlucida.metrics.statistics import mean_interval
+
+LEVEL = 0.95
+"""Coverage of the intervals."""
 
 declare(
     "readers",
     {
         "agreement": (
-            "{label}: the boxes of two readers have an IoU of {readers:.2f} ({pairs} "
+            "{label}: the boxes of two readers have an IoU of {readers:.2f} ({interval}{pairs} "
             "{pairs:|image|images} that two or more marked); {method}, cut to the area of each "
-            "reader's boxes, has {map:.2f} with a reader ({count} {count:|image|images})"
-        )
+            "reader's boxes, has {map:.2f} with a reader ({map_interval}{count} "
+            "{count:|image|images})"
+        ),
+        "interval": "{level:.0%} interval {low:.2f} to {high:.2f} by patient; ",
     },
 )
 
@@ -55,19 +62,33 @@ def reader_notes(rows: pd.DataFrame) -> list[Message]:
     """The agreement of readers, and of each map with them, one line a label, method and layer.
 
     Args:
-        rows: one an image, label, method and layer, with the columns of :func:`reader_scores`.
+        rows: one an image, label, method and layer, with the columns of :func:`reader_scores` and
+            the image's ``patient``. Intervals have :data:`LEVEL`; there is none of few patients.
     """
     notes = []
     keys = ["label", "method", "layer"]
     for (label, method, _), group in rows.groupby(keys, sort=False) if len(rows) else ():
-        pairs = group["reader_iou"].dropna()
-        if not len(pairs):
+        if group["reader_iou"].isna().all():
             continue
+        readers, of_map = (_mean(group, column) for column in ("reader_iou", "map_iou"))
         values: dict[str, Value] = {"label": str(label), "method": str(method)}
-        values |= {"readers": float(pairs.mean()), "pairs": len(pairs)}
-        values |= {"map": float(group["map_iou"].mean()), "count": len(group)}
+        values |= {"readers": readers.estimate, "pairs": readers.rows}
+        values |= {"map": of_map.estimate, "count": of_map.rows}
+        values |= {"interval": _bounds(readers), "map_interval": _bounds(of_map)}
         notes.append(Message("readers.agreement", values))
     return notes
+
+
+def _mean(rows: pd.DataFrame, column: str) -> Interval:
+    return mean_interval(rows[column].to_numpy(), rows["patient"].to_numpy(), level=LEVEL)
+
+
+def _bounds(interval: Interval) -> Value:
+    """The interval, for brackets that go on; "" where there is none."""
+    if interval.interval_method == "none":
+        return ""
+    values: dict[str, Value] = {"low": interval.low, "high": interval.high, "level": LEVEL}
+    return Message("readers.interval", values)
 
 
 def _iou(first: Mask, second: Mask) -> float:

@@ -33,6 +33,7 @@ class Source:
         frame: of files that have several; the first if None.
         maps: that are stored already; None: the model explains each image.
         readers: image → label → reader → boxes, where the ground truth tells readers apart.
+        views: image → view, such as PA or AP, where the ground truth has it.
         reader_rows: scores of maps against readers, as the images are measured.
     """
 
@@ -44,6 +45,7 @@ class Source:
     frame: int | None = None
     maps: MapSource | None = None
     readers: Mapping[str, Mapping[str, Mapping[str, BoxAnnotation]]] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
     reader_rows: list[dict[str, Any]] = field(default_factory=list, compare=False)
 
     @property

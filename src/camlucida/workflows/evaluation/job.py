@@ -304,11 +304,13 @@ def _source(
     cohort = model.cohort
     truth = annotations.read(labels, request.table.id_column) or model.truth
     readers: Mapping[str, Any] = {}
+    views: Mapping[str, str] = {}
     if annotations.public is not None:
         paths = [image.path for image in cohort.images]
         public = read_public_truth(annotations.public, paths, labels)
         truth, readers = ground_truth_of(public.join), public.readers
         cohort = _with_public_facts(cohort, public)
+        views = _public_views(cohort, public)
     elif truth is None:
         ids = [image.id for image in cohort.images]
         truth, notes = read_beside([image.path for image in cohort.images], ids, labels)
@@ -317,7 +319,23 @@ def _source(
         images = [(image.id, str(image.path)) for image in cohort.images]
         truth = with_names_of_images(truth, images)
     regions = read_regions(request.regions) if request.regions else None
-    return Source(model.model, cohort, of_model, truth, regions, request.frame, model.maps, readers)
+    return Source(
+        model.model,
+        cohort,
+        of_model,
+        truth,
+        regions,
+        request.frame,
+        model.maps,
+        readers,
+        views,
+    )
+
+
+def _public_views(cohort: LabelledImages, public: PublicTruth) -> dict[str, str]:
+    """Image → view, of the images whose view the tables have."""
+    stems = {image.id: image_id(image.path, None) for image in cohort.images}
+    return {name: public.views[stem] for name, stem in stems.items() if stem in public.views}
 
 
 def _public_findings(public: PublicTruth, stem: str) -> tuple[str, ...] | None:
