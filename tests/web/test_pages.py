@@ -4,10 +4,13 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from io import BytesIO
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
 import uvicorn
+from PIL import Image
 
 from camlucida.web.app import guarded
 from tests.support.browser import chromium
@@ -101,6 +104,17 @@ def test_maps_are_exported(browser, film):
         assert {"explanations.json", "explanations.csv"} <= set(names)
 
 
+def brightness(element):
+    return np.asarray(Image.open(BytesIO(element.screenshot())).convert("L")).mean()
+
+
+def until(holds, seconds=20):
+    """Wait for what a page draws."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+
+
 def captions(page):
     return page.locator(".pane figcaption").all_inner_texts()
 
@@ -109,6 +123,8 @@ def test_maps_are_compared_and_combined_in_the_browser(browser, film):
     with opened(browser, "/#/compare") as page:
         page.locator(".pane small", has_text="full colour").nth(3).wait_for()
         assert "Mean of 2 maps" in captions(page)[2]
+        for pane in page.locator(".pane .stage").all():
+            until(lambda pane=pane: brightness(pane) > 20)  # each shows the film
         requests = []
         page.on("request", lambda request: requests.append(request.url))
         before = captions(page)

@@ -103,7 +103,7 @@ export class Panes {
     this.watch(pane.stage);
     const first = this.panes[0]?.stage;
     this.panes.push(pane);
-    if (first !== undefined) this.follow(first);
+    if (first !== undefined && !first.view.isFitted) this.follow(first);
   }
 
   private drop(pane: Pane): void {

@@ -35,6 +35,11 @@ export class View {
     this.fitted = true;
   }
 
+  /** Whether the whole film is shown, also after the panel changes its size. */
+  get isFitted(): boolean {
+    return this.fitted;
+  }
+
   private fitting(): number {
     const { film, panel } = this;
     return Math.min(panel.width / film.width, panel.height / film.height) || 1;
