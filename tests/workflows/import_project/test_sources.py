@@ -42,8 +42,9 @@ def test_labels_in_a_table(tmp_path, capsys):
     follow(capsys, system.folder, command)
 
 
-def test_a_file_of_classifiers(tmp_path, capsys):
+def test_a_file_of_classifiers(tmp_path, capsys, monkeypatch):
     pytest.importorskip("torchxrayvision")
+    monkeypatch.setattr(s001, "SIZE", 64)
     s001.write(tmp_path)
     out, command = imported(capsys, tmp_path)
     assert "classifiers config_classifiers.toml: 2 of them" in out
@@ -52,7 +53,12 @@ def test_a_file_of_classifiers(tmp_path, capsys):
     cohort = read_cohort_file(tmp_path / "camlucida/cohort.toml")
     cards = [load_model(entry.card) for entry in cohort.models()]
     assert [model.name for model in cards] == ["DenseNet121 (all)", "DenseNet121 (nih)"]
-    # tests/workflows/sources runs this command.
+    # One label and no PDF, for the time they take; the rest is the command as it is named.
+    follow(capsys, tmp_path, [*command, "--label", "Mass", "--no-pdf"])
+    folder = tmp_path / "camlucida/ensemble"
+    record = json.loads((folder / "ensemble.json").read_text("utf-8"))
+    assert (record["images"], record["failures"]) == (2, [])
+    assert (folder / "index.html").is_file()
 
 
 def test_values_in_a_workbook(tmp_path, capsys):
