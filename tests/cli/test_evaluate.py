@@ -107,7 +107,9 @@ def test_tables_figures_page_and_statistics_again(study, capsys):
     (out / "summary.csv").unlink()
     assert run("evaluate", out) == 0
     assert (out / "summary.csv").read_bytes() == summary
-    assert "case_best" in (out / "evaluation.html").read_text()
+    again = (out / "evaluation.html").read_text()
+    assert "case_best" in again
+    assert again.count("data-case=") == page.count("data-case=") == 3
 
 
 def test_a_bad_truth_costs_its_image_and_the_exit_code(study, capsys):

@@ -87,7 +87,7 @@ def drawn(monkeypatch):
     monkeypatch.setattr(Figure, "draw_without_rendering", collect)
     monkeypatch.setattr(Figure, "savefig", blank)
     monkeypatch.setattr(FigureCanvasAgg, "draw", draw)
-    monkeypatch.setitem(files._WRITERS, "pdf", lambda figure: b"%PDF")
+    monkeypatch.setitem(files._WRITERS, "pdf", lambda figure, dpi: b"%PDF")
     return texts
 
 

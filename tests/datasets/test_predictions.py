@@ -271,7 +271,7 @@ def test_images_without_a_name_and_patients_without_one(write):
     )
     assert result.frame["patient"].tolist() == ["p", "image:b"]
     assert result.notes[1].code == "notes.no_patient"
-    assert (result.notes[0].values["count"], result.notes[0].values["names"]) == (1, "b")
+    assert (result.notes[1].values["count"], result.notes[1].values["names"]) == (1, "b")
 
 
 def test_a_model_without_truth(write):

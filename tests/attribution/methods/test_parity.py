@@ -86,9 +86,9 @@ def test_gradcam_in_single_precision_is_the_peers(scene):
         mine = peers.pgc_postprocess(ours(net, inputs, path, "gradcam"), inputs.shape[2:])
     finally:
         net.double()
-    np.testing.assert_allclose(
-        mine, theirs, atol=5e-6
-    )  # both round in float32, before the stretch to 0…1
+    # Both round in float32 before the stretch to 0…1: 42 units in the last place, the sum of a
+    # network's layers, which differs from processor to processor.
+    np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
 def test_gradcam_pp_is_the_peers_where_its_epsilon_vanishes(scene):

@@ -8,8 +8,14 @@ import pytest
 from PIL import Image
 
 from camlucida.datasets.ground_truth import read_ground_truth
+from camlucida.evaluation.maps import (
+    altered_maps,
+    explained_again,
+    model_maps,
+    stored,
+    target_scores,
+)
 from camlucida.evaluation.maps import measure as measuring
-from camlucida.evaluation.maps import stored
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.folder import run as evaluate_source
 from camlucida.evaluation.maps.measure import MetricSettings
@@ -78,15 +84,22 @@ def source(cohort, target, *metrics, **more):
 def calls(monkeypatch):
     """Names of what explains or runs the model."""
     names = []
-    for module in (measuring, stored):
-        for name in ("explain", "run_batch"):
-            original = getattr(module, name)
+    for module, name in (
+        (measuring, "explain"),
+        (model_maps, "explain"),
+        (explained_again, "explain"),
+        (stored, "explain"),
+        (stored, "run_batch"),
+        (target_scores, "run_batch"),
+        (altered_maps, "run_batch"),
+    ):
+        original = getattr(module, name)
 
-            def spy(*given, _name=name, _original=original, **more):
-                names.append(_name)
-                return _original(*given, **more)
+        def spy(*given, _name=name, _original=original, **more):
+            names.append(_name)
+            return _original(*given, **more)
 
-            monkeypatch.setattr(module, name, spy)
+        monkeypatch.setattr(module, name, spy)
     return names
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, mean_absolute_error, roc_auc_score
 
+from camlucida.core.files import json_default
 from camlucida.datasets.predictions import read_predictions
 from camlucida.evaluation.predictions.tables import (
     PredictionSettings,
@@ -84,7 +85,7 @@ def test_models_and_groups_of_a_regression(files):
         assert one["bland_altman"]["limit_low"] == pytest.approx(one["limit_low"])
         assert len(one["outliers"]) == round(60 * one["outlier_share"])
     assert document["settings"]["within"] == [3]
-    json.dumps(document, allow_nan=False)
+    json.dumps(document, allow_nan=False, default=json_default)
 
 
 def test_a_multiclass_document(files):

@@ -1,11 +1,13 @@
 """The page of an evaluation: its numbers are those of the tables, and names are escaped."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from camlucida.attribution.explanation import _example
 from camlucida.core.messages import named
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps.summary import (
@@ -16,6 +18,7 @@ from camlucida.evaluation.maps.summary import (
     ranking,
     summarise,
 )
+from camlucida.report.viewer import case_file, write_case
 from camlucida.workflows.evaluation.limits import limits
 from camlucida.workflows.evaluation.page import (
     EvaluationAbout,
@@ -212,3 +215,21 @@ def test_limits_of_a_run_without_the_gaming_map_and_of_few_patients():
     assert "Failed" not in text
     assert "tested differences" not in text
     assert "average drop" not in limit_texts(pd.DataFrame([row()])).lower()
+
+
+def test_a_case_with_its_film_and_map_opens_the_viewer(tables, tmp_path):
+    drawn = examples(tables[0])
+    first = replace(drawn[0], view="best.view.js")
+    write_case(case_file(tmp_path / first.view, [_example()], outlines=[]))
+    about = replace(ABOUT, cases_rule=best_median_worst(tables[0]).rule)
+    path = write_evaluation_page(tmp_path, EvaluationTables(*tables), about, [first, *drawn[1:]])
+    text = path.read_text()
+    stem = first.picture.removesuffix(".png")
+    assert text.count("data-case=") == 1
+    assert f'data-case="{stem}"' in text
+    assert 'data-viewer="dialog"' in text
+    data = text.partition('<script type="application/json">')[2].partition("</script>")[0]
+    (case,) = json.loads(data)["cases"]
+    assert case["id"] == stem
+    assert case["data"]["film"]["width"] == 8
+    assert len(case["data"]["maps"]) == 1

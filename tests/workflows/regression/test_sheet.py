@@ -187,7 +187,7 @@ def test_what_cannot_be_evaluated_at_all(tmp_path):
     assert "its column 'image' has x" in refused(tmp_path, SheetColumns(id="image"))
     assert "has a name that is used here" in refused_group(tmp_path)
     assert "--group-column: no column 'sex'" in refused(tmp_path, SheetColumns(groups=("sex",)))
-    assert "no folder of masks" in refused(tmp_path, masks=tmp_path / "none")
+    assert "no masks " in refused(tmp_path, masks=tmp_path / "none")
     table(tmp_path, image=[*"abc"], age=[None, None, 1])
     assert read(tmp_path).rows[0].value == 1
 

@@ -175,7 +175,9 @@ def _joined(
         builder.add(columns, name, score)
     notes = chain(*(each.notes for each in tables), across.notes())
     last = builder.tables([], list(dict.fromkeys(notes)), Count())
-    rows = pd.concat([*(each.rows for each in tables), last.rows], ignore_index=True)
+    # An empty frame has no types: joined, it would make a column of flags one of objects.
+    parts = [each.rows for each in (*tables, last) if len(each.rows)]
+    rows = pd.concat(parts or [last.rows], ignore_index=True)
     last.rows = rows.assign(layer=rows["layer"].str.removeprefix(f"{HELD}."))
     return _with_notes(last)
 

@@ -16,7 +16,6 @@ from camlucida.core.files import slug
 from camlucida.core.messages import chain, declare
 from camlucida.figures.cases import boxes_on_image, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
-from camlucida.figures.contours import half_maximum
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
@@ -24,7 +23,7 @@ from camlucida.metrics.annotations import Mask
 from camlucida.report.data import SERIES, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
 from camlucida.report.sections.base import section
-from camlucida.report.viewer import case_file, write_case
+from camlucida.report.viewer import case_file, mask_outlines, write_case
 
 declare(
     "cases",
@@ -158,19 +157,11 @@ def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)
     view = f"{stem}.view.js"
-    outlines = _outlines(str(case["target"]), mask)
+    outlines = mask_outlines(str(case["target"]), mask)
     write_case(case_file(report.folder / view, [report.map_of(row)], outlines=outlines))
     sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
     caption = Message("cases.caption", {"parts": chain("cases.two", sentences)})
     return Picture(stem, caption, view=view)
-
-
-def _outlines(target: str, mask: Mask | None) -> list[dict[str, Any]]:
-    """The outline of an annotated mask for the viewer, as x, y in edge coordinates."""
-    if mask is None or not mask.any():
-        return []
-    lines = [line[:, ::-1] + 0.5 for line in half_maximum(mask.astype(float))]
-    return [{"label": target, "lines": [line.round(1).tolist() for line in lines]}]
 
 
 def _what(case: pd.Series, roles: Sequence[Message]) -> Message:

@@ -4,7 +4,13 @@ The viewer itself is TypeScript (``web-ui/viewer``), built into ``web/static/vie
 given stands in docs/reference/viewer.md.
 """
 
-from camlucida.report.viewer.data import film_data, map_data, maps_data, viewer_data
+from camlucida.report.viewer.data import (
+    film_data,
+    map_data,
+    maps_data,
+    mask_outlines,
+    viewer_data,
+)
 from camlucida.report.viewer.encode import encode_floats, encode_samples
 from camlucida.report.viewer.page import (
     CaseFile,
@@ -30,6 +36,7 @@ __all__ = [
     "image_of",
     "map_data",
     "maps_data",
+    "mask_outlines",
     "page_viewer",
     "palette_for",
     "remove_cases",

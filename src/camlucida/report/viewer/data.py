@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
+from camlucida.figures.contours import half_maximum
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import scale_text
 from camlucida.figures.style import label_name
+from camlucida.metrics.annotations import Mask
 from camlucida.report.viewer.encode import encode_floats, encode_samples
 from camlucida.report.viewer.palettes import palette_for
 
@@ -137,6 +139,25 @@ def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
         "limit": explanation.limit,
         "empty": scale_text(explanation) if explanation.is_empty else None,
     }
+
+
+def mask_outlines(label: str, mask: Mask | None) -> list[dict[str, Any]]:
+    """The outline of an annotated mask; none without a mask, or of an empty one.
+
+    Args:
+        label: of the outline.
+        mask: (H, W) in original pixels.
+
+    Returns:
+        At most one outline; its lines are x, y in edge coordinates.
+
+    >>> mask_outlines("nodule", np.zeros((4, 4), bool))
+    []
+    """
+    if mask is None or not mask.any():
+        return []
+    lines = [line[:, ::-1] + 0.5 for line in half_maximum(mask.astype(float))]
+    return [{"label": label, "lines": [line.round(1).tolist() for line in lines]}]
 
 
 def geometry_data(geometry: Geometry) -> dict[str, Any]:

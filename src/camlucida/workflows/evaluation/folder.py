@@ -23,6 +23,7 @@ from camlucida.figures.panels import figure_png, three_panel
 from camlucida.io.tables import write_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import REPLICATES
+from camlucida.report.viewer import case_file, mask_outlines, write_case
 from camlucida.workflows.evaluation.page import (
     EvaluationAbout,
     EvaluationTables,
@@ -88,13 +89,16 @@ def _summary(evaluated: Evaluated) -> pd.DataFrame:
 
 
 def _example(out: Path, chosen: tables.ChosenMap, source: Source | None) -> Example:
-    """One chosen map, and its picture where it can be drawn."""
+    """One chosen map; its picture and its data for the viewer where there is a model."""
     names = "_".join(slug(part) for part in (chosen.image, chosen.label, chosen.method))
     name = f"case_{chosen.which}_{names}.png"
+    view = f"case_{chosen.which}_{names}.view.js"
     if source is not None:
         explanation, truth = _map_and_mask(source, chosen)
         write_bytes(out / name, figure_png(outlined(three_panel(explanation), truth)))
-    return Example(chosen, name)
+        outlines = mask_outlines(chosen.label, truth)
+        write_case(case_file(out / view, [explanation], outlines=outlines))
+    return Example(chosen, name, view if (out / view).is_file() else "")
 
 
 def _map_and_mask(source: Source, chosen: tables.ChosenMap) -> tuple[Explanation, Mask | None]:

@@ -300,24 +300,7 @@ def _source(
         methods=tuple(dict.fromkeys(map(METHODS.canonical, request.methods or model.methods))),
         layers=request.layers or model.layers or None,
     )
-    labels = model.model.card.labels
-    cohort = model.cohort
-    truth = annotations.read(labels, request.table.id_column) or model.truth
-    readers: Mapping[str, Any] = {}
-    views: Mapping[str, str] = {}
-    if annotations.public is not None:
-        paths = [image.path for image in cohort.images]
-        public = read_public_truth(annotations.public, paths, labels)
-        truth, readers = ground_truth_of(public.join), public.readers
-        cohort = _with_public_facts(cohort, public)
-        views = _public_views(cohort, public)
-    elif truth is None:
-        ids = [image.id for image in cohort.images]
-        truth, notes = read_beside([image.path for image in cohort.images], ids, labels)
-        cohort = replace(cohort, notes=(*cohort.notes, *notes))
-    if truth is not None:
-        images = [(image.id, str(image.path)) for image in cohort.images]
-        truth = with_names_of_images(truth, images)
+    cohort, truth, readers, views = _with_truth(request, annotations, model)
     regions = read_regions(request.regions) if request.regions else None
     return Source(
         model.model,
@@ -330,6 +313,31 @@ def _source(
         readers,
         views,
     )
+
+
+def _with_truth(
+    request: EvaluationRequest, annotations: AnnotationFiles, model: RunModel
+) -> tuple[LabelledImages, GroundTruth | None, Mapping[str, Any], Mapping[str, str]]:
+    """The images with what public tables know of them, their ground truth, readers and views."""
+    labels = model.model.card.labels
+    cohort = model.cohort
+    truth = annotations.read(labels, request.table.id_column) or model.truth
+    readers: Mapping[str, Any] = {}
+    views: Mapping[str, str] = {}
+    paths = [image.path for image in cohort.images]
+    if annotations.public is not None:
+        public = read_public_truth(annotations.public, paths, labels)
+        truth, readers = ground_truth_of(public.join), public.readers
+        cohort = _with_public_facts(cohort, public)
+        views = _public_views(cohort, public)
+    elif truth is None:
+        ids = [image.id for image in cohort.images]
+        truth, notes = read_beside(paths, ids, labels)
+        cohort = replace(cohort, notes=(*cohort.notes, *notes))
+    if truth is not None:
+        images = [(image.id, str(image.path)) for image in cohort.images]
+        truth = with_names_of_images(truth, images)
+    return cohort, truth, readers, views
 
 
 def _public_views(cohort: LabelledImages, public: PublicTruth) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +33,7 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
+from camlucida.report.viewer import PageViewer, ViewerCase, image_of
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.evaluation.limits import MAP, limits
 from camlucida.workflows.evaluation.page_tables import (
@@ -93,10 +94,17 @@ class EvaluationTables:
 
 @dataclass(frozen=True)
 class Example:
-    """A chosen map with its picture: a PNG, by its path relative to the page."""
+    """A chosen map.
+
+    Attributes:
+        chosen: by the rule of the page.
+        picture: its PNG, relative to the page's folder.
+        view: file of its film and map for the viewer, relative to it too; "" without one.
+    """
 
     chosen: tables.ChosenMap
     picture: str
+    view: str = ""
 
 
 def write_evaluation_page(
@@ -116,7 +124,20 @@ def write_evaluation_page(
     gate = tables.gate_table(evaluation.sanity)
     _write_figures(out, evaluation, gate, about)
     document = evaluation_document(out, evaluation, gate, about, examples)
-    return write_page(document, out / "evaluation.html")
+    return write_page(document, out / "evaluation.html", viewer=_viewer(out, examples))
+
+
+def _viewer(out: Path, examples: Sequence[Example]) -> PageViewer | None:
+    """The viewer that opens from the case pictures; None where no case has a film and a map."""
+    cases = []
+    for example in examples:
+        chosen = example.chosen
+        if example.view:
+            note = f"{chosen.label} · {chosen.method}"
+            stem = Picture.of_file(example.picture).stem
+            name = image_of(out / example.view)
+            cases.append(ViewerCase(name, note, example.view, stem))
+    return PageViewer(cases, out, True, "dialog") if cases else None
 
 
 def evaluation_document(
@@ -308,7 +329,7 @@ def _cases(about: EvaluationAbout, examples: Sequence[Example]) -> Iterator[Bloc
         chosen = example.chosen
         names = {"image": chosen.image, "label": chosen.label, "method": chosen.method}
         alt = page_message("case_alt", **names)
-        picture = Picture.of_file(example.picture, alt=alt)
+        picture = replace(Picture.of_file(example.picture, alt=alt), view=example.view)
         blocks = (Paragraph((_case_score(chosen),)), picture)
         yield Subsection(page_message(f"case_{chosen.which}", **names), blocks)
 

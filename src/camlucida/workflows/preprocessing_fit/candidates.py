@@ -153,8 +153,9 @@ class Candidate:
     def with_each(self, **axes: Sequence[Fields]) -> Iterator[Candidate]:
         """The candidate with each combination of these parts.
 
-        >>> [each.keys for each in Candidate().with_each(size=[{"size": 64}], fit=FITS[:2])]
-        [{'size': 64, 'fit': 'stretch'}, {'size': 64, 'fit': 'pad'}]
+        >>> fits = [fit for _, fit in FITS[:2]]
+        >>> [each.keys for each in Candidate().with_each(size=[{"size": 64}], fit=fits)]
+        [{'size': 64, 'fit': 'stretch'}, {'size': 64, 'fit': 'short-side'}]
         """
         for choice in product(*axes.values()):
             yield replace(self, **dict(zip(axes, choice)))
