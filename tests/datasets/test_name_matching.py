@@ -91,6 +91,11 @@ def test_two_images_of_one_number_get_no_row():
     assert rows(matched) == {"007.png": [], "07.png": [], "9.png": [1]}
 
 
+def test_two_images_that_differ_in_case_alone_share_no_row():
+    matched = match(["FILM", "b"], ["/d/Film.png", "/d/film.png", "/d/b.png"])
+    assert rows(matched) == {"Film.png": [], "film.png": [], "b.png": [1]}
+
+
 def test_two_spellings_of_one_name_are_left_alone():
     matched = match(["a", "A", "b"], ["/d/a.png", "/d/b.png"])
     assert rows(matched) == {"a.png": [0], "b.png": [2]}

@@ -147,3 +147,32 @@ def test_an_image_that_coco_lists_without_annotations_has_empty_masks(tmp_path):
     assert list(masks) == ["Mass"]
     assert not masks["Mass"].any()
     assert source.of_image("c", Path("c.png"), None, MAP_SIZE) == {}
+
+
+@pytest.mark.parametrize(("image", "name"), [("FILM_a", "film_A.png"), ("007", "7.png")])
+def test_masks_under_another_spelling_of_the_name(tmp_path, image, name):
+    path = coco(tmp_path / "x.json", {"Heart": [0, 0, 2, 3]})
+    document = json.loads(path.read_text("utf-8"))
+    document["images"][0]["file_name"] = name
+    path.write_text(json.dumps(document), "utf-8")
+    source = TrueMasks(path, ("Heart",), [(image, f"films/{image}.png")])
+    masks = source.of_image(image, Path(f"films/{image}.png"), None, SIZE)
+    assert int(masks["Heart"].sum()) == 6
+    assert [note.code.rpartition("_")[0] for note in source.notes] == ["notes.annotations_by"]
+
+
+def test_run_lengths_of_a_table_are_the_masks_of_a_cohort(tmp_path):
+    """The label map's cohort, with other letters in the table and no mask for the second film."""
+    for name in ("Film_A.png", "b.png"):
+        write_image(tmp_path / "images" / name, SIZE)
+    (tmp_path / "rle.csv").write_text("ImageId,EncodedPixels\nfilm_a.png,7 3 13 3\n", "utf-8")
+    text = 'name = "c"\nimages = "images"\nmasks = "rle.csv"\nmodel = "x.toml"\n'
+    (tmp_path / "cohort.toml").write_text(text, "utf-8")
+    cohort = read_cohort(read_cohort_file(tmp_path / "cohort.toml"), ["lung"])
+    first = cohort.images[0]
+    assert first.true_masks is not None
+    masks = first.true_masks.of_image(first.id, first.path, None, SIZE)
+    assert masks[""][:3, 1:3].all()
+    assert masks[""].sum() == 6
+    missing = [note for note in cohort.notes if note.code == "notes.no_mask"]
+    assert [note.values["names"] for note in missing] == ["b"]

@@ -43,7 +43,7 @@ def evaluate_chexlocalize_command(
             "--truth",
             "--gt-path",
             help="Segmentations: gt_segmentations_val.json, outlines: gt_annotations_val.json, or "
-            "a folder of masks.",
+            "annotations of any kind.",
         ),
     ],
     thresholds: Annotated[

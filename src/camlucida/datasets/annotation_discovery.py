@@ -7,9 +7,10 @@ from pathlib import Path
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.messages import Message, declare
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
 from camlucida.datasets.image_names import ID_COLUMNS
-from camlucida.io.annotations import has_box_header, json_kind_of_file
+from camlucida.io.annotations import has_box_header, has_rle_header, json_kind_of_file
 from camlucida.io.tables import fold, listing
 
 declare(
@@ -81,15 +82,16 @@ def read_beside(
         The ground truth, or None; and notes on what is used, and on what is seen and not used.
     """
     fitting: list[tuple[Path, GroundTruth]] = []
+    names = list(zip(ids, map(str, images)))
     notes = []
     for path in annotations_beside(images):
         try:
-            truth = read_ground_truth(masks=path, labels=labels)
+            truth = with_names_of_images(read_ground_truth(masks=path, labels=labels), names)
         except CamlucidaError as error:
             values = {"where": str(path), "problem": error.what}
             notes.append(Message("notes.annotations_unread", values))
             continue
-        if any(truth.has(name, str(image)) for name, image in zip(ids, images)):
+        if any(truth.has(*image) for image in names):
             fitting.append((path, truth))
         else:
             notes.append(unused_note([path]))
@@ -134,12 +136,15 @@ def _files(folder: Path, stems: set[str]) -> Iterator[Path]:
     for place in places:
         for path in place.iterdir():
             suffix = path.suffix.lower()
-            if (suffix == ".json" and json_kind_of_file(path)) or (
-                suffix in _TABLES and has_box_header(path, ID_COLUMNS)
-            ):
+            is_document = suffix == ".json" and bool(json_kind_of_file(path))
+            if is_document or (suffix in _TABLES and _annotates(path)):
                 yield path
     if _has_documents(folder, stems):
         yield folder
+
+
+def _annotates(table: Path) -> bool:
+    return has_box_header(table, ID_COLUMNS) or has_rle_header(table, ID_COLUMNS)
 
 
 def _has_documents(folder: Path, stems: set[str]) -> bool:

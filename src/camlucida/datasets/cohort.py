@@ -15,7 +15,6 @@ from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
 from camlucida.datasets.cohort_file import CohortConfig, CohortFile
-from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.datasets.image_files import ImageFiles, image_files
 from camlucida.datasets.images import LabelledImage, read_labelled_images
 from camlucida.datasets.mask_paths import (
@@ -125,11 +124,13 @@ def read_cohort(
     beside = None
     if masks is None and config.columns.mask is None:
         masks = beside = masks_beside(listed.paths)
-    cells = _Cells.read(file, listed.frame, table, labels, masks)
+    names = [(image.id, str(image.path)) for image in labelled.images]
+    true_masks = TrueMasks(masks, tuple(labels), names)
+    cells = _Cells.read(file, listed.frame, table, labels, true_masks)
     images, incomplete = cells.complete_all(labelled.images)
     problems = [*listed.problems, *labelled.problems, *incomplete]
     notes = [*masks_note(listed.masks), *labelled.notes]
-    notes += [*_truth_notes(images), *_mask_notes(images, config, masks)]
+    notes += [*_truth_notes(images), *_mask_notes(images, config, true_masks)]
     if beside is None:
         notes += _beside_notes(images, config)
     else:
@@ -186,18 +187,17 @@ def _truth_notes(images: Sequence[CohortImage]) -> list[Message]:
 
 
 def _mask_notes(
-    images: Sequence[CohortImage], config: CohortConfig, folder: Path | None
+    images: Sequence[CohortImage], config: CohortConfig, true_masks: TrueMasks
 ) -> list[Message]:
     """Images without a mask, where masks are expected.
 
     They are, if some image has one, or a column or a folder of them is given.
     """
-    if folder is not None and not folder.is_dir():
-        truth = read_ground_truth(masks=folder, labels=())
-        missing = [image.id for image in images if not truth.listed(image.id, str(image.path))]
-    else:
-        named = _names_in(folder) if folder is not None else set()
-        missing = [image.id for image in images if not _has_mask(image, named)]
+    folder = true_masks.path
+    named: set[str] = set()
+    if folder is not None and folder.is_dir():
+        named = _names_in(folder)
+    missing = [image.id for image in images if not _has_mask(image, named, true_masks)]
     expected = folder is not None or config.columns.mask is not None
     if not missing or not (expected or len(missing) < len(images)):
         return []
@@ -231,9 +231,11 @@ def _names_in(folder: Path) -> set[str]:
     return names
 
 
-def _has_mask(image: CohortImage, named: set[str]) -> bool:
+def _has_mask(image: CohortImage, named: set[str], true_masks: TrueMasks) -> bool:
     has_file = image.mask is not None and image.mask.is_file()
-    return has_file or image_id(image.path, None) in named
+    if has_file or image_id(image.path, None) in named:
+        return True
+    return bool(true_masks.truth.listed(image.id, str(image.path)))
 
 
 # ---- cells of the table -------------------------------------------------------------------------
@@ -259,9 +261,8 @@ class _Cells:
         frame: pd.DataFrame,
         table: Path | None,
         labels: Sequence[str],
-        masks: Path | None,
+        true_masks: TrueMasks,
     ) -> _Cells:
-        true_masks = TrueMasks(masks, tuple(labels))
         if table is None:
             return cls(file, None, (), (), (), {}, (), true_masks)
         columns = file.config.columns

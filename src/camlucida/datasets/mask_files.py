@@ -59,7 +59,8 @@ def read_mask_pairs(
             "keep one row each; rows of several models need a model column",
         )
     notes = [*split_notes, *([NO_PATIENTS] if by_role["patient"] is None else [])]
-    sources = _Sources(list(dict.fromkeys(row["label"] for row in rows)))
+    images = dict.fromkeys(row["image"] for row in rows)
+    sources = _Sources(list(dict.fromkeys(row["label"] for row in rows)), list(images))
     return chain(_without_files(path, rows), _pairs(path.parent, rows, sources)), notes
 
 
@@ -141,8 +142,9 @@ def _size(folder: Path, row: Mapping[str, str]) -> Size:
 class _Sources:
     """The files of masks of a table; annotations are read once."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
+    def __init__(self, labels: Sequence[str], images: Sequence[str]) -> None:
         self._labels = tuple(filter(None, labels))
+        self._images = [(Path(image).stem, image) for image in images]
         self._documents: dict[Path, TrueMasks] = {}
 
     def mask(self, path: Path, row: Mapping[str, str], where: str, size: Size) -> Mask:
@@ -160,7 +162,7 @@ class _Sources:
                 raise ImageError(f"{where}: {path} has no value for {label!r}", "see its names")
             return parts[label].mask(AnnotatedImage(size, image))
         if path not in self._documents:
-            self._documents[path] = TrueMasks(path, self._labels)
+            self._documents[path] = TrueMasks(path, self._labels, self._images)
         truth = self._documents[path].truth
         labels = [label] if label else truth.listed(image.stem, str(image))
         drawn = [truth.mask(image.stem, str(image), name, size) for name in labels]

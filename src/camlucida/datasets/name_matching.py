@@ -223,10 +223,16 @@ def _add_other_spellings(match: NameMatch, index: NameIndex, keys: Keys) -> None
     """Rows of other case, or without zeros, for images that have none; rows in use stay."""
     used = set(chain.from_iterable(match.rows.values()))
     free = [path for path, rows in match.rows.items() if not rows]
+    by_case = {}
     for path in free:
         fitting = (name for name in map(same_letters, keys[path]) if name in index.folded)
         name = next(fitting, None)
         if name is not None and not used & set(index.folded[name]):
+            by_case[path] = name
+    claims = Counter(by_case.values())
+    for path, name in by_case.items():
+        # Film.png and FILM.png would both be the row film.
+        if claims[name] == 1:
             match.rows[path] += index.folded[name]
             match.by_case.append(path)
     _add_numbers(match, index, keys, used)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.annotation_join import AnnotationJoin
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth, ground_truth_of
 from camlucida.io.annotations import AnnotatedImage, label_map_names, read_mask
 from camlucida.io.annotations.annotation import Annotation, AnnotationSet, Mask, Size
@@ -36,7 +37,7 @@ declare(
 BACKGROUNDS = ("background", "bg", "class0", "none")
 """Names of a first label that is no finding, folded."""
 
-_DOCUMENTS = (".json", ".xml", ".txt")
+_DOCUMENTS = (".json", ".xml", ".txt", ".csv", ".tsv")
 
 
 class TrueMasks:
@@ -48,11 +49,16 @@ class TrueMasks:
         path: file or folder, of any kind that
             :func:`~camlucida.io.annotations.read_annotations` reads; None for none.
         labels: of the model.
+        images: id and file or path of all images, whose names the annotations may spell in
+            another case or without leading zeros.
     """
 
-    def __init__(self, path: Path | None, labels: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: Path | None, labels: tuple[str, ...], images: Iterable[tuple[str, str]] = ()
+    ) -> None:
         self.path = path
         self.labels = labels
+        self.images = tuple(images)
         self._of_files: dict[Path, TrueMasks] = {}
         self._of_maps: dict[Path, dict[str, Annotation]] = {}
         self._map_notes: list[Message] = []
@@ -115,7 +121,7 @@ class TrueMasks:
     def _document(self, mask: Path) -> TrueMasks:
         # one object a file, kept: the same file may annotate every image
         if mask not in self._of_files:
-            self._of_files[mask] = TrueMasks(mask, self.labels)
+            self._of_files[mask] = TrueMasks(mask, self.labels, self.images)
         return self._of_files[mask]
 
     def _of_map(self, mask: Path) -> dict[str, Annotation]:
@@ -182,8 +188,9 @@ class TrueMasks:
             # Plain mask files may be there beside what cannot be read.
             values: dict[str, Value] = {"where": str(self.path), "problem": error.what}
             return nothing, [], [Message("notes.masks_unread", values)]
-        notes = [*join.notes, *_match_labels(join, self.path)]
-        return ground_truth_of(join), join.files, notes
+        join.notes += _match_labels(join, self.path)
+        truth = with_names_of_images(ground_truth_of(join), self.images)
+        return truth, join.files, list(truth.notes)
 
 
 def label_map(mask: Path, labels: Sequence[str]) -> tuple[dict[str, Annotation], list[Message]]:

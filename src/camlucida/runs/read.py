@@ -149,6 +149,11 @@ class Run:
         """One row an image, model and label, in the cohort's order."""
         return self.query("SELECT * FROM predictions ORDER BY position, row")
 
+    def image_names(self) -> list[tuple[str, str]]:
+        """Id and file of each image, in the cohort's order."""
+        images = self.predictions()[["image", "path"]].drop_duplicates("image")
+        return list(zip(images["image"].astype(str), images["path"].astype(str)))
+
     @cached_property
     def _explanations(self) -> pd.DataFrame:
         return self.query("SELECT * FROM explanations ORDER BY position, row")

@@ -244,6 +244,20 @@ def test_one_finding_has_two_names(dataset, tmp_path):
     assert result.notes[0].code == "chexlocalize.same_label"
 
 
+def test_segmentations_of_other_kinds_and_letters(tmp_path):
+    write_dataset(tmp_path, 1, 2, SIZE, labels=("Edema",))
+    maps = saved_maps(tmp_path / "maps")
+    images = [(saved.image, saved.path) for saved in maps]
+    rows = [f"{image.upper()},Edema,1 4 {SIZE[0] + 1} 4" for image, _ in images]
+    path = tmp_path / "masks.csv"
+    path.write_text("\n".join(["image,label,EncodedPixels", *rows]), "utf-8")
+    truth = read_segmentations(path, ["Edema"], images)
+    mask = truth.mask(*images[0], "Edema", SIZE)
+    assert mask is not None
+    assert mask[:4, :2].all()
+    assert mask.sum() == 8
+
+
 def test_patients_of_a_table(dataset, tmp_path):
     folder, _ = dataset
     rows = "\n".join(f"valid/patient{n}/study1/view1_frontal.jpg,p{n % 5}" for n in range(100, 122))

@@ -113,6 +113,16 @@ def test_images_beside_masks_without_a_table(tmp_path):
     assert "1 other image in plots" in lines(result.unused)
 
 
+def test_a_table_of_run_lengths_with_names_of_other_letters(tmp_path):
+    folder = tmp_path / "project"
+    write_checkpoint(folder / "model.pth", class_names=LABELS)
+    write_images(folder / "data/images", ["Film_A.png", "b.png"])
+    table = "ImageId,EncodedPixels\nFILM_A.png,5 3 45 3\nb.png,-1\n"
+    (folder / "data/train-rle.csv").write_text(table, "utf-8")
+    recognised = lines(import_project(folder, tmp_path / "out").recognised)
+    assert "annotations data/train-rle.csv: of 2 of 2 images" in recognised
+
+
 def test_a_split_column(tmp_path):
     folder = tmp_path / "project"
     write_checkpoint(folder / "model.pth", class_names=LABELS)

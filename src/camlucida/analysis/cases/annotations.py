@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.core.errors import CamlucidaError, ImageError
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io.annotations import from_boxes
@@ -67,6 +68,7 @@ class Annotations:
         self._foreground = tuple(label for label in labels if label != background)
         self._task = task
         self._problems = problems
+        self._images = run.image_names()
         self._masks = self._true_masks(run.about["masks"])
         self._boxes = self._true_boxes(run.about["boxes"])
 
@@ -145,7 +147,7 @@ class Annotations:
         return self._task != "segmentation" or (label,) == self._foreground
 
     def _true_masks(self, path: str | None) -> TrueMasks:
-        masks = TrueMasks(None if path is None else Path(path), self._labels)
+        masks = TrueMasks(None if path is None else Path(path), self._labels, self._images)
         if self._tried(lambda: masks.truth) is None:
             return TrueMasks(None, self._labels)
         unread = [note for note in masks.notes if note.code == "notes.masks_unread"]
@@ -157,7 +159,7 @@ class Annotations:
         if path is None:
             return nothing
         read = partial(read_ground_truth, boxes=Path(path), labels=self._labels)
-        return self._tried(read) or nothing
+        return with_names_of_images(self._tried(read) or nothing, self._images)
 
     def _tried(self, read: Callable[[], T | None]) -> T | None:
         try:

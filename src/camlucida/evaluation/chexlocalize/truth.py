@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from camlucida.core.messages import Message, declare
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
-from camlucida.io.annotations import holds_outlines
+from camlucida.io.annotations import holds_outlines, json_kind_of_file
 from camlucida.io.annotations.annotation import Mask, Size
 from camlucida.io.tables import fold
 
@@ -73,24 +74,32 @@ class Segmentations:
         return bool(self.truth.listed(image, path))
 
 
-def read_segmentations(path: Path, labels: Sequence[str]) -> Segmentations:
-    """Read ground truth of any kind that CheXlocalize has, or a folder of masks.
+def read_segmentations(
+    path: Path, labels: Sequence[str], images: Iterable[tuple[str, str]] = ()
+) -> Segmentations:
+    """Read ground truth of the kinds that CheXlocalize has, or of any other.
 
     Args:
         path: JSON of run-length codes (``gt_segmentations_val.json``) or of outlines
-            (``gt_annotations_val.json``), or a folder of masks.
+            (``gt_annotations_val.json``), or what
+            :func:`~camlucida.io.annotations.read_annotations` reads.
         labels: of the maps.
+        images: id and file or path of each, whose names the annotations may spell in another case
+            or without leading zeros.
 
     Raises:
         UsageError: unreadable, or of another structure.
     """
-    if path.is_dir():
-        return Segmentations(read_ground_truth(masks=path, labels=labels), {}, False)
+    is_other = path.suffix.lower() != ".json" or json_kind_of_file(path) == "coco"
+    if path.exists() and is_other:
+        truth = with_names_of_images(read_ground_truth(masks=path, labels=labels), images)
+        return Segmentations(truth, _other_names(truth, labels), False)
     outlines = holds_outlines(path)
     if outlines:
         truth = read_ground_truth(polygons=path, labels=labels)
     else:
         truth = read_ground_truth(rle=path, labels=labels)
+    truth = with_names_of_images(truth, images)
     return Segmentations(truth, _other_names(truth, labels), outlines)
 
 

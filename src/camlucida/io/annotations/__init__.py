@@ -33,6 +33,7 @@ from camlucida.io.annotations.find import (
 from camlucida.io.annotations.masks import MASK_SUFFIXES, check_mask_size, mask_size, read_mask
 from camlucida.io.annotations.polygons import from_polygons
 from camlucida.io.annotations.rle import from_rle, to_rle
+from camlucida.io.annotations.rle_tables import has_rle_header, is_rle_table
 
 __all__ = [
     "MASK_SUFFIXES",
@@ -48,8 +49,10 @@ __all__ = [
     "from_polygons",
     "from_rle",
     "has_box_header",
+    "has_rle_header",
     "holds_outlines",
     "is_box_table",
+    "is_rle_table",
     "is_table",
     "json_kind_of_file",
     "label_map_names",

@@ -127,7 +127,7 @@ def read_box_table(
             "the images by --id-column",
         )
     boxes = _boxes(frame, names, path)
-    sizes = _image_sizes(frame, names, path)
+    sizes = image_sizes(frame, names, path)
     reader_column = find_column(frame, None, READER_COLUMNS, "reader column", path)
     blank = np.isnan(boxes).any(axis=1)
     full = np.flatnonzero(~blank).tolist()
@@ -173,15 +173,23 @@ def has_box_header(path: Path, image_columns: Sequence[str]) -> bool:
         path: of a CSV or TSV file.
         image_columns: usual names of the image column, folded.
     """
+    names = set(map(fold, header_names(path)))
+    known = (*CORNERS, *CENTRES, *SIDES)
+    return not names.isdisjoint(image_columns) and any(map(names.issuperset, known))
+
+
+def header_names(path: Path) -> list[str]:
+    """The names in the first line of a text table; [] where it cannot be read.
+
+    Args:
+        path: of a CSV or TSV file.
+    """
     try:
         with path.open("rb") as file:
             line = file.readline(4096).decode("utf-8-sig", "replace")
     except OSError:
-        return False
-    cells = re.split(r"[,;\t]", line.strip())
-    names = {fold(cell.strip('"')) for cell in cells}
-    known = (*CORNERS, *CENTRES, *SIDES)
-    return not names.isdisjoint(image_columns) and any(map(names.issuperset, known))
+        return []
+    return [cell.strip().strip('"') for cell in re.split(r"[,;\t]", line.strip())]
 
 
 def parse_box(text: str, where: str) -> BoxTable:
@@ -242,10 +250,20 @@ def _number_columns(frame: pd.DataFrame) -> tuple[str, ...] | None:
     return next((names for names in known if present.issuperset(names)), None)
 
 
-def _image_sizes(
+def image_sizes(
     frame: pd.DataFrame, names: Sequence[str], path: Path
 ) -> list[tuple[int, int] | None]:
-    """(H, W) of the image of each row; empty where no columns give it."""
+    """(H, W) of the image of each row of a table; empty where no columns give it.
+
+    Args:
+        frame: the table.
+        names: columns that are of something else, folded.
+        path: of the table, for messages.
+
+    >>> frame = pd.DataFrame({"Height": [20], "Width": [30]})
+    >>> image_sizes(frame, (), Path("a.csv"))
+    [(20, 30)]
+    """
     columns = {fold(name): name for name in reversed(list(frame.columns))}
     for pair in _IMAGE_SIZE:
         if not columns.keys() >= set(pair) or not set(pair).isdisjoint(names):

@@ -32,6 +32,7 @@ from camlucida.io.annotations.mask_names import (
     mask_annotations,
 )
 from camlucida.io.annotations.masks import MASK_SUFFIXES, label_values
+from camlucida.io.annotations.rle_tables import is_rle_table, read_rle_table
 from camlucida.io.annotations.voc import read_voc, voc_root
 from camlucida.io.annotations.yolo import read_yolo, yolo_rows
 from camlucida.io.image import known_suffixes
@@ -67,6 +68,7 @@ class _Files:
     yolo: dict[str, Path] = field(default_factory=dict)
     voc: dict[str, tuple[Path, Element]] = field(default_factory=dict)
     tables: list[Path] = field(default_factory=list)
+    rle_tables: list[Path] = field(default_factory=list)
     dicom: list[Path] = field(default_factory=list)
     masks: list[Path] = field(default_factory=list)
     pictures: list[Path] = field(default_factory=list)
@@ -75,7 +77,7 @@ class _Files:
 
     def kinds(self) -> list[str]:
         """The kinds of annotation that there are."""
-        names = ("coco", "rle", "polygons", "yolo", "voc", "tables", "dicom", "masks")
+        names = ("coco", "rle", "polygons", "yolo", "voc", "tables", "rle_tables", "dicom", "masks")
         return [name for name in names if getattr(self, name)]
 
 
@@ -129,8 +131,8 @@ def _kind(path: Path, files: _Files) -> str:
     seen = listing(file.name for file in (*files.others, *files.lossy)) or "no file"
     raise UsageError(
         f"no annotations in {path} ({seen})",
-        "give COCO or CheXlocalize JSON, YOLO, Pascal VOC, DICOM SEG or RTSTRUCT, a table of "
-        f"boxes, or masks ({' '.join(MASK_SUFFIXES)})",
+        "give COCO or CheXlocalize JSON, YOLO, Pascal VOC, DICOM SEG or RTSTRUCT, a table of boxes "
+        f"or run lengths, or masks ({' '.join(MASK_SUFFIXES)})",
     )
 
 
@@ -180,8 +182,12 @@ def _read(
         of_files = [file.parent for file in files.yolo.values()]
         folders = [*of_files, *_folders_of_names(path, kind)]
         named, source = class_names(dict.fromkeys(folders))
-    is_yolo = kind == "yolo"
-    result = read_yolo(files.yolo, named) if is_yolo else _masks(path, files, labels, named)
+    if kind == "yolo":
+        result = read_yolo(files.yolo, named)
+    elif kind == "rle_tables":
+        result = _joined([read_rle_table(file, _IMAGE_COLUMNS, named) for file in files.rle_tables])
+    else:
+        result = _masks(path, files, labels, named)
     if source is not None:
         result.notes.append(Message("notes.class_names", {"where": str(source)}))
     return result
@@ -236,6 +242,7 @@ def _joined(sets: Iterable[AnnotationSet]) -> AnnotationSet:
         first.drawn += other.drawn
         first.boxed += other.boxed
         first.aliases = {**other.aliases, **first.aliases}
+        first.notes += other.notes
     return first
 
 
@@ -361,10 +368,13 @@ def _sort_xml(files: _Files, file: Path, root: Path) -> bool:
 
 
 def _sort_table(files: _Files, file: Path, root: Path) -> bool:
-    fits = is_box_table(file, _IMAGE_COLUMNS)
-    if fits:
+    if is_box_table(file, _IMAGE_COLUMNS):
         files.tables.append(file)
-    return fits
+    elif is_rle_table(file, _IMAGE_COLUMNS):
+        files.rle_tables.append(file)
+    else:
+        return False
+    return True
 
 
 _SORTERS: dict[str, Callable[[_Files, Path, Path], bool]] = {

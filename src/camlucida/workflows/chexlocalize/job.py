@@ -147,7 +147,8 @@ def open_protocol(request: ProtocolRequest) -> ProtocolJob:
 
 
 def _truth_of(path: Path, maps: Sequence[SavedMap]) -> Segmentations:
-    truth = read_segmentations(path, labels_of(maps))
+    images = dict.fromkeys((saved.image, saved.path) for saved in maps)
+    truth = read_segmentations(path, labels_of(maps), images)
     if not any(truth.lists(saved.image, saved.path) for saved in maps):
         annotated = next(iter(truth.truth.drawn), "none")
         raise UsageError(

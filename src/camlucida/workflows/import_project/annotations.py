@@ -9,6 +9,7 @@ from pathlib import Path
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.annotation_discovery import annotations_beside
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.workflows.import_project.log import ImportLog
 from camlucida.workflows.import_project.tables import ProjectTable
@@ -68,13 +69,14 @@ def choose_annotations(
 
     Args:
         images: that were chosen.
-        tables: of the project; those of boxes are candidates.
+        tables: of the project; those of boxes and of run lengths are candidates.
         labels: of the model.
         given: what the user named.
         log: takes what is used and what is not.
     """
     boxes = [table.path for table in tables if table.kind == "boxes"]
-    candidates = list(dict.fromkeys([*annotations_beside(images), *boxes]))
+    masks = [table.path for table in tables if table.kind == "masks"]
+    candidates = list(dict.fromkeys([*annotations_beside(images), *masks, *boxes]))
     if given is not None:
         candidates = [given]
     annotated: dict[Path, Annotated] = {}
@@ -125,6 +127,7 @@ def _annotated(
         truth = read_ground_truth(boxes=path, labels=labels)
     else:
         truth = read_ground_truth(masks=path, labels=labels)
+    truth = with_names_of_images(truth, [(image.stem, str(image)) for image in images])
     count = 0
     names: dict[str, None] = {}
     for image in images:

@@ -19,7 +19,7 @@ from camlucida.datasets.image_names import ID_COLUMNS
 from camlucida.datasets.image_rows import images_named, match_images
 from camlucida.datasets.splits import NAMES, SPLIT_COLUMNS, usual_name
 from camlucida.datasets.table_labels import LABEL_COLUMNS, TableLabels
-from camlucida.io.annotations import is_box_table
+from camlucida.io.annotations import is_box_table, is_rle_table
 from camlucida.io.tables import find_column, fold, read_table, texts
 from camlucida.models.card import Card
 from camlucida.workflows.import_project.log import ImportLog
@@ -75,7 +75,7 @@ declare(
 CLASS_COLUMNS = frozenset((*LABEL_COLUMNS, *COLUMN_NAMES["truth"], "classification", "grade"))
 """Columns that may hold a class in each cell; folded."""
 
-Kind = Literal["labels", "values", "predictions", "boxes"]
+Kind = Literal["labels", "values", "predictions", "boxes", "masks"]
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,8 @@ def _project_table(
         return None
     if is_box_table(path, ID_COLUMNS):
         return ProjectTable(path, "boxes", named, match.column)
+    if is_rle_table(path, ID_COLUMNS):
+        return ProjectTable(path, "masks", named, match.column)
     if _holds_predictions(frame):
         return ProjectTable(path, "predictions", named, match.column)
     split, split_column = _held_out(frame, path)

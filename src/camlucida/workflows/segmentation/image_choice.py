@@ -10,6 +10,7 @@ from pathlib import Path
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
+from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.datasets.mask_paths import mask_folder_beside, masks_note, split_masks
 from camlucida.io import expand_paths
@@ -154,14 +155,15 @@ def _annotations(images: Sequence[Path]) -> tuple[Path | None, list[Message]]:
     notes: list[Message] = []
     if mask_folder_beside(images[0]):
         return None, notes  # the cohort finds these itself
+    names = [(image.stem, str(image)) for image in images]
     for path in annotations_beside(images):
         try:
-            truth = read_ground_truth(masks=path, labels=())
+            truth = with_names_of_images(read_ground_truth(masks=path, labels=()), names)
         except CamlucidaError:
             notes.append(unused_note([path], "--mask-dir"))
             continue
         # A table of boxes holds no mask.
-        if truth.drawn and truth.names_of([(image.stem, str(image)) for image in images]):
+        if truth.drawn and truth.names_of(names):
             fitting.append(path)
     if len(fitting) == 1:
         return fitting[0], notes

@@ -101,7 +101,8 @@ class SegmentationRun:
     def true_masks(self) -> TrueMasks:
         """True masks of the images."""
         masks = self.run.about["masks"]
-        return TrueMasks(None if masks is None else Path(masks), tuple(self.labels))
+        path = None if masks is None else Path(masks)
+        return TrueMasks(path, tuple(self.labels), self.run.image_names())
 
     def target_name(self, label: str, region: str) -> str:
         """A target for people: with its label, where the model has more than one."""
