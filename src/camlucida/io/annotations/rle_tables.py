@@ -1,7 +1,7 @@
-"""Tables of run lengths: one row an image, or an image and label, its mask as starts and lengths.
+"""Tables of run lengths: a row an image, or an image and label, with its mask as a code.
 
-Data sets differ in where starts are counted from and in the direction of the runs. The table's own
-numbers tell the first; the second is told by the size of the image, or by the column's name.
+A code is pairs of start and length. Data sets differ in where starts are counted from and in the direction of the runs. The table's own
+numbers tell the first; the second follows from the size of the image, or by the column's name.
 """
 
 from __future__ import annotations
