@@ -1,7 +1,8 @@
 """Tables of run lengths: a row an image, or an image and label, with its mask as a code.
 
-A code is pairs of start and length. Data sets differ in where starts are counted from and in the direction of the runs. The table's own
-numbers tell the first; the second follows from the size of the image, or by the column's name.
+A code is pairs of start and length. Data sets differ in where starts are counted from and in the
+direction of the runs. The codes of the whole table tell the first; the second follows from the size
+of the image, or from the column's name.
 """
 
 from __future__ import annotations
