@@ -53,7 +53,7 @@ def masks_of(path, size=SIZE, names=None):
         ("id,encoding", {"first": 0}),
     ],
 )
-def test_starts_and_direction_are_told_by_the_runs(tmp_path, header, settings):
+def test_starts_and_direction_follow_from_the_runs(tmp_path, header, settings):
     header = header.replace("img", "image")
     mask = ellipse()
     if settings.get("first") == 0:
