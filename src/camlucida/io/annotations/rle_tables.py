@@ -278,14 +278,19 @@ def _order(
             f"{where} does not fit an image of {height}×{width}, in either direction",
             "was it drawn at another size? add columns height and width of the mask",
         )
-    if reading.order in seen or (reading.order and len(seen) != 1):
-        return reading.order
+    return reading.order if reading.order in seen else _only(seen, reading.order, where)
+
+
+def _only(seen: Sequence[str], usual: str, where: str) -> str:
+    """The one direction that was seen; the usual one where the runs do not tell."""
+    if len(seen) != 1 and usual:
+        return usual
     if len(seen) != 1:
         raise ImageError(
             f"{where} does not tell whether its runs go down the columns or along the rows",
             "let the name of its column end with _columns or _rows",
         )
-    if reading.order:
+    if usual:
         raise ImageError(f"{where} has runs along the {seen[0]}", f"call the column rle_{seen[0]}")
     return seen[0]
 
