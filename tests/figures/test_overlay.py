@@ -13,7 +13,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.scan import Scan
-from camlucida.figures.image_files import DrawnMap
+from camlucida.figures.image_files import DrawnMap, PanelFilm
 from camlucida.figures.map_pixels import overlay_pixels
 from camlucida.figures.overlay import (
     blend,
@@ -109,7 +109,7 @@ def test_synthetic_images_are_watermarked_in_the_image_itself():
 def test_figures_are_300_dpi_pngs(size):
     item = explanation([[0.0, 1.0], [2.0, 3.0]], size=size)
     job = image_job([item], Path(), frozenset())
-    drawn = DrawnMap(job, job.maps[0])
+    drawn = DrawnMap(job, job.maps[0], PanelFilm(job.film))
     composed = [drawn.content("heatmap"), drawn.content("figure"), strip_png([item, item])]
     for content in (figure_png(three_panel(item)), *composed):
         picture = Image.open(io.BytesIO(content))
@@ -124,7 +124,7 @@ def test_every_figure_says_research_use_and_synthetic():
     assert "SYNTHETIC" in words
     job = image_job([item], Path(), frozenset())
     assert job.notice == "Research use only · SYNTHETIC image"
-    sheet = DrawnMap(job, job.maps[0]).figure()
+    sheet = DrawnMap(job, job.maps[0], PanelFilm(job.film)).figure()
     assert sheet.footer[-1] == job.notice
     real = replace(sheet, synthetic=False)
     assert (sheet.draw() != real.draw()).any(2).sum() > 1000  # across the panels

@@ -1,10 +1,13 @@
 """Sheets of panels composed of pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from camlucida.figures.sheets import GAP, Bar, Sheet, bar_ticks, panel, panel_size
+from camlucida.figures.map_pixels import ColourTable, MapPixels
+from camlucida.figures.sheets import GAP, Bar, Sheet, bar_ticks, panel_film, panel_map, panel_size
 from camlucida.figures.style import font_file
 
 GREY = np.full((200, 300), 128, np.uint8)
@@ -26,6 +29,10 @@ def test_ticks_are_round_inside_and_at_zero(low, high):
     np.testing.assert_allclose(steps, steps[0])
 
 
+def panel(pixels):
+    return Image.fromarray(panel_film(pixels)).convert("RGB")
+
+
 def test_panels_keep_pixels_of_films_of_usual_size_and_reduce_larger_ones():
     large = np.zeros((3000, 1500), np.uint8)
     large[:1500] = 255
@@ -34,6 +41,18 @@ def test_panels_keep_pixels_of_films_of_usual_size_and_reduce_larger_ones():
     np.testing.assert_array_equal(np.asarray(panel(usual))[..., 0], usual)
     small = np.array([[0, 255], [255, 0]], np.uint8)
     assert set(np.unique(panel(small))) == {0, 255}  # squares, not smoothed
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (3000, 1700), (300, 200)])
+def test_the_map_of_a_panel_is_resized_as_pixels_are(size):
+    rng = np.random.default_rng(0)
+    weights = tuple(rng.random((side, 7), np.float32) / 7 for side in size)
+    table = ColourTable(("x", 1.0, False), False, *(np.zeros((2, 3), np.float32),) * 3)
+    by_cells = MapPixels(rng.random((7, 7), np.float32), weights, 1.0, table)
+    in_pixels = replace(by_cells, cells=by_cells.values, weights=None)
+    small = panel_map(by_cells).values
+    assert small.shape[::-1] == panel_size(size)
+    np.testing.assert_allclose(small, panel_map(in_pixels).values, atol=2e-5)
 
 
 @pytest.mark.parametrize("size", [(1024, 1024), (40, 300), (300, 40), (1, 1), (4000, 30)])

@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -47,6 +49,28 @@ def test_workers_write_the_same_files_and_keep_the_order(tmp_path):
     assert len(files) == 20
     for name in files:
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+SCRIPT = """
+from pathlib import Path
+from camlucida.figures.image_files import ImageJob
+from camlucida.workflows.explain_files import ImageWriter
+
+print("the script runs")
+files = ImageWriter(1, workers=1)
+job = ImageJob(Path("out"), None, "film.png", "maps.npz", ())
+results = [*files.add("first", job), *files.rest()]
+files.close()
+print(results[0].tag, results[0].error)
+"""
+
+
+def test_a_script_without_a_guard_is_not_run_again_in_the_workers(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "the script runs\nfirst None\n"), done.stderr
+    assert (tmp_path / "out" / "maps.npz").exists()
 
 
 def test_what_the_system_refuses_comes_back_with_its_image(tmp_path):

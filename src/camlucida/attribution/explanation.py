@@ -17,9 +17,9 @@ from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
 from camlucida.core.errors import LayerError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
-from camlucida.core.png import png_bytes
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
+from camlucida.io.png import png_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ def draw_marks(
     draw = ImageDraw.Draw(picture)
     thin = max(1, round(longest / 600))
     lines = [_pixels(line, scale) for line in contours]
-    lines += _cross(*_pixels(np.array([top]), scale)[0], longest / 70)
+    x, y = _pixels(np.array([top]), scale)
+    lines += _cross(x, y, longest / 70)
     for colour, width in ((DARK, 3 * thin), (LIGHT, thin)):
         for line in lines:
             draw.line(line, fill=colour, width=width)
@@ -99,12 +100,12 @@ def _run(is_top: NDArray[np.bool_], start: int) -> float:
     return (first + last) / 2
 
 
-def _pixels(line: Points, scale: tuple[float, float]) -> list[tuple[float, float]]:
-    """(row, column) of the original as (x, y) of a picture of another size."""
+def _pixels(line: Points, scale: tuple[float, float]) -> list[float]:
+    """(row, column) of the original as x, y, x, y, … of a picture of another size."""
     scaled = (line + 0.5) * np.array(scale) - 0.5
-    return [(float(column), float(row)) for row, column in scaled]
+    flat: list[float] = scaled[:, ::-1].ravel().tolist()
+    return flat
 
 
-def _cross(x: float, y: float, arm: float) -> Iterator[list[tuple[float, float]]]:
-    yield [(x - arm, y), (x + arm, y)]
-    yield [(x, y - arm), (x, y + arm)]
+def _cross(x: float, y: float, arm: float) -> list[list[float]]:
+    return [[x - arm, y, x + arm, y], [x, y - arm, x, y + arm]]

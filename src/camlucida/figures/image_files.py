@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from camlucida.core.files import npy, npz, write_bytes
-from camlucida.core.png import png_bytes
 from camlucida.core.regions import MASK_FRACTION, Box, binary_mask, boxes
 from camlucida.figures.caption_bar import sized_font, with_caption
 from camlucida.figures.contours import draw_marks, half_maximum, peak
 from camlucida.figures.map_pixels import Floats, MapPixels, Pixels, heat_pixels, overlay_pixels
-from camlucida.figures.sheets import DPI, HEADING, WATERMARK, Bar, Sheet, panel
+from camlucida.figures.sheets import DPI, HEADING, WATERMARK, Bar, Sheet, panel_film, panel_map
+from camlucida.io.png import png_bytes
 
 QUALITY = 90
 """Of an overlay's JPEG, with colour at full resolution: words stay sharp, in a sixth of a PNG's
@@ -150,11 +150,12 @@ def write_image(job: ImageJob) -> list[MapRegions | None]:
         return [None] * len(job.maps)
     texts = SYNTHETIC_TEXT if job.synthetic else None
     write_bytes(job.directory / job.film_file, png_bytes(job.film, texts=texts))
-    drawn = [DrawnMap(job, item) for item in job.maps]
+    film = PanelFilm(job.film)
+    drawn = [DrawnMap(job, item, film) for item in job.maps]
     for each in drawn:
         each.write()
     for strip in job.strips:
-        sheet = _strip(job, strip, [drawn[number] for number in strip.maps])
+        sheet = _strip(job, strip, [drawn[number] for number in strip.maps], film)
         write_bytes(job.directory / strip.file, png_bytes(sheet.draw(), DPI))
     return [each.regions() for each in drawn]
 
@@ -166,8 +167,30 @@ def strip_bytes(job: ImageJob, strip: StripJob) -> bytes:
         job: of the image.
         strip: what is drawn.
     """
-    drawn = [DrawnMap(job, job.maps[number]) for number in strip.maps]
-    return png_bytes(_strip(job, strip, drawn).draw(), DPI)
+    assert job.film is not None
+    film = PanelFilm(job.film)
+    drawn = [DrawnMap(job, job.maps[number], film) for number in strip.maps]
+    return png_bytes(_strip(job, strip, drawn, film).draw(), DPI)
+
+
+class PanelFilm:
+    """The film of all panels, resized once.
+
+    Args:
+        film: (H, W) or (H, W, 3).
+    """
+
+    def __init__(self, film: Pixels) -> None:
+        self.film = film
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """At the size of a panel."""
+        return panel_film(self.film)
+
+    def picture(self) -> Image.Image:
+        """The film alone, as a panel."""
+        return Image.fromarray(self.pixels).convert("RGB")
 
 
 class DrawnMap:
@@ -176,14 +199,14 @@ class DrawnMap:
     Args:
         job: of the image.
         item: the map.
+        film: of all maps of the image.
     """
 
-    def __init__(self, job: ImageJob, item: MapJob) -> None:
-        assert job.film is not None
+    def __init__(self, job: ImageJob, item: MapJob, film: PanelFilm) -> None:
         assert item.pixels is not None
         self.job = job
         self.item = item
-        self.film: Pixels = job.film
+        self.film = film
         self.pixels: MapPixels = item.pixels
         self.mask = binary_mask(self.pixels.values)
 
@@ -215,19 +238,15 @@ class DrawnMap:
         return MapRegions(threshold, boxes(self.mask, values))
 
     @cached_property
-    def overlay(self) -> Pixels:
-        """The map over the film, without marks."""
-        return overlay_pixels(self.film, self.pixels)
-
-    @cached_property
     def overlay_panel(self) -> Image.Image:
         """The overlay with its marks, as a panel."""
-        return self._marked(panel(self.overlay))
+        overlay = overlay_pixels(self.film.pixels, self._panel_map)
+        return self._marked(Image.fromarray(overlay))
 
     def captioned_overlay(self) -> Image.Image:
         """The overlay with its marks, pixel for pixel, and its caption below."""
         assert self.item.texts is not None
-        picture = self._marked(Image.fromarray(self.overlay))
+        picture = self._marked(Image.fromarray(overlay_pixels(self.film.film, self.pixels)))
         job = self.job
         caption = self.item.texts.caption
         return with_caption(picture, caption, job.notice, job.font_path, job.synthetic)
@@ -239,7 +258,7 @@ class DrawnMap:
     def figure(self) -> Sheet:
         """Original, map and overlay."""
         assert self.item.texts is not None
-        panels = [panel(self.film), self._heat_panel(), self.overlay_panel]
+        panels = [self.film.picture(), self._heat_panel(), self.overlay_panel]
         return self._sheet(panels, self.item.texts.headings)
 
     def _sheet(self, panels: Sequence[Image.Image], headings: Sequence[str]) -> Sheet:
@@ -257,7 +276,7 @@ class DrawnMap:
         return Bar(table.alone, -limit if table.signed else 0.0, limit, unit)
 
     def _heat_panel(self) -> Image.Image:
-        picture = self._marked(panel(heat_pixels(self.pixels)))
+        picture = self._marked(Image.fromarray(heat_pixels(self._panel_map)))
         draw = ImageDraw.Draw(picture)
         if self.item.seen is not None:
             self._frame(draw, picture.size)
@@ -271,7 +290,7 @@ class DrawnMap:
     def _frame(self, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
         """A line round what the model saw."""
         assert self.item.seen is not None
-        height, width = self.film.shape[:2]
+        height, width = self.pixels.values.shape
         (top, bottom), (left, right) = self.item.seen
         down, across = size[1] / height, size[0] / width
         box = (left * across, top * down, right * across - 1, bottom * down - 1)
@@ -283,6 +302,10 @@ class DrawnMap:
         return picture
 
     @cached_property
+    def _panel_map(self) -> MapPixels:
+        return panel_map(self.pixels)
+
+    @cached_property
     def _contours(self) -> list[np.ndarray]:
         return half_maximum(self.pixels.values)
 
@@ -291,10 +314,9 @@ class DrawnMap:
         return peak(self.pixels.values)
 
 
-def _strip(job: ImageJob, strip: StripJob, drawn: Sequence[DrawnMap]) -> Sheet:
+def _strip(job: ImageJob, strip: StripJob, drawn: Sequence[DrawnMap], film: PanelFilm) -> Sheet:
     """The original and one overlay a map."""
-    assert job.film is not None
-    panels = [panel(job.film)]
+    panels = [film.picture()]
     for item, weak in zip(drawn, strip.weak):
         picture = item.overlay_panel.copy()
         if weak:

@@ -19,7 +19,6 @@ from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
-from camlucida.core.png import png_bytes
 from camlucida.figures.notice import notice_line, watermark
 from camlucida.figures.overlay import (
     as_rgb,
@@ -33,6 +32,7 @@ from camlucida.figures.overlay import (
 )
 from camlucida.figures.sheets import DPI
 from camlucida.figures.style import installed_cjk_fonts, label_name, unit_name, words
+from camlucida.io.png import png_bytes
 
 PANEL = 3.6
 """Inches on the longer side of a panel."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from camlucida.figures.caption_bar import Font, pixel_lines, sized_font, watermark_pixels
-from camlucida.figures.map_pixels import Pixels
+from camlucida.figures.map_pixels import Floats, MapPixels, Pixels
 
 DPI = 300
 
@@ -137,14 +137,44 @@ def panel_size(size: Sequence[int]) -> tuple[int, int]:
     return width * factor, height * factor
 
 
-def panel(pixels: Pixels) -> Image.Image:
-    """A picture at the size of a panel, RGB; each pixel of a small film is a square."""
-    picture = Image.fromarray(pixels).convert("RGB")
-    size = panel_size(pixels.shape[:2])
+def panel_film(film: Pixels) -> Pixels:
+    """A film at the size of a panel; each pixel of a small film is a square.
+
+    Args:
+        film: (H, W) or (H, W, 3).
+    """
+    width, height = panel_size(film.shape[:2])
+    return np.asarray(_resized(Image.fromarray(film), (width, height)))
+
+
+def panel_map(drawn: MapPixels) -> MapPixels:
+    """A map at the size of a panel: its values are resized as the film is, and then coloured.
+
+    Args:
+        drawn: at the size of the film.
+    """
+    if drawn.weights is None:
+        width, height = panel_size(drawn.cells.shape)
+        return replace(drawn, cells=np.asarray(_resized(_floats(drawn.cells), (width, height))))
+    # Resizing is linear, one axis after the other: that of the weights is that of the values.
+    rows, columns = drawn.weights
+    width, height = panel_size((len(rows), len(columns)))
+    rows = np.asarray(_resized(_floats(rows), (rows.shape[1], height)))
+    columns = np.asarray(_resized(_floats(columns), (columns.shape[1], width)))
+    return replace(drawn, weights=(rows, columns))
+
+
+def _floats(values: Floats) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(values, np.float32))
+
+
+def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Width and height; smaller without alias, larger by a whole number."""
     if size == picture.size:
         return picture
-    smaller = size[0] < picture.width
-    return picture.resize(size, Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST)
+    is_smaller = size[0] < picture.width or size[1] < picture.height
+    method = Image.Resampling.LANCZOS if is_smaller else Image.Resampling.NEAREST
+    return picture.resize(size, method)
 
 
 def bar_ticks(low: float, high: float) -> list[tuple[float, str]]:

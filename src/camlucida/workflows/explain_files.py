@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from camlucida.figures.image_files import ImageJob, MapRegions, write_image
@@ -181,14 +183,21 @@ def _begin_worker() -> None:
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """A process that is started inside inherits one thread of arithmetic, and no interrupts."""
+    """A process that is started inside inherits one thread of arithmetic, and no interrupts.
+
+    Nor does it import the caller's script again, which multiprocessing does for functions of it:
+    a script that is not guarded by ``if __name__ == "__main__"`` would run once more in each.
+    """
     before = {name: os.environ.get(name) for name in _SINGLE_THREADED}
     is_main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
     os.environ.update(dict.fromkeys(_SINGLE_THREADED, "1"))
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = script
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -23,7 +23,6 @@ from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, write_bytes, write_json
 from camlucida.core.messages import Message, Value, declare
-from camlucida.core.png import png_bytes
 from camlucida.core.regions import Box, binary_mask, boxes
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.ensemble import boxes_figure, ensemble_figure
@@ -31,6 +30,7 @@ from camlucida.figures.files import SCREEN_DPI, save_figure
 from camlucida.figures.map_pixels import heat_pixels
 from camlucida.figures.overlay import caption, captioned, jpeg_bytes, map_pixels, overlay_image
 from camlucida.figures.save import strip_png
+from camlucida.io.png import png_bytes
 from camlucida.metrics.statistics import excess
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
 
