@@ -26,3 +26,19 @@ def test_every_figure_inside_is_stamped(tmp_path):
     # The words fit into the figure: its outermost columns are white.
     assert red.min() < 255
     assert red[:, :5].min() == red[:, -5:].min() == 255
+
+
+def test_the_stamp_runs_through_the_pictures_and_not_over_their_titles(tmp_path):
+    figure = Figure((8, 6), layout="constrained")
+    panels = figure.subplots(3, 2)
+    for axes in panels.flat:
+        axes.imshow(np.zeros((9, 16)))
+        axes.set_title("predicted 1: right\nprobability 0.88")
+    with stamped(True):
+        save_figure(figure, tmp_path / "grid", ["png"], dpi=50)
+    stamps = [text.get_window_extent() for text in figure.texts]
+    titles = [axes.title.get_window_extent() for axes in panels.flat]
+    assert len(stamps) == 3
+    assert not any(title.count_overlaps(stamps) for title in titles)
+    pictures = [axes.get_window_extent() for axes in panels.flat]
+    assert all(picture.count_overlaps(stamps) == 1 for picture in pictures)

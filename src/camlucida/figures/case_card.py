@@ -15,7 +15,7 @@ from camlucida.core.errors import UsageError
 from camlucida.figures.colours import check_colormap
 from camlucida.figures.grids import ALPHA, PANEL, bare, mark_synthetic, scale_line, wrapped
 from camlucida.figures.notice import notice_line
-from camlucida.figures.outlines import Mask, legend, outline, outline_colours
+from camlucida.figures.outlines import Mask, legend, outline, outline_colours, title_beside
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes
 from camlucida.figures.style import joined_words, words
 
@@ -91,8 +91,7 @@ def case_card(
         mark_synthetic(axes, first.scan.synthetic)
     for axes in panels[len(maps) + 1 :]:
         axes.set_axis_off()
-    figure.suptitle(title, fontsize=10, x=0.02, ha="left")
-    legend(figure, colours)
+    title_beside(figure, title, legend(figure, colours), 10)
     figure.supxlabel("\n".join(foot), fontsize=7.5, x=0.02, ha="left")
     return figure
 

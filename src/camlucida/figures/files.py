@@ -37,12 +37,13 @@ def save_figure(
         dpi: pixels an inch of pictures.
     """
     figure.set_dpi(dpi)
-    stamp(figure)
     plain_texts(figure)
     with warnings.catch_warnings():  # a sign that no font has is drawn as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.draw_without_rendering()  # lays it out, once for all formats
     figure.set_layout_engine("none")
+    stamp(figure)
+    plain_texts(figure)  # of the stamp
     paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for name, path in zip(formats, paths):
         write_bytes(path, _WRITERS[name](figure, dpi))

@@ -22,7 +22,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
 from camlucida.figures.colours import check_colormap, colormap_name
 from camlucida.figures.notice import notice_line
-from camlucida.figures.outlines import Mask, legend, outline, outline_colours
+from camlucida.figures.outlines import Mask, legend, outline, outline_colours, title_beside
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, scale_text
 from camlucida.figures.style import unit_name, worded, words, wrapped_lines
 
@@ -114,10 +114,13 @@ def comparison_grid(
         _draw_row(panels, row, row_scales, colours, colormap)
     for axes, name in zip(grid[0], [words("grids.original"), *columns]):
         axes.set_title(name, fontsize=9)
-    if title:
+    if title and colours:
+        title_beside(figure, title, legend(figure, colours), 10)
+    elif title:
         figure.suptitle(title, fontsize=10)
+    else:
+        legend(figure, colours)
     _bars(figure, grid, rows, scales, shared, colormap)
-    legend(figure, colours)
     marks = " ".join([marks_legend(), *peak_notes(colormap)])
     _footer(figure, rows, shared, (*notes, marks))
     return figure

@@ -50,17 +50,25 @@ def stamped(mismatch: bool) -> Iterator[None]:
 
 
 def stamp(figure: Figure) -> None:
-    """The stamp across a figure, inside of :func:`stamped`; else nothing."""
+    """The stamp across each row of panels, inside of :func:`stamped`; else nothing.
+
+    Args:
+        figure: laid out; the stamp runs through the middle of the pictures, below their titles.
+    """
     if not _MISMATCH.get():
         return
-    # Three times, so that no panel cut out of the figure is without it.
-    width = figure.get_size_inches()[0]
-    for height in (0.2, 0.5, 0.8):
+    fontsize = 2.1 * figure.get_figwidth()  # fits into the width
+    letter = fontsize / 72 / figure.get_figheight()
+    lowest = 0.0
+    for height in _middles(figure):
+        if height < lowest:
+            continue  # the stamp below covers this row, too
+        lowest = height + letter
         figure.text(
             0.5,
             height,
             words("notice.mismatch"),
-            fontsize=2.1 * width,  # fits into the width
+            fontsize=fontsize,
             color="#c00000",
             alpha=0.6,
             ha="center",
@@ -68,6 +76,17 @@ def stamp(figure: Figure) -> None:
             weight="bold",
             zorder=1000,
         )
+
+
+def _middles(figure: Figure) -> list[float]:
+    """Height of the middle of each row of pictures, else of other panels, in shares of the figure.
+
+    In each row, so that no panel cut out of the figure is without a stamp.
+    """
+    panels = [axes for axes in figure.axes if axes.images] or figure.axes
+    boxes = [axes.get_window_extent() for axes in panels]
+    middles = {(box.y0 + box.y1) / 2 / figure.bbox.height for box in boxes}
+    return sorted(middles) or [0.2, 0.5, 0.8]
 
 
 def notice_line(synthetic: bool, what: str = "images") -> str:

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+
+from camlucida.figures.style import wrapped_lines
 
 Mask = NDArray[np.bool_]
 
 COLOURS = ("#00e5ff", "#7dff5a", "#ff6ad5", "#ffd23f")
 """Of outlines, in order; they show on dark images and on the warm colours of a map."""
+
+
+SHORTEST = 16
+"""Letters that a line of a title has at least."""
 
 
 def outline_colours(names: Sequence[str]) -> dict[str, str]:
@@ -37,11 +44,40 @@ def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -
             axes.set_ylim(mask.shape[0] - 0.5, -0.5)
 
 
-def legend(figure: Figure, colours: Mapping[str, str]) -> None:
+def legend(figure: Figure, colours: Mapping[str, str]) -> Legend | None:
     """What the colours of :func:`outline` mean, at the top; nothing without outlines."""
     lines = []
     for name, colour in colours.items():
         lines.append(Line2D([], [], color=colour, linewidth=1.6, label=name))
-    if lines:
-        style: dict[str, Any] = {"facecolor": "#555", "labelcolor": "white", "fontsize": 8}
-        figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), **style)
+    if not lines:
+        return None
+    style: dict[str, Any] = {"facecolor": "#555", "labelcolor": "white", "fontsize": 8}
+    return figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), **style)
+
+
+def title_beside(figure: Figure, title: str, key: Legend | None, fontsize: float) -> None:
+    """A title at the top left, broken into lines that end before the legend.
+
+    Args:
+        figure: to write on; its layout gives each line room.
+        title: of the figure.
+        key: of :func:`legend`.
+        fontsize: of the title, in points.
+    """
+    text = figure.suptitle(title, fontsize=fontsize, x=0.02, ha="left")
+    text.set_parse_math(False)  # names of files are no formulas
+    taken = key.get_window_extent().width if key is not None else 0
+    room = 0.95 * figure.bbox.width - taken
+    letters = 2 * len(title)  # Chinese signs are two letters wide
+    # A line of wide letters is longer than the mean: measured, not computed.
+    while text.get_window_extent().width > room and letters > SHORTEST:
+        letters -= 2
+        text.set_text("\n".join(_lines(title, letters)))
+
+
+def _lines(title: str, letters: int) -> list[str]:
+    """Lines of at most ``letters``; a name without a gap is cut."""
+    lines: list[str] = []
+    for line in wrapped_lines(title, letters):
+        lines += [line[start : start + letters] for start in range(0, len(line), letters)]
+    return lines

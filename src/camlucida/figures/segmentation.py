@@ -19,7 +19,7 @@ from camlucida.core.messages import Message, Value, declare
 from camlucida.figures.grids import mark_synthetic, wrapped
 from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
-from camlucida.figures.outlines import legend, outline, outline_colours
+from camlucida.figures.outlines import legend, outline, outline_colours, title_beside
 from camlucida.figures.overlay import as_rgb, blend, caption, colormap_for, colour_notes
 from camlucida.figures.style import label_name, unit_name, worded, words
 
@@ -87,10 +87,9 @@ def analysis_sheet(
         outline(axes, outlines, colours)
     _histogram(panels[1, 1], explanation, region)
     _facts(panels[1, 2], facts)
-    legend(figure, colours)
     target = label_name(explanation.target)
     title = _text("title", image=explanation.scan.id, target=target)
-    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
+    title_beside(figure, title, legend(figure, colours), 11)
     notes = (caption(explanation), *colour_notes(explanation), *map(worded, warnings))
     lines = wrapped(notes, 190)
     lines.append(notice_line(explanation.scan.synthetic, "image"))
