@@ -140,10 +140,11 @@ def test_the_method_figure_prints_the_weights_of_the_case():
     np.testing.assert_allclose(shown[-2], stages.combined.relu())
 
 
-def test_the_legend_of_a_sheet_covers_no_part_of_a_long_title():
+@pytest.mark.parametrize("part", ["1.2.826.0.1.3680043.8.498_", "胸部正位片第三次随访_左侧"])
+def test_the_legend_of_a_sheet_covers_no_part_of_a_long_title(part):
     region = np.zeros((40, 60), bool)
     region[10:20, 30:50] = True
-    name = "1.2.826.0.1.3680043.8.498_" * 6
+    name = part * 6
     item = explanation(np.where(region, 3.0, 1.0), image=name, target="lung, component 2 of 3")
     figure = analysis_sheet(item, region, [], outlines={"truth": region, "prediction": region})
     figure.draw_without_rendering()

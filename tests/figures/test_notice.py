@@ -6,6 +6,8 @@ from PIL import Image
 
 from camlucida.figures.files import save_figure
 from camlucida.figures.notice import notice_line, stamped
+from camlucida.figures.style import drawn_with
+from camlucida.report.locale import load_texts
 
 STAMP = "NOT THE MODEL OF THE STORED PREDICTIONS"
 
@@ -42,3 +44,13 @@ def test_the_stamp_runs_through_the_pictures_and_not_over_their_titles(tmp_path)
     assert not any(title.count_overlaps(stamps) for title in titles)
     pictures = [axes.get_window_extent() for axes in panels.flat]
     assert all(picture.count_overlaps(stamps) == 1 for picture in pictures)
+
+
+def test_the_stamp_fits_into_the_figure_in_chinese(tmp_path):
+    figure = Figure((8, 3), layout="constrained")
+    figure.subplots().imshow(np.zeros((9, 16)))
+    with stamped(True), drawn_with(texts=load_texts("zh")):
+        save_figure(figure, tmp_path / "grid", ["png"], dpi=50)
+    (text,) = figure.texts
+    box = text.get_window_extent()
+    assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from matplotlib.figure import Figure
 
 from camlucida.core.files import write_bytes
 from camlucida.figures.notice import stamp
-from camlucida.figures.panels import figure_jpeg, figure_png, plain_texts
+from camlucida.figures.panels import figure_jpeg, figure_png
 from camlucida.figures.pdf_images import compressed
 from camlucida.figures.sheets import DPI
+from camlucida.figures.texts import plain_texts, signs_as_boxes
 
 FORMATS = ("png", "pdf")
 
@@ -38,12 +38,10 @@ def save_figure(
     """
     figure.set_dpi(dpi)
     plain_texts(figure)
-    with warnings.catch_warnings():  # a sign that no font has is drawn as a box
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    with signs_as_boxes():
         figure.draw_without_rendering()  # lays it out, once for all formats
     figure.set_layout_engine("none")
     stamp(figure)
-    plain_texts(figure)  # of the stamp
     paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for name, path in zip(formats, paths):
         write_bytes(path, _WRITERS[name](figure, dpi))
@@ -73,11 +71,8 @@ def figure_svg(figure: Figure, dpi: int = DPI) -> bytes:
 
 def _vector(figure: Figure, kind: str, metadata: Mapping[str, None], dpi: int) -> bytes:
     buffer = io.BytesIO()
-    with (
-        warnings.catch_warnings(),
-        matplotlib.rc_context({"svg.hashsalt": "camlucida", "pdf.fonttype": 42}),
-    ):
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    settings = {"svg.hashsalt": "camlucida", "pdf.fonttype": 42}
+    with signs_as_boxes(), matplotlib.rc_context(settings):
         figure.savefig(buffer, format=kind, metadata=dict(metadata), dpi=dpi)
     return buffer.getvalue()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from camlucida.core.messages import declare
 from camlucida.figures.style import words
+from camlucida.figures.texts import plain_texts, text_extent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +27,8 @@ declare(
     },
 )
 
+STAMP_WIDTH = 0.9
+"""Of the stamp, as a share of the width of its figure."""
 
 _MISMATCH: ContextVar[bool] = ContextVar("mismatch", default=False)
 
@@ -57,7 +60,7 @@ def stamp(figure: Figure) -> None:
     """
     if not _MISMATCH.get():
         return
-    fontsize = 2.1 * figure.get_figwidth()  # fits into the width
+    fontsize = _fitting_size(figure, words("notice.mismatch"))
     letter = fontsize / 72 / figure.get_figheight()
     lowest = 0.0
     for height in _middles(figure):
@@ -76,6 +79,16 @@ def stamp(figure: Figure) -> None:
             weight="bold",
             zorder=1000,
         )
+    plain_texts(figure)
+
+
+def _fitting_size(figure: Figure, line: str) -> float:
+    """Points of a bold line that fills the share :data:`STAMP_WIDTH` of a figure's width."""
+    text = figure.text(0, 0, line, fontsize=10, weight="bold")
+    plain_texts(figure)
+    width = text_extent(figure, text).width
+    text.remove()
+    return float(10 * STAMP_WIDTH * figure.bbox.width / width)
 
 
 def _middles(figure: Figure) -> list[float]:

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from camlucida.figures.style import wrapped_lines
+from camlucida.figures.texts import plain_texts, text_extent
 
 Mask = NDArray[np.bool_]
 
@@ -65,12 +66,12 @@ def title_beside(figure: Figure, title: str, key: Legend | None, fontsize: float
         fontsize: of the title, in points.
     """
     text = figure.suptitle(title, fontsize=fontsize, x=0.02, ha="left")
-    text.set_parse_math(False)  # names of files are no formulas
-    taken = key.get_window_extent().width if key is not None else 0
+    plain_texts(figure)  # measured as they are drawn
+    taken = text_extent(figure, key).width if key is not None else 0
     room = 0.95 * figure.bbox.width - taken
     letters = 2 * len(title)  # Chinese signs are two letters wide
     # A line of wide letters is longer than the mean: measured, not computed.
-    while text.get_window_extent().width > room and letters > SHORTEST:
+    while text_extent(figure, text).width > room and letters > SHORTEST:
         letters -= 2
         text.set_text("\n".join(_lines(title, letters)))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
@@ -31,14 +28,12 @@ from camlucida.figures.overlay import (
     unseen_text,
 )
 from camlucida.figures.sheets import DPI
-from camlucida.figures.style import installed_cjk_fonts, label_name, unit_name, words
+from camlucida.figures.style import label_name, unit_name, words
+from camlucida.figures.texts import plain_texts, signs_as_boxes
 from camlucida.io.png import png_bytes
 
 PANEL = 3.6
 """Inches on the longer side of a panel."""
-
-MATHS_OF_TICKS = "\\mathdefault"
-"""What matplotlib writes powers of ten with, on a logarithmic axis."""
 
 WEAK = 0.1
 """Share of the strongest peak of a strip from which down a panel says how weak its map is: each
@@ -117,26 +112,6 @@ def strip_title(explanation: Explanation) -> str:
     return f"{target} {explanation.probability:.2%}"
 
 
-def plain_texts(figure: Figure) -> None:
-    """Draw every text as it stands: names of files, labels and groups are no formulas, and may
-    have Chinese signs.
-
-    Signs that the font lacks are taken from another that is installed.
-    """
-    for text in figure.findobj(Text):
-        words = text.get_text()
-        if words and MATHS_OF_TICKS not in words:
-            text.set_parse_math(False)
-        if not words.isascii():
-            families = [*text.get_fontfamily(), *_cjk_fonts()]
-            text.set_fontfamily(list(dict.fromkeys(families)))
-
-
-@lru_cache(maxsize=1)
-def _cjk_fonts() -> tuple[str, ...]:
-    return installed_cjk_fonts()
-
-
 def figure_png(figure: Figure, dpi: int = DPI) -> bytes:
     """The figure as PNG.
 
@@ -161,8 +136,7 @@ def _pixels(figure: Figure, dpi: int) -> Image.Image:
     plain_texts(figure)
     figure.set_dpi(dpi)
     canvas: Any = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():  # a sign that the font lacks is drawn as a box
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    with signs_as_boxes():
         canvas.draw()  # savefig would draw every image twice, the first time for the layout alone
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 

@@ -25,9 +25,10 @@ from camlucida.figures.grids import wrapped
 from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, unseen_text
-from camlucida.figures.panels import PANEL, plain_texts
+from camlucida.figures.panels import PANEL
 from camlucida.figures.style import style, unit_name, worded, wrapped_lines, wrapped_text
 from camlucida.figures.style import words as message_words
+from camlucida.figures.texts import plain_texts
 
 declare(
     "value_figures",
