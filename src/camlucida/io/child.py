@@ -38,13 +38,19 @@ class Child:
         tasks: after which it is replaced; None: never.
         flags: of Python; ``-I`` keeps the user's paths and variables from a script that needs no
             package of them, ``-P`` the script's folder from its imports.
+        memory: bytes of address space that it may take; None: no limit. Linux alone enforces it.
     """
 
     def __init__(
-        self, script: Path, tasks: int | None = None, flags: Sequence[str] = ("-I",)
+        self,
+        script: Path,
+        tasks: int | None = None,
+        flags: Sequence[str] = ("-I",),
+        memory: int | None = None,
     ) -> None:
         self._command = [sys.executable, *flags, str(script)]
         self._tasks, self._done = tasks, 0
+        self._memory = memory
         self._lock = threading.Lock()
         # Process → its child: a forked process must not share that of its parent.
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -90,6 +96,8 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            if self._memory is not None:
+                _limit_memory(process.pid, self._memory)
             self._processes[os.getpid()] = process
             self._done = 0
         return process
@@ -110,6 +118,15 @@ class Child:
 def _stop_all() -> None:
     for child in list(_STARTED):
         child._stop()
+
+
+def _limit_memory(process: int, most: int) -> None:
+    """Set from outside, so that a script needs no line of it; before its first request comes."""
+    if sys.platform == "linux":
+        import resource
+
+        with suppress(ProcessLookupError):  # it ended already; the request will say so
+            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
 
 
 def _exchange(

@@ -10,9 +10,6 @@ import json
 import os
 import sys
 
-MEMORY = 6 * 2**30
-"""Bytes of address space that the decoders may take."""
-
 
 def main() -> None:
     """Decode files until the input ends."""
@@ -21,20 +18,11 @@ def main() -> None:
     # What a decoder prints must not be taken for a reply.
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    _limit_memory()
     source = sys.stdin.buffer
     while head := source.read(8):
         request = json.loads(source.read(int.from_bytes(head, "big")))
         replies.write(json.dumps(reply_to(request)).encode() + b"\n")
         replies.flush()
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 if __name__ == "__main__":

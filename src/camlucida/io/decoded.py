@@ -25,6 +25,9 @@ SECONDS = 60.0
 FILES = 50
 """Files after which the child is replaced, so that no memory is lost to it."""
 
+MEMORY = 6 * 2**30
+"""Bytes of address space that the decoders may take."""
+
 _ARRAYS = ("pixels", "display", "windowed")
 _DAMAGED = "the file is damaged: export it again, or open it in a viewer"
 
@@ -39,7 +42,7 @@ class Decoder:
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
         script = Path(__file__).with_name("decode_child.py")
-        self._child = Child(script, tasks=FILES, flags=("-P",))
+        self._child = Child(script, tasks=FILES, flags=("-P",), memory=MEMORY)
 
     def decode(self, path: Path, folder: Path, name: str, patient: bool = False) -> dict[str, Any]:
         """Decode a file into a folder, from which :func:`read_decoded` reads it.

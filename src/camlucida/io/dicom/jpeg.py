@@ -22,8 +22,11 @@ from camlucida.io.image import MAX_PIXELS
 SECONDS = 60.0
 """Longest time for one frame."""
 
+MEMORY = 4 * 2**30
+"""Bytes of address space that a decoder may take."""
+
 _DAMAGED = "the file is damaged: copy or export it again"
-_DECODER = Child(Path(__file__).with_name("jpeg_child.py"))
+_DECODER = Child(Path(__file__).with_name("jpeg_child.py"), memory=MEMORY)
 
 
 def has_decoder() -> bool:

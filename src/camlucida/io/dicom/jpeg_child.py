@@ -10,13 +10,9 @@ from __future__ import annotations
 import json
 import sys
 
-MEMORY = 4 * 2**30
-"""Bytes of address space that a decoder may take."""
-
 
 def main() -> None:
     """Decode frames until the input ends."""
-    _limit_memory()
     import numpy as np
     from imagecodecs import jpeg_decode
 
@@ -32,14 +28,6 @@ def main() -> None:
             answer = {"error": type(error).__name__}
         target.write(json.dumps(answer).encode() + b"\n" + samples)
         target.flush()
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 if __name__ == "__main__":
