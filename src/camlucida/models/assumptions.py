@@ -58,6 +58,11 @@ declare(
             "again (transform_input = true in the card's args); false, if it was trained by timm "
             "or from random weights"
         ),
+        "no_transform_input": (
+            "{network} built without the second scaling of its input, as the card does not say; "
+            "transform_input = true in its args, if training began from ImageNet's weights of "
+            "torchvision, else false"
+        ),
         "activation": (
             "the activation after the last layer with weights cannot be known: "
             "the output is taken for logits, or for the value itself"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from camlucida.core.messages import Message
@@ -68,3 +69,19 @@ def scaling_notes(name: str, channels: int) -> tuple[Message, ...]:
     if name not in _AUXILIARY or channels != 3:
         return ()
     return (Message("assumed.transform_input", {"network": bare(name)}),)
+
+
+def scaling_of_card(factory: str, args: Mapping[str, Any]) -> tuple[Message, ...]:
+    """What a card with weights of its own leaves open of such a network.
+
+    Args:
+        factory, args: of the card.
+
+    >>> [note.code for note in scaling_of_card("torchvision:inception_v3", {})]
+    ['assumed.no_transform_input']
+    >>> scaling_of_card("torchvision:inception_v3", {"transform_input": True})
+    ()
+    """
+    if factory not in _AUXILIARY or "transform_input" in args:
+        return ()
+    return (Message("assumed.no_transform_input", {"network": bare(factory)}),)

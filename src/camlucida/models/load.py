@@ -14,7 +14,7 @@ from camlucida.core.errors import ModelError, UsageError, did_you_mean
 from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec, RegionScore, TaskSource
 from camlucida.core.scan import Scan
-from camlucida.models.auxiliary import has_auxiliary
+from camlucida.models.auxiliary import has_auxiliary, scaling_of_card
 from camlucida.models.card import Card, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, stored_outputs, weights_sha256
 from camlucida.models.checkpoint_file import read_checkpoint
@@ -185,7 +185,8 @@ def _built(source: _Source) -> _Built:
     module = build_unset(card.factory, card.args, source.base)
     argument = COUNTS.get(card.factory.partition(":")[0])
     if argument is None or argument in card.args:
-        return _Built(module, card, load_checkpoint(module, path, key))
+        notes = load_checkpoint(module, path, key)
+        return _Built(module, card, (*notes, *scaling_of_card(card.factory, card.args)))
     outputs = stored_outputs(module, path, key)
     if outputs is not None:
         card = card.model_copy(update={"args": {**card.args, argument: outputs}})
@@ -198,7 +199,7 @@ def _built(source: _Source) -> _Built:
         return _with_another_head(card, path, key)
     if outputs is not None:
         notes = (Message("checkpoint.outputs", {"outputs": outputs}), *notes)
-    return _Built(module, card, notes)
+    return _Built(module, card, (*notes, *scaling_of_card(card.factory, card.args)))
 
 
 def _with_another_head(card: Card, path: Path, key: str | None) -> _Built:

@@ -29,6 +29,7 @@ declare(
         "outputs": "{value} {value:|output|outputs}: read from {source}",
         "channels": "{value} input {value:|channel|channels}: read from {source}",
         "task": "task {value}: read from {source}",
+        "interpolation": "interpolation of the decoder {value}: read from {source}",
         "in_checkpoint": "the checkpoint ({name})",
         "in_file": "{file} ({name})",
         "conflict": "{source} states another value ({value}), which is not used",
@@ -60,7 +61,8 @@ class Fact:
 class Stated:
     """Facts by kind.
 
-    The kinds: architecture, encoder, size, mean, std, labels, outputs, channels, task, features.
+    The kinds: architecture, encoder, size, mean, std, labels, outputs, channels, task, features,
+    interpolation.
     """
 
     facts: Mapping[str, Fact] = field(default_factory=dict)
@@ -280,6 +282,10 @@ def _task(value: object) -> str | None:
     return None
 
 
+def _interpolation(value: object) -> str | None:
+    return str(value) if value in ("nearest", "bilinear", "bicubic", "area") else None
+
+
 Reader = Callable[[object], Any]
 
 _KINDS: tuple[tuple[str, Reader, str], ...] = (
@@ -294,6 +300,7 @@ _KINDS: tuple[tuple[str, Reader, str], ...] = (
     ("outputs", _count, "num_classes n_classes nb_classes num_labels num_outputs classes"),
     ("channels", _channels, "in_chans in_channels in_ch input_channels num_channels"),
     ("task", _task, "task problem_type"),
+    ("interpolation", _interpolation, "decoder_interpolation"),
     ("features", _means, "aux_mean aux_means feature_mean feature_means features_mean"),
     ("features", _means, "clinical_mean clinical_means tabular_mean tabular_means meta_mean"),
 )

@@ -17,6 +17,11 @@ _RANDOM = frozenset(
 )
 """Functions of tensors and of ``torch.nn.init`` that draw random numbers."""
 
+_VALUES = frozenset(
+    {"add_", "clamp_", "copy_", "div_", "erfinv_", "fill_", "mul_", "sub_", "zero_"}
+)
+"""Functions that change values alone, of which a tensor of the meta device has none."""
+
 
 class UnsetParameters(TorchFunctionMode):
     """Inside, parameters that would be drawn at random are zero.
@@ -38,9 +43,12 @@ class UnsetParameters(TorchFunctionMode):
     ) -> Any:
         """Fill a parameter with zeros in place of random numbers; call anything else."""
         options = dict(kwargs or {})
-        if getattr(func, "__name__", "") in _RANDOM:
+        name = getattr(func, "__name__", "")
+        if name in _RANDOM or name in _VALUES:
             tensor = args[0] if args else options.get("tensor")
-            if isinstance(tensor, nn.Parameter):
+            if isinstance(tensor, nn.Parameter) and tensor.is_meta:
+                return tensor  # there, each of these calls is a hundred of Python
+            if isinstance(tensor, nn.Parameter) and name in _RANDOM:
                 with torch.no_grad():
                     return tensor.zero_()
         return func(*args, **options)

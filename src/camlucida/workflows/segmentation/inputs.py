@@ -18,7 +18,7 @@ from camlucida.models.checkpoint import load_state
 from camlucida.models.families.unet import restates
 from camlucida.models.layer_list import list_layers
 from camlucida.models.recognise import find_checkpoint, recognise
-from camlucida.models.segmenters import segmenter_card
+from camlucida.models.segmenters import named_segmenter
 from camlucida.models.state import frozen, unwrap
 from camlucida.workflows.segmentation.image_choice import Images
 
@@ -106,7 +106,9 @@ def segmentation_card(
         recognised = recognise(model_path, task="segmentation", model=model, size=image_size)
         recognised = recognised.update(name=recognised.card.name or Path(model).stem)
     elif architecture is not None:
-        recognised = _built(find_checkpoint(model_path), architecture, encoder or ENCODER)
+        file = find_checkpoint(model_path)
+        recognised = named_segmenter(load_state(file), architecture, encoder or ENCODER)
+        recognised = recognised.update(checkpoint=str(file))
     else:
         recognised = recognise(model_path, task="segmentation", encoder=encoder)
     stated = model is not None or "size" in recognised.card.input.model_fields_set
@@ -187,17 +189,6 @@ def _network(card: Card) -> str:
     """``Unet_resnet18``: architecture and encoder."""
     architecture = card.factory.partition(":")[2]
     return f"{architecture}_{card.args.get('encoder_name', '')}".rstrip("_")
-
-
-def _built(file: Path, architecture: str, encoder: str) -> RecognisedCard:
-    state = load_state(file)
-    heads = [tensor for key, tensor in state.items() if key.endswith("segmentation_head.0.weight")]
-    convolutions = (w for key, w in state.items() if "encoder" in key and w.ndim == 4)
-    first = next(convolutions, None)
-    channels = int(first.shape[1]) if first is not None and first.shape[1] in (1, 3) else 3
-    classes = int(heads[0].shape[0]) if heads else 1
-    recognised = segmenter_card(architecture, encoder, channels, classes)
-    return recognised.update(checkpoint=str(file))
 
 
 def _scale(card: Card) -> Message:
