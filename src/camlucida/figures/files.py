@@ -71,8 +71,10 @@ def figure_svg(figure: Figure, dpi: int = DPI) -> bytes:
 
 def _vector(figure: Figure, kind: str, metadata: Mapping[str, None], dpi: int) -> bytes:
     buffer = io.BytesIO()
-    settings = {"svg.hashsalt": "camlucida", "pdf.fonttype": 42}
-    with signs_as_boxes(), matplotlib.rc_context(settings):
+    with (
+        signs_as_boxes(),
+        matplotlib.rc_context({"svg.hashsalt": "camlucida", "pdf.fonttype": 42}),
+    ):
         figure.savefig(buffer, format=kind, metadata=dict(metadata), dpi=dpi)
     return buffer.getvalue()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
@@ -51,6 +52,6 @@ def text_extent(figure: Figure, item: Text | Legend) -> Bbox:
         figure: that it is in.
         item: in the font that it will be drawn in.
     """
-    renderer = RendererAgg(*figure.bbox.size, figure.dpi)
+    renderer: Any = RendererAgg(*figure.bbox.size, figure.dpi)  # type: ignore[no-untyped-call]
     with signs_as_boxes():
         return item.get_window_extent(renderer)

@@ -143,7 +143,7 @@ def _of_rows(architecture: str, shapes: Shapes) -> Args:
 
 def _of_transformer(shapes: Shapes) -> Args:
     """Of DPT: the channels of each level."""
-    channels = []
+    channels: list[int] = []
     while (level := _reassembled(len(channels))) in shapes:
         channels.append(shapes[level][0])
     return {"decoder_intermediate_channels": tuple(channels)}
