@@ -89,10 +89,7 @@ def decoder_args(architecture: str, shapes: Shapes) -> Iterator[Args]:
     """
     read = {**_norm(shapes), **_of_blocks(architecture, shapes), **_of_rows(architecture, shapes)}
     usual = _defaults(architecture)
-    steps = _steps(architecture, shapes)
-    # Some encoders have a level without channels, which Segformer's decoder leaves out.
-    depths = [steps, steps + 1] if architecture in _STEPS else [usual["encoder_depth"], *_DEPTHS]
-    for depth in dict.fromkeys(depths):
+    for depth in _depths(architecture, shapes, usual["encoder_depth"]):
         args = {"encoder_depth": depth, **read}
         if architecture == "PSPNet":
             args["upsampling"] = 2**depth  # back to the size of the image
@@ -153,10 +150,15 @@ def _reassembled(level: int) -> str:
     return f"decoder.reassemble_blocks.{level}.project_to_out_channel.weight"
 
 
-def _steps(architecture: str, shapes: Shapes) -> int:
-    pattern = re.compile(_STEPS.get(architecture, "$"))
-    matches = [pattern.match(name) for name in shapes]
-    return len({match[1] for match in matches if match is not None and match.groups()})
+def _depths(architecture: str, shapes: Shapes, usual: int) -> list[int]:
+    """Levels of the encoder: as the decoder counts them, else those that may be."""
+    if architecture not in _STEPS:
+        return list(dict.fromkeys([usual, *_DEPTHS]))
+    matches = [re.match(_STEPS[architecture], name) for name in shapes]
+    steps = len({match[1] for match in matches if match is not None})
+    # An encoder may have a level without channels, which Segformer's decoder leaves out.
+    depths = [steps, steps + 1] if architecture == "Segformer" else [steps]
+    return [depth for depth in depths if 0 < depth <= max(_DEPTHS)]
 
 
 @cache
