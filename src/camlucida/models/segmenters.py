@@ -103,9 +103,11 @@ def _others(state: State, stated: Stated) -> tuple[str, ...]:
     transformers = {
         key: tensor for key, tensor in state.items() if key.startswith("encoder.model.")
     }
-    names = [f"tu-{bare(name)}" for body in bodies(transformers) for name in body.names]
     stated_name = stated.value("encoder")
-    return tuple(names if stated_name is None else [stated_name, *names])
+    names = [] if stated_name is None else [stated_name]
+    for body in bodies(transformers):
+        names += [f"tu-{bare(name)}" for name in body.names]
+    return tuple(names)
 
 
 def _stem(state: State, body: tuple[tuple[str, ...], Style] | None) -> Tensor | None:
