@@ -105,6 +105,11 @@ def test_an_evaluation_with_readers(tmp_path, capsys):
     assert rows["label"].tolist() == ["Cardiomegaly"]
     assert 0.5 < rows["reader_iou"].iloc[0] < 1
     assert 0 <= rows["map_iou"].iloc[0] <= 1
+    page = (tmp_path / "out" / "evaluation.html").read_text("utf-8")
+    section = page.partition('id="readers"')[2].partition("</section>")[0]
+    for name in ("reader_iou", "map_iou"):
+        assert f"{rows[name].iloc[0]:.2f}" in section
+    assert "Reader and reader" in section
 
 
 def test_an_evaluation_with_views(tmp_path):

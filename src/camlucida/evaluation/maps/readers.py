@@ -10,10 +10,19 @@ import numpy as np
 import pandas as pd
 
 from camlucida.core.messages import Message, Value, declare
+from camlucida.io.records import records_of
 from camlucida.metrics.annotation_overlap import iou_area_matched
 from camlucida.metrics.annotations import Floats, Mask
-from camlucida.metrics.intervals import Interval
 from camlucida.metrics.statistics import mean_interval
+
+READERS = "readers.csv"
+"""Agreement of readers, and of maps with them, of each image and label."""
+
+AGREEMENT = "agreement"
+"""Name of the note."""
+
+KEYS = ["label", "method", "layer"]
+SCORES = ("reader_iou", "map_iou")
 
 LEVEL = 0.95
 """Coverage of the intervals."""
@@ -58,37 +67,53 @@ def reader_scores(values: Floats, readers: Mapping[str, Mask]) -> dict[str, Any]
     }
 
 
+def reader_summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """The mean agreement of readers, and of each map with them.
+
+    Args:
+        rows: one an image, label, method and layer, with the columns of :func:`reader_scores` and
+            the image's ``patient``.
+
+    Returns:
+        One row a label, method and layer for which two readers marked an image:
+        ``reader_iou``, ``map_iou``, with ``_low`` and ``_high`` of :data:`LEVEL` by patient (NaN
+        where there are few patients) and ``_images``, whose mean each is.
+    """
+    lines: list[dict[str, Any]] = []
+    for key, group in rows.groupby(KEYS, sort=False) if len(rows) else ():
+        if group["reader_iou"].isna().all():
+            continue
+        line: dict[str, Any] = dict(zip(KEYS, key))
+        for name in SCORES:
+            mean = mean_interval(group[name].to_numpy(), group["patient"].to_numpy(), level=LEVEL)
+            line |= {name: mean.estimate, f"{name}_low": mean.low, f"{name}_high": mean.high}
+            line[f"{name}_images"] = mean.rows
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def reader_notes(rows: pd.DataFrame) -> list[Message]:
     """The agreement of readers, and of each map with them, one line a label, method and layer.
 
     Args:
-        rows: one an image, label, method and layer, with the columns of :func:`reader_scores` and
-            the image's ``patient``. Intervals have :data:`LEVEL`; there is none of few patients.
+        rows: as of :func:`reader_summary`.
     """
     notes = []
-    keys = ["label", "method", "layer"]
-    for (label, method, _), group in rows.groupby(keys, sort=False) if len(rows) else ():
-        if group["reader_iou"].isna().all():
-            continue
-        readers, of_map = (_mean(group, column) for column in ("reader_iou", "map_iou"))
-        values: dict[str, Value] = {"label": str(label), "method": str(method)}
-        values |= {"readers": readers.estimate, "pairs": readers.rows}
-        values |= {"map": of_map.estimate, "count": of_map.rows}
-        values |= {"interval": _bounds(readers), "map_interval": _bounds(of_map)}
-        notes.append(Message("readers.agreement", values))
+    for line in records_of(reader_summary(rows)):
+        values: dict[str, Value] = {"label": str(line["label"]), "method": str(line["method"])}
+        values |= {"readers": line["reader_iou"], "pairs": line["reader_iou_images"]}
+        values |= {"map": line["map_iou"], "count": line["map_iou_images"]}
+        values["interval"] = _bounds(line["reader_iou_low"], line["reader_iou_high"])
+        values["map_interval"] = _bounds(line["map_iou_low"], line["map_iou_high"])
+        notes.append(Message(f"readers.{AGREEMENT}", values))
     return notes
 
 
-def _mean(rows: pd.DataFrame, column: str) -> Interval:
-    return mean_interval(rows[column].to_numpy(), rows["patient"].to_numpy(), level=LEVEL)
-
-
-def _bounds(interval: Interval) -> Value:
+def _bounds(low: float, high: float) -> Value:
     """The interval, for brackets that go on; "" where there is none."""
-    if interval.interval_method == "none":
+    if np.isnan(low):
         return ""
-    values: dict[str, Value] = {"low": interval.low, "high": interval.high, "level": LEVEL}
-    return Message("readers.interval", values)
+    return Message("readers.interval", {"low": low, "high": high, "level": LEVEL})
 
 
 def _iou(first: Mask, second: Mask) -> float:

@@ -16,6 +16,7 @@ from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.baselines import BASELINES
 from camlucida.evaluation.maps.boxes import summarise_boxes
 from camlucida.evaluation.maps.folder import Evaluated
+from camlucida.evaluation.maps.readers import KEYS, READERS, reader_summary
 from camlucida.evaluation.maps.samples import label_of
 from camlucida.evaluation.maps.source import Source
 from camlucida.figures.comparison import FINDING_COLOUR
@@ -71,7 +72,15 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
     )
     examples = [_example(out, chosen_map, source) for chosen_map in chosen.maps]
     drawn = [example for example in examples if (out / example.picture).is_file()]
-    page_tables = EvaluationTables(rows, measured.curves, evaluated.sanity, summary, differences)
+    readers = pd.DataFrame()
+    if (out / READERS).is_file():
+        names = dict.fromkeys(("image", "patient", *KEYS), str)
+        readers = reader_summary(
+            pd.read_csv(out / READERS, dtype=names, na_values=[""], keep_default_na=False)
+        )
+    page_tables = EvaluationTables(
+        rows, measured.curves, evaluated.sanity, summary, differences, readers
+    )
     return write_evaluation_page(out, page_tables, about, drawn), summary
 
 

@@ -31,15 +31,13 @@ from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
 from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models, run_regions
+from camlucida.evaluation.maps.readers import READERS
 from camlucida.evaluation.maps.source import Source
 from camlucida.io.image import image_id
 from camlucida.io.tables import write_table
 from camlucida.models import load_model
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
-
-READERS = "readers.csv"
-"""Agreement of readers, and of maps with them, of each image and label."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +235,7 @@ def evaluate_job(
     evaluated.about = describe(job.source, evaluated, about["command"], about["versions"])
     evaluated.about["regions"] = None if job.regions is None else str(job.regions.absolute())
     write(job.folder, evaluated)
+    (job.folder / READERS).unlink(missing_ok=True)  # of an earlier evaluation
     if job.source.reader_rows:
         write_table(pd.DataFrame(job.source.reader_rows), job.folder / READERS)
     result = EvaluationResult(evaluated)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ from camlucida.core.files import write_bytes
 from camlucida.core.messages import Message, Value, chain
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
+from camlucida.evaluation.maps.readers import AGREEMENT, LEVEL
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
 from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
@@ -41,6 +42,7 @@ from camlucida.workflows.evaluation.page_tables import (
     everything_table,
     family_message,
     rank_table,
+    reader_table,
     sanity_table,
     score_table,
 )
@@ -83,6 +85,8 @@ class EvaluationTables:
     Attributes:
         rows, curves, sanity: measured; the last two may be empty.
         summary, differences: made of ``rows`` by :mod:`camlucida.evaluation.maps.summary`.
+        readers: of :func:`~camlucida.evaluation.maps.readers.reader_summary`; empty where the
+            ground truth does not tell readers apart.
     """
 
     rows: pd.DataFrame
@@ -90,6 +94,7 @@ class EvaluationTables:
     sanity: pd.DataFrame
     summary: pd.DataFrame
     differences: pd.DataFrame
+    readers: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ def evaluation_document(
     sections = (
         Section("failures", (Points(tuple(about.failures)),), page_message("failed", count=count)),
         _section("scores", _scores(out, summary, about)),
+        _section("readers", _readers(evaluation.readers)),
         _section("differences", _differences(summary, differences)),
         _section("ranks", _ranks(ranks)),
         _section("curves", _curves(out)),
@@ -168,7 +174,9 @@ def evaluation_document(
         _section("cases", _cases(about, examples)),
         _section("limits", [Points(tuple(limit_messages))]),
     )
-    notes = [Notice((note,)) for note in about.notes]
+    # The section on readers has the same numbers.
+    shown = [note for note in about.notes if note.code != f"readers.{AGREEMENT}"]
+    notes = [Notice((note,)) for note in shown]
     return Document(
         page_message("title", model=about.model),
         sections,
@@ -246,6 +254,12 @@ def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterato
     all_means = tables.over_all_labels(summary)
     table = everything_table(all_means)
     yield Details(page_message("every_metric", count=len(all_means)), (table,))
+
+
+def _readers(readers: pd.DataFrame) -> Iterator[Block]:
+    if len(readers):
+        yield Paragraph((page_message("readers_note", level=100 * LEVEL),), quiet=True)
+        yield reader_table(readers)
 
 
 def _differences(summary: pd.DataFrame, differences: pd.DataFrame) -> Iterator[Block]:

@@ -10,6 +10,7 @@ import pandas as pd
 from camlucida.core.messages import NAN, Estimate, Message, chain, declare
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
+from camlucida.evaluation.maps.readers import KEYS, SCORES
 from camlucida.report.document import Cell, CellValue, Table
 from camlucida.workflows.evaluation.records import Record, records_without_nan
 from camlucida.workflows.evaluation.texts import interval_message, page_message
@@ -98,6 +99,28 @@ def rank_table(ranks: pd.DataFrame) -> Table:
         rows.append((_method(first[key]), key[0], *cells))
     of_families = [family_message(family) for family in families]
     return Table("rank_table", None, (*_heads("method", "layer"), *of_families), tuple(rows))
+
+
+def reader_table(readers: pd.DataFrame) -> Table:
+    """The agreement of two readers, and of each map with a reader.
+
+    Args:
+        readers: of :func:`~camlucida.evaluation.maps.readers.reader_summary`.
+    """
+    head = _heads("label", "method", "layer", "reader_reader", "pairs_of_readers", "map_reader")
+    rows: list[tuple[TableCell, ...]] = []
+    for record in records_without_nan(readers):
+        names = (record[name] for name in KEYS)
+        between, of_map = (_score_of(record, name) for name in SCORES)
+        pairs, images = (int(record[f"{name}_images"]) for name in SCORES)
+        rows.append((*names, between, pairs, of_map, images))
+    return Table("reader_table", None, (*head, page_message("images")), tuple(rows))
+
+
+def _score_of(record: Record, name: str) -> Cell:
+    parts = (record[key] for key in (name, f"{name}_low", f"{name}_high"))
+    estimate, low, high = (NAN if part is None else part for part in parts)
+    return Cell(Estimate(estimate, low, high), spec=".2f")
 
 
 def sanity_table(name: str, gate: pd.DataFrame) -> Table:

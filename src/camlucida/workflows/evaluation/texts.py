@@ -10,6 +10,16 @@ declare(
         "title": "{model}: evaluation of its explanations",
         "failed": "Failed: {count}",
         "scores": "Scores",
+        "readers": "Readers",
+        "readers_note": (
+            "IoU of the boxes of two readers of one image, and IoU of the map, cut to the area of "
+            "each reader's boxes, with that reader; means over images, with {level:g} % "
+            "confidence intervals by patient where there are enough. A map agrees with readers as "
+            "well as they do with each other if the two are equal."
+        ),
+        "reader_reader": "Reader and reader",
+        "pairs_of_readers": "Images of two or more readers",
+        "map_reader": "Map and reader",
         "differences": "Differences",
         "ranks": "Ranks",
         "curves": "Curves",
