@@ -74,10 +74,11 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
     drawn = [example for example in examples if (out / example.picture).is_file()]
     readers = pd.DataFrame()
     if (out / READERS).is_file():
-        names = dict.fromkeys(("image", "patient", *KEYS), str)
-        readers = reader_summary(
-            pd.read_csv(out / READERS, dtype=names, na_values=[""], keep_default_na=False)
+        dtypes = dict.fromkeys(("image", "patient", *KEYS), str)
+        rows_of_readers = pd.read_csv(
+            out / READERS, dtype=dtypes, na_values=[""], keep_default_na=False
         )
+        readers = reader_summary(rows_of_readers)
     page_tables = EvaluationTables(
         rows, measured.curves, evaluated.sanity, summary, differences, readers
     )
