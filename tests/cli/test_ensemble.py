@@ -60,6 +60,7 @@ def folder(tmp_path_factory):
     (folder / "boxes.csv").write_text(
         "film,Label,x,y,w,h\n0.PNG,pleural effusion,4,4,20,12\n0.png,Fracture,1,1,2,2\n"
     )
+    (folder / "others.csv").write_text("image,label,x,y,w,h\n0.png,Mass,1,1,2,2\n")
     (folder / "patients.csv").write_text("image,patient\n0,p\n1,q\n2,q\n")
     return folder
 
@@ -151,6 +152,14 @@ def test_the_tables(done):
     localised = pd.read_csv(out / "localisation.csv")
     assert localised["model"].tolist() == ["first", "second", "ensemble"]
     assert (localised["true_boxes"] == 1).all()
+
+
+def test_annotations_beside_that_were_not_given_are_named(done):
+    _, out = done
+    notes = json.loads((out / "ensemble.json").read_text())["notes"]
+    (note,) = [note for note in notes if note["code"] == "notes.annotations_unused"]
+    assert "others.csv" in note["values"]["names"]
+    assert note["values"]["option"] == "--boxes PATH"
 
 
 def test_the_page_is_whole(done):

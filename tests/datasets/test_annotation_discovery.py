@@ -2,7 +2,7 @@
 
 import pytest
 
-from camlucida.datasets.annotation_discovery import annotations_beside, read_beside
+from camlucida.datasets.annotation_discovery import annotations_beside, notes_on_unused, read_beside
 from tests.support import annotation_files as files
 
 LABELS = ("Nodule", "Mass")
@@ -86,3 +86,13 @@ def test_one_that_does_not_fit_or_cannot_be_read_is_named(tmp_path):
     assert truth is None
     assert codes(notes) == ["notes.annotations_unread", "notes.annotations_unused"]
     assert "class 1 has no name" in str(notes[0])
+
+
+def test_annotations_that_the_user_named_are_not_called_unused(tmp_path):
+    images = [files.write_image(tmp_path / "images" / "a.png")]
+    for name in ("first.json", "second.json"):
+        files.write_coco(tmp_path / name)
+    (note,) = notes_on_unused(images, str(tmp_path / "first.json"), "--boxes PATH")
+    assert note.values["names"] == str(tmp_path / "second.json")
+    (tmp_path / "second.json").unlink()
+    assert notes_on_unused(images, str(tmp_path / "first.json"), "--boxes PATH") == []

@@ -110,6 +110,7 @@ def ensemble_command(
     from camlucida.analysis.ensemble.combine import SCALES
     from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
     from camlucida.analysis.ensemble.members import WEIGHTINGS
+    from camlucida.datasets.annotation_discovery import notes_on_unused
     from camlucida.datasets.classifiers import read_cam_method, read_classifiers
     from camlucida.datasets.ground_truth import read_boxes
     from camlucida.io import expand_paths
@@ -120,9 +121,9 @@ def ensemble_command(
     _check_choice("weighting", weighting, WEIGHTINGS)
     classifiers = read_classifiers(config, _weights(weight or ()))
     method = method or read_cam_method(config) or "gradcam"
+    paths = expand_paths(images)[0]
     if boxes is not None:  # a mistake in it must not cost a run
-        paths = [str(path) for path in expand_paths(images)[0]]
-        read_boxes(boxes, (), paths, id_column)
+        read_boxes(boxes, (), list(map(str, paths)), id_column)
     about, labels = command_record(), label or ()
     formats = ("jpg", "pdf") if pdf else ("jpg",)
     with resumable(), output_folder(out):
@@ -138,6 +139,7 @@ def ensemble_command(
                 about=about,
                 progress=progress,
             )
+        run.notes += notes_on_unused(paths, boxes, "--boxes PATH")
         findings = EnsembleFindings(run.run, scale, weighting)
         choice = FindingChoice(top, threshold, findings.check(labels))
         truth = None

@@ -103,6 +103,20 @@ def read_beside(
     return None, notes
 
 
+def notes_on_unused(images: Sequence[Path], used: str | None, option: str) -> list[Message]:
+    """A note on the annotations beside images, without those that the user named; or none.
+
+    Args:
+        images: the images' files.
+        used: file or folder that the user named; None for none.
+        option: that would use the others.
+    """
+    given = Path(used or "").expanduser().absolute()
+    beside = [path.absolute() for path in annotations_beside(images)]
+    unused = [path for path in beside if path != given and path not in given.parents]
+    return [unused_note(unused, option)] if unused else []
+
+
 def unused_note(paths: Sequence[Path], option: str = "--masks PATH") -> Message:
     """A note on annotations that are seen and not used.
 

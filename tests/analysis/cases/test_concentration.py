@@ -50,6 +50,15 @@ def test_a_patient_counts_once_and_in_one_group():
     assert compare_concentration(values, BEST, list("aaaaaaaaaa")) is None
 
 
+def test_means_and_pairs_of_opposite_directions_are_noted():
+    # d is in both groups: the means rise by its images alone.
+    values = np.array([0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.4, 0.4])
+    result = compare_concentration(values, BEST, list("dabcedddfg"))
+    assert result.difference > 0
+    assert result.share == 0
+    assert [message.code for message in result.messages][1:] == ["concentration.opposite"]
+
+
 def test_equal_groups_are_at_chance():
     values = np.tile([0.3, 0.5, 0.7, 0.2, 0.6], 2)
     result = compare_concentration(values, BEST, list("abcdefghij"))
@@ -71,7 +80,7 @@ def test_of_a_run():
     result = best_against_worst(run, cases, count=2)
     assert result.count == 2
     assert (result.best, result.worst) == (0, gini(torch.eye(4).numpy()))
-    assert "chance level 0" in str(result.message)
+    assert "chance level 0" in str(result.messages[0])
     (record,) = records(result.frame())
     # Two images a group are too few for an interval, which JSON has as null.
     assert (record["count"], record["low"]) == (2, None)

@@ -24,6 +24,11 @@ declare(
             "chance level 0); a map of the worst is the more concentrated one in {share:.0%} of "
             "pairs (chance level 50%; Mann–Whitney U of {patients} patients, p = {p:.2g})"
         ),
+        "opposite": (
+            "Gini index of the maps: the difference of the means and the pairs of patients point "
+            "in opposite directions, so neither is evidence that one group is the more "
+            "concentrated; patients with images in both groups count in the means alone"
+        ),
         "interval": "95% CI {low:+.3f} to {high:+.3f}",
         "no_interval": "too few patients for an interval",
     },
@@ -62,8 +67,13 @@ class Concentration:
     patients: int
 
     @property
-    def message(self) -> Message:
-        """The result as a sentence."""
+    def messages(self) -> list[Message]:
+        """The result as a sentence, and one where its two measures disagree in direction."""
+        opposite = self.difference * (self.share - 0.5) < 0
+        return [self._message, *([Message("concentration.opposite")] if opposite else [])]
+
+    @property
+    def _message(self) -> Message:
         interval = Message("concentration.no_interval")
         if np.isfinite(self.low):
             interval = Message("concentration.interval", {"low": self.low, "high": self.high})

@@ -81,6 +81,10 @@ class _Loaded:
     notes: list[Message] = field(default_factory=list)
 
 
+_OF_COHORTS = ("notes.no_mask", "notes.annotations_unused")
+"""Notes on masks beside the images, which an ensemble ignores, and on options of cohorts."""
+
+
 def run_ensemble(
     classifiers: Sequence[Classifier],
     images: Sequence[str],
@@ -131,8 +135,7 @@ def run_ensemble(
     used = {model["name"] for model in loaded.models}
     titles = _titles([one for one in classifiers if one.key in used])
     run = Run.open(out / "run")
-    # A folder called "images" makes the cohort look for masks beside it, which an ensemble ignores.
-    notes = [note for note in outcome.notes if note.code != "notes.no_mask"]
+    notes = [note for note in outcome.notes if note.code not in _OF_COHORTS]
     # An unreadable image fails once for each classifier.
     failed = dict.fromkeys(outcome.failures)
     return EnsembleRun(

@@ -245,7 +245,7 @@ def _evaluate(
     chosen = pictures.best_and_worst()
     result.concentration = best_against_worst(run, cases)
     if result.concentration is not None:
-        result.notes.append(result.concentration.message)
+        result.notes += result.concentration.messages
     result.notes += [_chosen_note(name, each) for name, each in chosen.items()]
     document = _document(settings, run, predictions, result, chosen)
     frame = with_evidence(predictions.frame, cases, pictures.heat)
