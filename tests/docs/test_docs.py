@@ -133,6 +133,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "report-pack": "report-pack.md",
         "compare": "compare.md",
         "serve": "workbench.md",
+        "reader-study": "reader-study.md",
         "explain-segmentation": "segmentation.md",
     }
     pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")

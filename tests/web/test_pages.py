@@ -12,7 +12,10 @@ import pytest
 import uvicorn
 from PIL import Image
 
+from camlucida.analysis.cases.case_table import case_table
 from camlucida.web.app import guarded
+from camlucida.web.settings import StudyPlan
+from camlucida.web.study import Study
 from tests.support.browser import chromium
 from tests.support.paths import REPOSITORY
 from tests.web.conftest import ADDRESS, PORT, png
@@ -288,3 +291,31 @@ def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
         page.get_by_text("Case 2 of").wait_for()
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("artefact 1").wait_for()
+
+
+@pytest.fixture
+def study(served, small_run):
+    """The server has a reader study of five films for a while."""
+    workbench = served.state.workbench
+    (run,) = workbench.runs
+    label = case_table([small_run])["label"].iloc[0]
+    plan = StudyPlan(run, (f"label={label}", "method=gradcam"), sessions=1)
+    workbench.study = Study(plan, workbench.runs[run], workbench.store)
+    yield workbench.study
+    workbench.study = None
+
+
+def test_a_reader_study_by_keys(browser, study):
+    with opened(browser) as page:
+        page.get_by_role("textbox", name="Reader").fill("Dr A")
+        page.get_by_role("button", name="Start reading").click()
+        for position in range(1, 6):
+            page.get_by_text(f"case {position} of 5").wait_for()
+            shown = page.get_by_text("Shown:").inner_text()
+            assert page.get_by_text("probability").count() == ("numbers" in shown)
+            page.locator(".host [role=option]").nth("map" in shown).wait_for()
+            page.keyboard.press(str(position))
+        page.get_by_text("All cases are read").wait_for()
+        assert sorted(study.table()["rating"]) == [1, 2, 3, 4, 5]
+        page.get_by_role("button", name="Compare the arms").click()
+        page.get_by_role("row", name="film and map − film").first.wait_for()

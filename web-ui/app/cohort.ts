@@ -21,7 +21,7 @@ interface RunAbout extends Named {
   readonly columns: readonly Column[];
 }
 
-interface Measurement {
+export interface Measurement {
   readonly title: string;
   readonly output: string | null;
   readonly value: number | null;
@@ -186,7 +186,8 @@ function facts(row: Case): HTMLElement {
   return list;
 }
 
-function trust(measurements: readonly Measurement[]): HTMLElement[] {
+/** What was measured of a map, each with its meaning. */
+export function trust(measurements: readonly Measurement[]): HTMLElement[] {
   if (measurements.length === 0) {
     const how = "This run has no evaluation: camlucida evaluate RUN measures its maps.";
     return [element("p", { class: "quiet" }, how)];

@@ -6,6 +6,7 @@ import { CohortPage } from "./cohort.js";
 import { ComparePage } from "./compare.js";
 import { ExplainPage } from "./explain.js";
 import { ReviewPage } from "./review.js";
+import { type StudyAbout, StudyPage } from "./study.js";
 import css from "./style.css";
 
 interface Page {
@@ -36,6 +37,11 @@ function begin(): void {
   app.replaceChildren(header, content);
   let page: Page | null = null;
 
+  const openStudy = (about: StudyAbout): void => {
+    page = new StudyPage(about);
+    content.replaceChildren(page.root);
+    void page.start();
+  };
   const open = (): void => {
     page?.stop();
     page = pageOf(location.hash);
@@ -47,17 +53,23 @@ function begin(): void {
     }
     void page.start();
   };
-  links.append(element("a", { href: EXPLAIN }, "Explain"), element("a", { href: COMPARE }, "Compare"));
-  void get<Named[]>("runs").then(
-    (runs) => {
-      if (runs.length > 0) {
-        links.append(element("a", { href: COHORT }, "Cohort"), element("a", { href: REVIEW }, "Review"));
-      }
-      open();
-    },
-    open,
+  const openAll = (): void => {
+    links.append(element("a", { href: EXPLAIN }, "Explain"), element("a", { href: COMPARE }, "Compare"));
+    void get<Named[]>("runs").then(
+      (runs) => {
+        if (runs.length > 0) {
+          links.append(element("a", { href: COHORT }, "Cohort"), element("a", { href: REVIEW }, "Review"));
+        }
+        open();
+      },
+      open,
+    );
+    addEventListener("hashchange", open);
+  };
+  void get<StudyAbout | null>("study").then(
+    (study) => (study === null ? openAll() : openStudy(study)),
+    openAll,
   );
-  addEventListener("hashchange", open);
 }
 
 begin();

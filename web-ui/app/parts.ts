@@ -78,3 +78,27 @@ export function probabilityText(value: number): string {
 export function signed(value: number): string {
   return value > 0 ? `+${number(value)}` : number(value);
 }
+
+/** A labelled field. */
+export function field(label: string, input: HTMLElement): HTMLElement {
+  return element("label", { class: "choice" }, element("span", {}, label), input);
+}
+
+/** An answer that a number key gives, too: see answerByKey. */
+export function answer(index: number, text: string, action: () => void): HTMLButtonElement {
+  const made = button(`${index + 1}  ${text}`, `${text} (${index + 1})`, null, action);
+  made.classList.add("answer");
+  made.dataset["key"] = String(index + 1);
+  return made;
+}
+
+/** Give the answer of a number key, unless a text is being written. */
+export function answerByKey(side: HTMLElement, event: KeyboardEvent): void {
+  const typing = event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLInputElement;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const chosen = side.querySelector<HTMLButtonElement>(`[data-key="${CSS.escape(event.key)}"]`);
+  if (chosen === null) return;
+  event.preventDefault();
+  event.stopPropagation();
+  chosen.click();
+}

@@ -8,7 +8,7 @@ import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import { type Named, type ShownFilm, get, put } from "./api.js";
 import type { OneCase } from "./cohort.js";
-import { Choice, Status, probabilityText, section } from "./parts.js";
+import { Choice, Status, answer, answerByKey, field, probabilityText, section } from "./parts.js";
 
 const VERDICTS = ["agrees", "partly", "artefact", "cannot say"] as const;
 const FINDINGS = ["present", "absent", "cannot say"] as const;
@@ -43,7 +43,7 @@ export class ReviewPage {
   private viewer: Viewer | null = null;
   private box: Region | null = null;
   private begun = 0;
-  private readonly onKey = (event: KeyboardEvent): void => this.key(event);
+  private readonly onKey = (event: KeyboardEvent): void => answerByKey(this.side, event);
 
   constructor() {
     const stage = element("div", { class: "stage" }, this.host, this.status.root);
@@ -69,8 +69,6 @@ export class ReviewPage {
   private showStart(): void {
     this.clearViewer();
     const go = button("Start or go on", "Start the review, or go on with it", null, () => void this.next());
-    const field = (label: string, input: HTMLElement): HTMLElement =>
-      element("label", { class: "choice" }, element("span", {}, label), input);
     this.side.replaceChildren(
       section("Review", this.run.root, field("Reader", this.reader), field("Seed", this.seed)),
       element("label", {}, this.blinded, " film alone first, map and prediction after the answer"),
@@ -117,7 +115,7 @@ export class ReviewPage {
   private showFilm(one: OneCase, film: ShownFilm, about: string): void {
     this.show(film, []);
     const answers = FINDINGS.map((finding, i) =>
-      this.answer(i, finding, () => this.showMap(one, film, about, finding)));
+      answer(i, finding, () => this.showMap(one, film, about, finding)));
     const draw = button("Draw where", "Draw a box where you see it (w)", null, () => this.viewer?.change({ tool: "region" }));
     this.side.replaceChildren(
       section(about, element("p", {}, "Is there ", element("b", {}, String(one.case["target"])), "?"), ...answers, draw),
@@ -132,7 +130,7 @@ export class ReviewPage {
     if (this.box !== null) this.viewer?.setRegion(this.box);
     const note = element("textarea", { rows: 3, maxlength: 2000, "aria-label": "Note", placeholder: "Note" });
     const answers = VERDICTS.map((verdict, i) =>
-      this.answer(i, verdict, () => void this.save(one, finding, verdict, note.value)));
+      answer(i, verdict, () => void this.save(one, finding, verdict, note.value)));
     const probability = one.case["probability"];
     const predicted = typeof probability === "number" ? `probability ${probabilityText(probability)}` : "";
     this.side.replaceChildren(
@@ -146,13 +144,6 @@ export class ReviewPage {
       this.stopButton(),
     );
     answers[0]!.focus();
-  }
-
-  private answer(index: number, text: string, action: () => void): HTMLButtonElement {
-    const made = button(`${index + 1}  ${text}`, `${text} (${index + 1})`, null, action);
-    made.classList.add("answer");
-    made.dataset["key"] = String(index + 1);
-    return made;
   }
 
   private stopButton(): HTMLElement {
@@ -186,17 +177,6 @@ export class ReviewPage {
     } catch (error) {
       this.status.fail(error);
     }
-  }
-
-  /** The keys 1 to 4 answer, unless a text is being written. */
-  private key(event: KeyboardEvent): void {
-    const typing = event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLInputElement;
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const answer = this.side.querySelector<HTMLButtonElement>(`[data-key="${CSS.escape(event.key)}"]`);
-    if (answer === null) return;
-    event.preventDefault();
-    event.stopPropagation();
-    answer.click();
   }
 
   private async showAgreement(): Promise<void> {

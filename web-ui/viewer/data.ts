@@ -29,7 +29,8 @@ export interface MapData {
   readonly target: string;
   readonly method: string;
   readonly layer: string;
-  readonly score: number;
+  /** Null where it is not to be seen. */
+  readonly score: number | null;
   readonly score_kind: string;
   readonly probability: number | null;
   /** Of the values: that of the score, "activation" or "none". */

@@ -98,7 +98,7 @@ function entryOf(map: MapData, words: Words): Entry {
   const method = filled(words.method, { method: map.method, layer: map.layer });
   const value =
     map.probability === null
-      ? number(map.score)
+      ? map.score === null ? "" : number(map.score)
       : map.probability.toFixed(3);
   if (map.empty !== null) {
     return { id: map.id, title: map.target, value, note: `${method} · ${map.empty}`, warning: true };

@@ -35,8 +35,8 @@ export function readingAt(
   const cell = cellAt(map.grid, map.geometry, ...middle);
   if (cell === null) return { x, y, sample, value, cell, cellValue: null, share: null };
   const cellValue = decodeCells(map).cells[cell[0] * map.grid[1] + cell[1]]!;
-  const inScore = map.unit === map.score_kind && map.score !== 0;
-  return { x, y, sample, value, cell, cellValue, share: inScore ? cellValue / map.score : null };
+  const score = map.unit === map.score_kind && map.score !== 0 ? map.score : null;
+  return { x, y, sample, value, cell, cellValue, share: score === null ? null : cellValue / score };
 }
 
 /** The reading in words. */

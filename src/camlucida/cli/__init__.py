@@ -30,6 +30,7 @@ from camlucida.cli import segmentation  # noqa: F401
 from camlucida.cli import report_pack  # noqa: F401
 from camlucida.cli import benchmark  # noqa: F401
 from camlucida.cli import serve  # noqa: F401
+from camlucida.cli import reader_study  # noqa: F401
 from camlucida.cli import demo  # noqa: F401
 from camlucida.cli import import_project  # noqa: F401
 from camlucida.cli.common import SOME_FAILED, WRONG_REQUEST, app

@@ -11,6 +11,20 @@ import typer
 from camlucida.cli.common import DeviceOption, app
 from camlucida.core.errors import UsageError
 
+PortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of this machine.")]
+HostOption = Annotated[
+    str, typer.Option(help="Address of this machine; none that others can reach.")
+]
+BrowserOption = Annotated[
+    bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for given films, jobs and verdicts. Default: ~/.local/state/camlucida."
+    ),
+]
+
 
 @app.command("serve")
 def serve_command(
@@ -29,27 +43,17 @@ def serve_command(
             "the runs and those of the package.",
         ),
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of this machine.")] = 8321,
-    host: Annotated[
-        str, typer.Option(help="Address of this machine; none that others can reach.")
-    ] = "127.0.0.1",
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
-    ] = True,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for given films, jobs and verdicts. Default: ~/.local/state/camlucida."
-        ),
-    ] = None,
+    port: PortOption = 8321,
+    host: HostOption = "127.0.0.1",
+    browser: BrowserOption = True,
+    state: StateOption = None,
     show_phi: Annotated[
         bool, typer.Option("--show-phi", help="Read and show patients' names and identifiers.")
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Open the workbench: explain films, test a map's claim by hand, see every case of a run."""
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        raise UsageError("the workbench needs FastAPI and uvicorn", "pip install 'camlucida[web]'")
+    check_web_extra()
     from camlucida.web.serve import default_state, serve, settings_of
 
     settings = settings_of(
@@ -61,10 +65,25 @@ def serve_command(
         device=device,
         show_phi=show_phi,
     )
-    serve(settings, browser, _ready)
+    serve(settings, browser, print_address)
 
 
-def _ready(address: str) -> None:
+def check_web_extra() -> None:
+    """Say what to install where the server's packages are missing.
+
+    Raises:
+        UsageError: they are.
+    """
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        raise UsageError("the workbench needs FastAPI and uvicorn", "pip install 'camlucida[web]'")
+
+
+def print_address(address: str) -> None:
+    """Say where the server is.
+
+    Args:
+        address: that works once.
+    """
     print("camlucida workbench, for research use only")
     print(f"open once: {address}")
     print("Ctrl+C ends it", flush=True)

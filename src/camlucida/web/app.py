@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from camlucida import __version__
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import status_of
-from camlucida.web.routes import export, films, jobs, maps, models, reviews, runs
+from camlucida.web.routes import export, films, jobs, maps, models, reviews, runs, study
 from camlucida.web.security import Guard
 from camlucida.web.settings import Settings
 from camlucida.web.workbench import Workbench
@@ -26,8 +26,11 @@ OPENAPI = "/api/openapi.json"
 STATIC = Path(__file__).with_name("static")
 ROUTERS = (
     *(films.router, models.router, maps.router, jobs.router, runs.router, reviews.router),
-    export.router,
+    *(export.router, study.router),
 )
+STUDY_ROUTERS = (study.router,)
+"""Of a reader study: no other request tells a reader more than the arm shows."""
+
 ABOUT = (
     "Explains what medical-imaging models used, and measures it. Research use only. Every request "
     "needs the cookie of the one-time address; one that changes something needs the header Origin."
@@ -63,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.workbench = workbench
-    for router in ROUTERS:
+    for router in ROUTERS if settings.study is None else STUDY_ROUTERS:
         app.include_router(router)
     app.add_exception_handler(CamlucidaError, _typed_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)

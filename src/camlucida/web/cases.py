@@ -6,7 +6,6 @@ at once.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 from camlucida.web.errors import NotFoundError
+from camlucida.web.plain import plain, plain_row
 from camlucida.web.settings import FilmEntry
 
 SHOWN = (
@@ -157,21 +157,31 @@ class RunCases:
         """
         with self._lock:
             known = list(self.table.columns)
-            parts, values = [], []
-            for condition in conditions:
-                column, sign, value = _parsed(condition, known)
-                parts.append(_where(column, sign))
-                values.append(f"%{value}%" if sign == "ILIKE" else value)
-            where = f"WHERE {' AND '.join(parts)}" if parts else ""
+            where, values = _filter(conditions, known)
             order = "DESC" if descending else "ASC"
             db = self._db
             (total,) = db.execute(f"SELECT count(*) FROM cases {where}", values).fetchone() or (0,)
             by = f'"{_checked(sort, known)}" {order} NULLS LAST, case_id'
             sql = f"SELECT * FROM cases {where} ORDER BY {by} LIMIT ? OFFSET ?"
             table = db.execute(sql, [*values, min(count, MOST), start]).df()
-        rows = [_plain_row(row) for row in table.to_dict("records")]
+        rows = [plain_row(row) for row in table.to_dict("records")]
         end = start + len(rows)
         return CasePage(rows, int(total), end if end < total else None)
+
+    def matching(self, conditions: Sequence[str] = ()) -> pd.DataFrame:
+        """All rows that meet the conditions, in the order of the run.
+
+        Args:
+            conditions: as of :meth:`page`.
+
+        Raises:
+            UsageError: there is no such column, or a condition is none.
+        """
+        with self._lock:
+            where, values = _filter(conditions, list(self.table.columns))
+            sql = f"SELECT case_id FROM cases {where}"
+            numbers = self._db.execute(sql, values).df()["case_id"]
+            return self.table[self.table["case_id"].isin(numbers)]
 
     def case(self, number: int) -> dict[str, Any]:
         """One row, with the measurements of its map.
@@ -183,7 +193,7 @@ class RunCases:
             table = self.table
             if not 0 <= number < len(table):
                 raise NotFoundError(f"no case {number}", f"the run has {len(table)}, from 0")
-            row = _plain_row(table.iloc[number].to_dict())
+            row = plain_row(table.iloc[number].to_dict())
             return row | {"trust": list(self._trust(row))}
 
     def film_of(self, number: int) -> FilmEntry:
@@ -237,9 +247,9 @@ class RunCases:
                     "metric": score["metric"],
                     "title": metric.title,
                     "output": score["output"] or None,
-                    "value": _plain(score["value"]),
-                    "chance": _plain(score["chance"]),
-                    "ceiling": _plain(score["ceiling"]),
+                    "value": plain(score["value"]),
+                    "chance": plain(score["chance"]),
+                    "ceiling": plain(score["ceiling"]),
                     "better": metric.direction,
                     "meaning": metric.description,
                 }
@@ -262,6 +272,16 @@ def open_runs(folders: Mapping[str, Path]) -> dict[str, RunCases]:
         folders: identifier → folder.
     """
     return {id: RunCases(id, folder) for id, folder in folders.items()}
+
+
+def _filter(conditions: Sequence[str], known: Sequence[str]) -> tuple[str, list[str]]:
+    """The WHERE clause of conditions, and the values that it is bound to."""
+    parts, values = [], []
+    for condition in conditions:
+        column, sign, value = _parsed(condition, known)
+        parts.append(_where(column, sign))
+        values.append(f"%{value}%" if sign == "ILIKE" else value)
+    return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
 def _parsed(condition: str, known: Sequence[str]) -> tuple[str, str, str]:
@@ -290,7 +310,7 @@ FEW = 40
 def _column(name: str, values: pd.Series) -> dict[str, Any]:
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers = values.dropna()
-        ends = [_plain(numbers.min()), _plain(numbers.max())] if len(numbers) else [None, None]
+        ends = [plain(numbers.min()), plain(numbers.max())] if len(numbers) else [None, None]
         metric = METRICS[name.removeprefix(METRIC).partition(":")[0]] if METRIC in name else None
         title = name if metric is None else metric.title
         return {"name": name, "title": title, "kind": "number", "range": ends}
@@ -298,18 +318,3 @@ def _column(name: str, values: pd.Series) -> dict[str, Any]:
     distinct = sorted(set(texts) - {""})
     listed = distinct if len(distinct) <= FEW else []
     return {"name": name, "title": name, "kind": "text", "values": listed}
-
-
-def _plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    """A cell for JSON, which has no NaN."""
-    if isinstance(value, (np.generic,)):
-        value = value.item()
-    if value is None or (isinstance(value, float) and not np.isfinite(value)):
-        return None
-    if value is pd.NA or isinstance(value, (str, int, float, bool)):
-        return None if value is pd.NA else value
-    return json.loads(json.dumps(value, default=str))

@@ -70,6 +70,25 @@ class FilmEntry:
 
 
 @dataclass(frozen=True)
+class StudyPlan:
+    """A reader study: which cases of a run are read, and how often.
+
+    Attributes:
+        run: identifier.
+        where: conditions that its cases meet, as of ``GET /api/runs/{run}/cases``.
+        seed: of the order and of the arms.
+        sessions: in which every case is read once, each time in another arm.
+        washout: days between the end of a session and the next.
+    """
+
+    run: str
+    where: tuple[str, ...] = ()
+    seed: int = 0
+    sessions: int = 3
+    washout: float = 28
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the server is started with.
 
@@ -82,6 +101,7 @@ class Settings:
         device: of the models.
         show_phi: whether patients' attributes are read and sent.
         limits: of requests.
+        study: a reader study; the server then has no page but that of the study.
     """
 
     models: tuple[ModelEntry, ...]
@@ -93,6 +113,7 @@ class Settings:
     device: str = "auto"
     show_phi: bool = False
     limits: Limits = Limits()
+    study: StudyPlan | None = None
 
     @property
     def origins(self) -> tuple[str, ...]:

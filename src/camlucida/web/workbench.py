@@ -13,6 +13,7 @@ from camlucida.web.jobs import Jobs
 from camlucida.web.security import Sessions
 from camlucida.web.settings import Settings
 from camlucida.web.store import Store
+from camlucida.web.study import Study
 from camlucida.web.worker import Worker
 
 STATE_FILE = "workbench.sqlite"
@@ -30,6 +31,7 @@ class Workbench:
         worker: the process of the models, for what is answered at once.
         jobs: long work.
         runs: by identifier.
+        study: the reader study, if the server was started for one.
     """
 
     settings: Settings
@@ -39,6 +41,7 @@ class Workbench:
     worker: Worker = field(init=False)
     jobs: Jobs = field(init=False)
     runs: dict[str, RunCases] = field(init=False)
+    study: Study | None = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -52,6 +55,8 @@ class Workbench:
         long_worker = Worker(models, device)
         self.jobs = Jobs(self.store, long_worker, self.with_folder, settings.limits.jobs)
         self.runs = open_runs(settings.runs)
+        plan = settings.study
+        self.study = None if plan is None else Study(plan, self.runs[plan.run], self.store)
 
     def with_folder(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A request about a film, with the folder of the film's arrays.
