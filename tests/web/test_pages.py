@@ -313,7 +313,7 @@ def test_a_reader_study_by_keys(browser, study):
             page.get_by_text(f"case {position} of 5").wait_for()
             shown = page.get_by_text("Shown:").inner_text()
             assert page.get_by_text("probability").count() == ("numbers" in shown)
-            page.locator(".host [role=option]").nth("map" in shown).wait_for()
+            page.locator(".host [role=option]").nth(int("map" in shown)).wait_for()
             page.keyboard.press(str(position))
         page.get_by_text("All cases are read").wait_for()
         assert sorted(study.table()["rating"]) == [1, 2, 3, 4, 5]
