@@ -27,6 +27,22 @@ def no_home(tmp_path_factory):
     patch.undo()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def coarse_figures():
+    """Figures have few pixels, and fonts that are quick to write into a PDF."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("camlucida.figures.sheets.DPI", 40)
+        patch.setattr("camlucida.figures.files.PDF_FONTS", 3)
+        yield
+
+
+@pytest.fixture
+def fine_figures(monkeypatch):
+    """Figures are a user's."""
+    monkeypatch.setattr("camlucida.figures.sheets.DPI", 300)
+    monkeypatch.setattr("camlucida.figures.files.PDF_FONTS", 42)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of sample images beside the repository; without it the test is skipped."""

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from camlucida.cli import main
-from camlucida.figures import files, panels, style
+from camlucida.figures import files, style
 from tests.support.explanations import figure_text
 from tests.support.models_on_disk import write_image, write_model
 from tests.support.runs_on_disk import run_of, save
@@ -82,8 +82,6 @@ def drawn(monkeypatch):
         file.write(b"<svg/>")
 
     monkeypatch.setattr(style, "installed_cjk_fonts", lambda: ("WenQuanYi Micro Hei",))
-    monkeypatch.setattr(panels, "DPI", 20)
-    monkeypatch.setattr(files, "DPI", 20)
     monkeypatch.setattr(Figure, "draw_without_rendering", collect)
     monkeypatch.setattr(Figure, "savefig", blank)
     monkeypatch.setattr(FigureCanvasAgg, "draw", draw)

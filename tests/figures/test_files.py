@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from pypdf import PdfReader
 
 from camlucida.figures.files import figure_pdf, save_figure
@@ -26,6 +27,16 @@ def test_each_format_is_what_its_name_says_and_does_not_change(tmp_path):
     again = save_figure(drawn(), tmp_path / "again", ("png", "pdf", "svg"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_a_figure_for_print_has_300_pixels_an_inch_and_truetype_fonts(tmp_path):
+    png, pdf = save_figure(drawn(), tmp_path / "a")
+    with Image.open(png) as picture:
+        assert picture.size == (600, 300)
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    fonts = PdfReader(pdf).pages[0]["/Resources"]["/Font"].values()
+    outlines = [font["/DescendantFonts"].get_object()[0].get_object() for font in fonts]
+    assert {font["/Subtype"] for font in outlines} == {"/CIDFontType2"}  # TrueType, by glyph
 
 
 @pytest.mark.filterwarnings("error")

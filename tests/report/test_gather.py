@@ -28,6 +28,7 @@ def words(section) -> str:
     return markdown(render_document(Document("x", sections), ENGLISH))
 
 
+@pytest.mark.usefixtures("unsaved")
 @pytest.mark.parametrize("kind", ["labels", "masks"])
 def test_a_section_reported_alone_is_that_of_the_whole_report(runs, kind, tmp_path):
     whole = gather((runs[kind],), tmp_path)

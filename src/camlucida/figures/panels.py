@@ -27,7 +27,7 @@ from camlucida.figures.overlay import (
     target_text,
     unseen_text,
 )
-from camlucida.figures.sheets import DPI
+from camlucida.figures.sheets import resolution
 from camlucida.figures.style import label_name, unit_name, words
 from camlucida.figures.texts import plain_texts, signs_as_boxes
 from camlucida.io.png import png_bytes
@@ -112,23 +112,25 @@ def strip_title(explanation: Explanation) -> str:
     return f"{target} {explanation.probability:.2%}"
 
 
-def figure_png(figure: Figure, dpi: int = DPI) -> bytes:
+def figure_png(figure: Figure, dpi: int | None = None) -> bytes:
     """The figure as PNG.
 
     Args:
         figure: to draw.
-        dpi: pixels an inch.
+        dpi: pixels an inch; None for :data:`~camlucida.figures.sheets.DPI`.
     """
+    dpi = resolution(dpi)
     return png_bytes(np.asarray(_pixels(figure, dpi)), dpi)
 
 
-def figure_jpeg(figure: Figure, dpi: int = DPI) -> bytes:
+def figure_jpeg(figure: Figure, dpi: int | None = None) -> bytes:
     """The figure as JPEG: a tenth of the PNG of a radiograph, for pages of many.
 
     Args:
         figure: to draw.
-        dpi: pixels an inch.
+        dpi: pixels an inch; None for :data:`~camlucida.figures.sheets.DPI`.
     """
+    dpi = resolution(dpi)
     return jpeg_bytes(_pixels(figure, dpi), dpi)
 
 

@@ -12,6 +12,7 @@ from camlucida.figures.caption_bar import Font, pixel_lines, sized_font, waterma
 from camlucida.figures.map_pixels import Floats, MapPixels, Pixels
 
 DPI = 300
+"""Pixels an inch of a figure, where no other number is given."""
 
 LARGEST = 840
 """Pixels on the longer side of a panel: 2.8 inches. Larger films are reduced."""
@@ -37,6 +38,11 @@ TITLE, HEADING, SMALL = (round(points * _POINT) for points in (10.5, 8.5, 7.0))
 
 _SPACING = 1.3
 """Height of a line, in letters."""
+
+
+def resolution(dpi: int | None) -> int:
+    """Pixels an inch: those given, else :data:`DPI`."""
+    return DPI if dpi is None else dpi
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,10 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """One row an image, model and label, in the cohort's order."""
+        return self._predictions.copy()
+
+    @cached_property
+    def _predictions(self) -> pd.DataFrame:
         return self.query("SELECT * FROM predictions ORDER BY position, row")
 
     def image_names(self) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -36,8 +37,8 @@ def of_code(section, code):
 
 
 @pytest.fixture
-def report(small_run, tmp_path):
-    report = gather((small_run,), tmp_path)
+def report(gathered, tmp_path):
+    report = replace(gathered, folder=tmp_path, performance=deepcopy(gathered.performance))
     sha256 = report.runs[0].about["models"][0]["sha256"]
     return replace(report, evaluations=(replace(evaluation(SCORES), sha256=sha256),))
 

@@ -58,20 +58,6 @@ def runs(tmp_path_factory) -> dict[str, Run]:
     }
 
 
-@pytest.fixture
-def unsaved(monkeypatch):
-    """Figures are made, and not written."""
-    for name in (
-        "cases",
-        "consistency",
-        "method",
-        "results",
-    ):  # the package's own names are those of the sections
-        monkeypatch.setattr(
-            import_module(f"camlucida.report.sections.{name}"), "save_figure", lambda *_: None
-        )
-
-
 def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     lines = section_lines(summary(gather((runs["labels"],), tmp_path)))
     assert lines[0].startswith("1 model (card) on 4 images of 3 patients")

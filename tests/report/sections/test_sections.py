@@ -5,6 +5,7 @@ every task, both languages.
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -54,8 +55,9 @@ def cells(section, name) -> list[list[str]]:
 
 
 @pytest.fixture
-def report(small_run, tmp_path) -> ReportData:
-    return gather((small_run,), tmp_path)
+def report(gathered, tmp_path) -> ReportData:
+    """With a folder and tables that a test may change."""
+    return replace(gathered, folder=tmp_path, performance=deepcopy(gathered.performance))
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,7 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
                 assert (tmp_path / f"{block.stem}.pdf").is_file()
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
     """A broken film, images without a mask and an item without one of its maps: errors are quoted,
     all else is said.
@@ -204,6 +207,7 @@ def test_probability_and_outcome_are_those_of_the_label(report, target, lines):
     assert [TEXTS["en"].render(sentence) for sentence in outcome_of(case)] == lines
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_spread_is_of_this_case_and_of_its_peers(report):
     measured = report.measured.copy()
     measured.attrs = {"problems": []}
@@ -222,6 +226,7 @@ def test_spread_is_of_this_case_and_of_its_peers(report):
     )
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_a_label_that_is_never_predicted_is_named(report):
     figures = report.performance[0].figures
     label = str(figures.loc[figures["metric"] == "predicted_share", "label"].iloc[0])
@@ -236,6 +241,7 @@ def test_a_label_that_is_never_predicted_is_named(report):
     assert not any("for no image" in line for line in section_lines(results(report)))
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_figures_stand_in_the_table_with_their_chance(report):
     figures = report.performance[0].figures
     is_ap = (figures["metric"] == "ap") & (figures["label"] == "Mass") & (figures["group"] == "")
@@ -250,6 +256,7 @@ def test_figures_stand_in_the_table_with_their_chance(report):
     assert "0.812 [0.750, 0.875] (chance 0.500)" in row
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_no_truth_no_results(tmp_path):
     run = run_of(tmp_path / "r", "multilabel", ("A", "B"), "image,patient\n0,p\n1,q\n")
     report = gather((run,), tmp_path / "out")
@@ -266,6 +273,7 @@ def test_few_patients_and_patients_with_several_images_are_limits(report):
     assert any("sanity check" in line and "was not run" in line for line in lines)
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_an_empty_map_is_called_so(report):
     measured = report.measured.copy()
     measured.attrs = {"problems": []}
@@ -279,12 +287,14 @@ def test_an_empty_map_is_called_so(report):
     )
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_names_of_case_figures_are_those_that_reports_use(report):
     stems = [block.stem for block in cases(report).blocks if isinstance(block, Picture)]
     first = report.cases.loc[next(row for chosen in report.selected for row in chosen.rows)]
     assert stems[0] == f"figures/gradcam_1_{first['target'].replace(' ', '_')}"
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_asked_rules_choose_and_stand_in_words(small_run, tmp_path):
     report = gather((small_run,), tmp_path, ("random:2:seed=3",))
     section = cases(report)
@@ -299,6 +309,7 @@ def test_models_with_their_preprocessing(report):
     assert any("resize" in line or "pixels" in line for line in section_lines(section))
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_cells_in_pixels_and_millimetres(report, tmp_path):
     rows = cells(method(report), "layers")
     geometry = report.explanation(0, 0)
@@ -306,6 +317,7 @@ def test_cells_in_pixels_and_millimetres(report, tmp_path):
     assert rows[0][4] == "–"
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_the_method_figure_needs_the_model_of_the_run(small_run, tmp_path):
     shutil.copytree(small_run.folder.root, tmp_path / "run")
     report = gather((Run.open(tmp_path / "run"),), tmp_path)

@@ -20,6 +20,7 @@ def weasyprint():
     return weasyprint
 
 
+@pytest.mark.usefixtures("fine_figures")
 @pytest.mark.parametrize(
     ("language", "words"), [("en", "0.800 [0.700, 0.900], chance 0.500"), ("zh", "随机水平为0.500")]
 )

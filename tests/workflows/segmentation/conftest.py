@@ -12,13 +12,6 @@ def project(tmp_path_factory) -> Path:
     return write_project(tmp_path_factory.mktemp("project"))
 
 
-@pytest.fixture(autouse=True)
-def coarse_figures(monkeypatch):
-    """The same figures with fewer pixels."""
-    for module in ("files", "panels"):
-        monkeypatch.setattr(f"camlucida.figures.{module}.DPI", 40)
-
-
 @pytest.fixture
 def no_figures(monkeypatch):
     monkeypatch.setattr("camlucida.workflows.segmentation.job.write_pictures", lambda *given: [])

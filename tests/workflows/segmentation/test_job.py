@@ -41,10 +41,7 @@ def explained(project: Path, out: Path, **options):
 
 @pytest.fixture(scope="module")
 def study(project, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("files", "panels"):
-            patch.setattr(f"camlucida.figures.{module}.DPI", 40)
-        yield explained(project, tmp_path_factory.mktemp("out"))
+    return explained(project, tmp_path_factory.mktemp("out"))
 
 
 def test_a_row_a_map(study):

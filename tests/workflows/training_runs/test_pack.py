@@ -30,7 +30,7 @@ from camlucida.workflows.training_runs.lines import verdict_lines
 from camlucida.workflows.training_runs.results import read_record
 from camlucida.workflows.training_runs.section import pack_document
 from tests.support.documents import compiled, english_in
-from tests.support.training_runs import FOLDS, SEEDS, blank, edit_summary, pack, patched
+from tests.support.training_runs import FOLDS, SEEDS, blank, edit_summary, pack
 from tests.support.worded import assert_worded
 
 SAVE = "camlucida.workflows.training_runs.pictures.save_figure"
@@ -48,10 +48,9 @@ def article(density, tmp_path_factory):
         r"\begin{document}\input{sections/density_model}\end{document}"
     )
     (folder / "main.tex").write_text(host)
-    with patched("camlucida.figures.files.DPI", 50):
-        packing = pack(
-            density, *FIRST, assets=folder / "my assets", tex=folder / "sections/density_model.tex"
-        )
+    packing = pack(
+        density, *FIRST, assets=folder / "my assets", tex=folder / "sections/density_model.tex"
+    )
     assert not packing.failures
     return folder, packing
 

@@ -147,7 +147,7 @@ def _plain_items(
 
 
 def _scalar(value: object) -> Any:
-    """Names, dates, and scalars and small arrays of NumPy and PyTorch, as text and numbers."""
+    """Names, dates, and scalars and short lists of NumPy and PyTorch, as text and numbers."""
     if isinstance(value, ClassName):
         return value.name.rpartition(".")[2]
     if isinstance(value, (date, datetime)):
@@ -156,4 +156,6 @@ def _scalar(value: object) -> Any:
     bytes_held = getattr(value, "nbytes", None)
     if convert is None or not isinstance(bytes_held, int) or bytes_held > _MAX_BYTES:
         return None
+    if sum(length > 1 for length in getattr(value, "shape", ())) > 1:
+        return None  # weights, or the state of an optimiser: far too slow as lists of numbers
     return convert()
