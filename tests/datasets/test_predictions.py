@@ -466,3 +466,34 @@ def test_a_column_of_scaled_outputs_decides_and_is_stated(tmp_path):
     assert predictions.frame["scaled_output"].tolist() == [0.7, 0.3]
     (note,) = [note for note in predictions.notes if note.code == "notes.operating_point"]
     assert note.values == {"count": 1, "names": "nodule"}
+
+
+WITHOUT_TRUTH = {
+    "a column a label": ("multilabel", {"prob_Edema": [0.2, 0.9]}, "probability", [0.2, 0.9]),
+    "a row a label": (
+        "multilabel",
+        {"label": ["Edema", "Edema"], "probability": [0.2, 0.9]},
+        "probability",
+        [0.2, 0.9],
+    ),
+    "classes": (
+        "multiclass",
+        {"prob_a": [0.2, 0.9], "prob_b": [0.8, 0.1]},
+        "predicted",
+        ["b", "a"],
+    ),
+    "predicted classes alone": ("multiclass", {"predicted": ["b", "a"]}, "predicted", ["b", "a"]),
+    "values": ("regression", {"prediction": [4.5, 2]}, "value", [4.5, 2]),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_TRUTH)
+def test_truth_may_be_missing_where_none_is_needed(write, name):
+    task, columns, column, expected = WITHOUT_TRUTH[name]
+    path = write({"image": ["a.png", "b.png"], **columns})
+    with pytest.raises(UsageError, match="truth"):
+        read_predictions(path, task)
+    result = read_predictions(path, task, needs_truth=False)
+    assert result.frame[column].tolist() == expected
+    assert not any(result.frame["truth"].replace("", None).notna())
+    assert "notes.rows_left_out" not in [note.code for note in result.notes]

@@ -52,12 +52,14 @@ class PredictionFile:
         frame: its table, cells as they stand there.
         by_role: role (:data:`~camlucida.datasets.columns.ROLES`) → column; None for no column.
         requested: labels that the caller named; () for those of the file.
+        needs_truth: whether a file without a column of ground truth is refused.
     """
 
     path: Path
     frame: pd.DataFrame
     by_role: Mapping[str, str | None]
     requested: tuple[str, ...]
+    needs_truth: bool = True
 
     def need(self, role: str) -> str:
         """The column of a role.
@@ -66,6 +68,14 @@ class PredictionFile:
             UsageError: the file has none.
         """
         return need(self.by_role, role, self.frame, self.path)
+
+    def truth_column(self) -> str | None:
+        """The column of ground truth; None where there is none and none is needed.
+
+        Raises:
+            UsageError: the file has none and needs one.
+        """
+        return self.need("truth") if self.needs_truth else self.by_role["truth"]
 
     def cells(self, role: str) -> list[str]:
         """Cells of the column of a role, one a row; "" throughout for no column."""
@@ -101,8 +111,10 @@ class PredictionFile:
             )
         return values
 
-    def truth(self, column: str) -> Floats:
-        """Ground truth of a label, (rows,): 1, 0, or NaN for unknown."""
+    def truth(self, column: str | None) -> Floats:
+        """Ground truth of a label, (rows,): 1, 0, or NaN for unknown, and for no column."""
+        if column is None:
+            return np.full(len(self.frame), np.nan)
         cells = flags(self.frame[column], self.path)
         return np.array([np.nan if flag is None else float(flag) for flag in cells])
 

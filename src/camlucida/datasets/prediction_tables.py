@@ -100,7 +100,7 @@ def _one_label(
         columns[role] = folded.get(fold(name))
     plain = find_column(source.frame, None, (fold(name),), "", source.path)
     truth = columns.get("truth") or plain
-    if truth is None:
+    if truth is None and source.needs_truth:
         raise UsageError(
             f"no ground truth of {name!r} in {source.path}",
             f"add a column true_{name} or {name} of 1, 0 or blank",
@@ -128,7 +128,7 @@ def _rows_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredictio
         names = [single] * len(source.frame)
     logit = source.numbers(source.by_role["logit"])
     probability = source.probabilities(source.by_role["probability"], logit)
-    truths = source.truth(truth or source.need("truth"))
+    truths = source.truth(truth or source.truth_column())
     tidy = base.assign(label=names, logit=logit, probability=probability, truth=truths)
     scaled = find_column(source.frame, None, ("scaledoutput",), "", source.path)
     if scaled is not None:
@@ -167,14 +167,14 @@ def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
     """
     by_role, frame, where = source.by_role, source.frame, source.path
     role, scored = _scored_classes(source.by_label())
-    truth = by_role["truth"] or by_role["label"] or source.need("truth")
+    truth = by_role["truth"] or by_role["label"] or source.truth_column()
     predicted = by_role["prediction"] if scored else source.need("prediction")
-    present = set(class_names(frame[truth]))
+    present = set() if truth is None else set(class_names(frame[truth]))
     if predicted:
         present |= set(class_names(frame[predicted]))
     classes, columns = choose_classes(source.requested, scored, present - {""}, where)
     table = _class_probabilities(source, columns, len(classes), role == "logit")
-    tidy = base.assign(truth=as_classes(frame[truth], classes, where))
+    tidy = base.assign(truth="" if truth is None else as_classes(frame[truth], classes, where))
     if predicted:
         tidy["predicted"] = as_classes(frame[predicted], classes, where)
     else:
@@ -235,5 +235,5 @@ def regression_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
         UsageError: no column of predictions or of ground truth; a cell that is no number.
     """
     value = source.numbers(source.need("prediction"))
-    truth = source.numbers(source.need("truth"))
+    truth = source.numbers(source.truth_column())
     return TidyPredictions(base.assign(value=value, truth=truth), (), [])

@@ -85,6 +85,7 @@ def read_predictions(
     sheet: str | None = None,
     class_names: Mapping[str, str] | None = None,
     split: str | None = None,
+    needs_truth: bool = True,
 ) -> Predictions:
     """Read a predictions file of any system: CSV, TSV, XLSX, Parquet, JSON.
 
@@ -106,6 +107,8 @@ def read_predictions(
         class_names: class as the file calls it → name for people; others keep theirs.
         split: take only this one; see
             :func:`~camlucida.datasets.prediction_splits.rows_of_split`.
+        needs_truth: whether there must be a column of ground truth, and a row with it of each
+            model.
 
     Raises:
         UsageError: an unreadable file; a column that is not there, not recognised or ambiguous; a
@@ -123,7 +126,7 @@ def read_predictions(
     )
     if task == "multiclass":
         frame, by_role = widened(frame, by_role, path)
-    source = PredictionFile(path, frame, by_role, tuple(labels))
+    source = PredictionFile(path, frame, by_role, tuple(labels), needs_truth)
     base, notes = base_columns(source, groups)
     tidy = _BUILDERS[task](source, base)
     synthetic = find_column(frame, None, ("synthetic",), "", path)
@@ -136,7 +139,7 @@ def read_predictions(
         synthetic=synthetic is not None and any(flags(frame[synthetic], path)),
     )
     fix = "check its columns, or name them with --column"
-    checked = check_predictions(predictions, str(path), fix)
+    checked = check_predictions(predictions, str(path), fix, needs_truth)
     names = dict(class_names or {})
     beside = None
     if task == "multiclass" and not names:
@@ -172,13 +175,16 @@ def _roles_of(roles: Sequence[str], given: Mapping[str, str]) -> Fits:
     return fits
 
 
-def check_predictions(predictions: Predictions, where: str, fix: str) -> Predictions:
+def check_predictions(
+    predictions: Predictions, where: str, fix: str, needs_truth: bool = True
+) -> Predictions:
     """Check predictions; return them with a note on the rows that figures leave out.
 
     Args:
         predictions: from any source.
         where: their file, for messages.
         fix: what to do where a model has no row with both prediction and ground truth.
+        needs_truth: whether a row without ground truth is left out.
 
     Raises:
         UsageError: an image twice (in multi-label, with one label); a model without any row with
@@ -186,14 +192,13 @@ def check_predictions(predictions: Predictions, where: str, fix: str) -> Predict
     """
     tidy = predictions.frame
     _check_once(tidy, where)
-    whole = _whole_rows(tidy, predictions.task)
+    whole = _whole_rows(tidy, predictions.task, needs_truth)
     for model in dict.fromkeys(tidy["model"]):
         of_this_model = (tidy["model"] == model).to_numpy()
         if not whole[of_this_model].any():
             of_model = f" of model {model!r}" if model else ""
-            raise UsageError(
-                f"no row{of_model} of {where} has both a prediction and a ground truth", fix
-            )
+            what = "both a prediction and a ground truth" if needs_truth else "a prediction"
+            raise UsageError(f"no row{of_model} of {where} has {what}", fix)
     missing = int((~whole).sum())
     if not missing:
         return predictions
@@ -215,12 +220,14 @@ _BUILDERS = {
 }
 
 
-def _whole_rows(tidy: pd.DataFrame, task: str) -> Flags:
-    """Rows with a prediction and a ground truth."""
+def _whole_rows(tidy: pd.DataFrame, task: str, needs_truth: bool) -> Flags:
+    """Rows with a prediction and, if it is needed, a ground truth."""
     if task == "multiclass":
-        return np.asarray((tidy["truth"] != "") & (tidy["predicted"] != ""), bool)
-    prediction = "probability" if task == "multilabel" else "value"
-    return np.asarray(tidy["truth"].notna() & tidy[prediction].notna(), bool)
+        predicted, true = tidy["predicted"] != "", tidy["truth"] != ""
+    else:
+        prediction = "probability" if task == "multilabel" else "value"
+        predicted, true = tidy[prediction].notna(), tidy["truth"].notna()
+    return np.asarray(predicted & true if needs_truth else predicted, bool)
 
 
 def _check_once(tidy: pd.DataFrame, where: str) -> None:

@@ -2,8 +2,13 @@
 
 import pandas as pd
 import pytest
+import torch
 
+from camlucida.io import read_image
 from camlucida.io.annotations import from_rle
+from camlucida.models import InputSpec
+from camlucida.models.assumptions import IMAGENET
+from camlucida.models.preprocessing import prepare
 from camlucida.runs import Run
 from tests.support.command_line import run_once
 from tests.support.sources import s004
@@ -54,3 +59,12 @@ def test_masks_of_the_export(system, printed):
         dice = 2 * (true & predicted).sum() / (true.sum() + predicted.sum())
         assert table["dice"][image] == pytest.approx(dice, abs=0.01)
         assert table["truth_area"][image] == pytest.approx(true.mean(), rel=0.05)
+
+
+def test_a_card_says_the_systems_own_preprocessing(system):
+    """Pillow resizes whole grey levels, torch floats: a card that names Pillow gives its tensor."""
+    keys = {"resize": "bilinear", "library": "pillow", "mean": IMAGENET[0], "std": IMAGENET[1]}
+    spec = InputSpec(size=system.size, channels=3, **keys)
+    for name in system.names:
+        film = system.data / "test" / name
+        assert torch.equal(prepare(read_image(film), spec).tensor, s004.prepare(film, system.size))

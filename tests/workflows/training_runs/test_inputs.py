@@ -86,7 +86,8 @@ def test_a_wrong_preprocessing_is_seen(cohort, tmp_path):
     assert f"({check.worst})" in line
     tex = (cohort / "assets/density_model.tex").read_text("utf-8")
     assert "its maps and numbers are not to be used" in tex
-    assert "NOT THE MODEL OF THE STORED PREDICTIONS" in tex
+    heading = tex.partition("\\label")[0].rpartition("\\")[2]
+    assert "NOT THE MODEL OF THE STORED PREDICTIONS. Attention maps" in heading
 
 
 def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):

@@ -332,7 +332,12 @@ def _predictions(settings: FitSettings, model: LoadedModel) -> Predictions:
         for names in dict.fromkeys((tuple(filter(None, labels)), ())):
             try:
                 return read_predictions(
-                    settings.predictions, each, columns=settings.columns, labels=names, split="all"
+                    settings.predictions,
+                    each,
+                    columns=settings.columns,
+                    labels=names,
+                    split="all",
+                    needs_truth=False,
                 )
             except UsageError as error:
                 refusal = refusal or error

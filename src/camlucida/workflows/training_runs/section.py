@@ -132,7 +132,10 @@ def pack_document(
     ]
     with_content = tuple(section for section in sections if section.blocks)
     synthetic = any(training.synthetic for training in trainings)
-    return Document(Message("pack.title", {"name": name}), with_content, synthetic)
+    title = Message("pack.title", {"name": name})
+    if any(training.check.wrong for training in trainings):
+        title = Message("pack.stamped", {"caption": title})
+    return Document(title, with_content, synthetic)
 
 
 def _checks(trainings: Sequence[TrainingResults]) -> Iterator[Message]:
