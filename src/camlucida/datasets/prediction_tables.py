@@ -169,12 +169,14 @@ def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
     role, scored = _scored_classes(source.by_label())
     truth = by_role["truth"] or by_role["label"] or source.truth_column()
     predicted = by_role["prediction"] if scored else source.need("prediction")
-    present = set() if truth is None else set(class_names(frame[truth]))
-    if predicted:
-        present |= set(class_names(frame[predicted]))
+    present: set[str] = set()
+    for column in filter(None, (truth, predicted)):
+        present |= set(class_names(frame[column]))
     classes, columns = choose_classes(source.requested, scored, present - {""}, where)
     table = _class_probabilities(source, columns, len(classes), role == "logit")
-    tidy = base.assign(truth="" if truth is None else as_classes(frame[truth], classes, where))
+    tidy = base.assign(truth="", predicted="")
+    if truth:
+        tidy["truth"] = as_classes(frame[truth], classes, where)
     if predicted:
         tidy["predicted"] = as_classes(frame[predicted], classes, where)
     else:
