@@ -195,12 +195,31 @@ def test_monais_pipeline_by_its_formulae(film):
     np.testing.assert_allclose(prepare(read_image(film), spec).tensor, expected, atol=1e-4)
 
 
+RESIZE = monai(
+    "Resize", resizer=SimpleNamespace(spatial_size=(24, 32), size_mode="all", mode="area")
+)
+
+
 def test_monais_exchanged_axes_are_refused(film):
-    resizer = SimpleNamespace(spatial_size=(24, 32), size_mode="all", mode="area")
-    compose = monai("Compose", transforms=[monai("LoadImage"), monai("Resize", resizer=resizer)])
+    compose = monai("Compose", transforms=[monai("LoadImage"), RESIZE])
     with pytest.raises(UsageError, match="exchanges rows and columns"):
         input_of_transform(compose, {}, film.parent)
     assert "Resize" in MONAI
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("reversed_axes", [True, False])
+def test_monais_reader_may_keep_the_axes(film, named, reversed_axes):
+    """A reader that is named, or the options of those that LoadImage tries by itself."""
+    reader = monai("PILReader", reverse_indexing=reversed_axes)
+    readers = [reader] if named else [reader, monai("ITKReader", reverse_indexing=True)]
+    loader = monai("LoadImage", readers=readers, auto_select=not named)
+    compose = monai("Compose", transforms=[monai("LoadImaged", _loader=loader), RESIZE])
+    if reversed_axes:
+        with pytest.raises(UsageError, match="exchanges rows and columns"):
+            input_of_transform(compose, {}, film.parent)
+    else:
+        assert input_of_transform(compose, {}, film.parent).height_width == (24, 32)
 
 
 def test_a_transform_is_the_whole_of_the_input(film):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from camlucida.models.transforms.reading import Reader, Reading, numbers, pair
+from camlucida.models.transforms.reading import Reader, Reading, name_of, numbers, pair
 
 
 def _inner(transform: Any, *names: str) -> Any:
@@ -29,11 +29,22 @@ def _text(value: Any) -> str:
 
 
 def _load(reading: Reading, transform: Any) -> None:
-    # MONAI's readers hand an image over as (width, height): rows and columns exchanged.
-    reading.transposed = not reading.transposed
+    # MONAI's readers hand an image over as (width, height), unless they are told otherwise.
+    if not _is_upright(_inner(transform, "_loader")):
+        reading.transposed = not reading.transposed
     reading.backend = "floats"
     reading.fields["grey"] = "itu"
     reading.add("scale", black=0, white=255)
+
+
+def _is_upright(loader: Any) -> bool:
+    """Whether the reader of pictures keeps rows and columns where they are."""
+    readers = list(getattr(loader, "readers", ()))
+    if getattr(loader, "auto_select", True):
+        readers = [reader for reader in readers if name_of(reader) == "PILReader"]
+    # Of several that were named, the last one is asked first.
+    last = readers[-1] if readers else None
+    return not (getattr(last, "reverse_indexing", True) and getattr(last, "swap_ij", True))
 
 
 def _nothing(reading: Reading, transform: Any) -> None:

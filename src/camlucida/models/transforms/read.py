@@ -73,8 +73,9 @@ def read_transform(transform: object, where: str) -> dict[str, Any]:
         _read_one(reading, each)
     if reading.transposed:
         fix = (
-            "train with reader=PILReader(reverse_indexing=False), or with Transpose(indices="
-            "[0, 2, 1]) after it; if the images came in another way, leave LoadImage out"
+            "a network trained so needs images with rows and columns exchanged: save them so "
+            "(PIL: image.transpose(Image.Transpose.TRANSPOSE)) and leave LoadImage out of the "
+            "transform; one that is still to be trained: reader=PILReader(reverse_indexing=False)"
         )
         what = "MONAI's LoadImage exchanges rows and columns, which a card cannot"
         raise UsageError(f"{where}: {what}", fix)
