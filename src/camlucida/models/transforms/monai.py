@@ -29,7 +29,7 @@ def _text(value: Any) -> str:
 
 
 def _load(reading: Reading, transform: Any) -> None:
-    # MONAI's readers hand an image over as (width, height), unless they are told otherwise.
+    # MONAI's readers hand an image over as (width, height), unless they are set to keep the axes.
     if not _is_upright(_inner(transform, "_loader")):
         reading.transposed = not reading.transposed
     reading.backend = "floats"
@@ -42,7 +42,7 @@ def _is_upright(loader: Any) -> bool:
     readers = list(getattr(loader, "readers", ()))
     if getattr(loader, "auto_select", True):
         readers = [reader for reader in readers if name_of(reader) == "PILReader"]
-    # Of several that were named, the last one is asked first.
+    # Of several that were named, the last one is tried first.
     last = readers[-1] if readers else None
     return not (getattr(last, "reverse_indexing", True) and getattr(last, "swap_ij", True))
 
