@@ -39,9 +39,10 @@ def probing(
 
     It is for one image of a batch and the (mean) logit of one label.
     """
-    with frozen(net), torch.no_grad():
-        forward = capture(net, (inputs,), [layer], record=True)
-        reference = forward.logits[image : image + 1]
+    with frozen(net):
+        with torch.no_grad():
+            forward = capture(net, (inputs,), [layer], record=True)
+        reference = forward.logits[image : image + 1].detach()
 
         def run(*altered: Tensor) -> Tensor:
             return run_output(net, altered).logits
@@ -49,7 +50,12 @@ def probing(
         def score(logits: Tensor) -> Tensor:
             return logits[:, label].reshape(len(logits), -1).mean(1)
 
-        yield Probe(net, (inputs,), forward.layers[0], image, run, [score], reference, 8)
+        def captured(*altered: Tensor) -> tuple[Tensor, Tensor]:
+            again = capture(net, altered, [layer])
+            return again.layers[0].activations, again.logits
+
+        layer_of = forward.layers[0]
+        yield Probe(net, (inputs,), layer_of, image, run, [score], reference, 8, captured)
 
 
 class Cnn(nn.Module):

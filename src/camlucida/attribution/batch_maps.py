@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from camlucida.attribution.batches import Batch
 from camlucida.attribution.capture import Forward, gradient_reaches, usable_layers
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
-from camlucida.attribution.explained_model import ExplainedModel, logits_function
+from camlucida.attribution.explained_model import ExplainedModel, ModelRuns
 from camlucida.attribution.methods import Method
 from camlucida.attribution.probe import Probe
 from camlucida.attribution.targets import Label, Target
@@ -132,8 +133,8 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
         if by_kind["activation"] and explained.rounds:
             _activation_maps(explained, by_kind["activation"], maps)
     # Built outside: the model itself runs under the caller's autocast again.
-    run = logits_function(explained.model, device_type)
-    with torch.autocast(device_type, enabled=False), torch.no_grad():
+    run = ModelRuns(explained.model, device_type)
+    with torch.autocast(device_type, enabled=False):
         _probe_maps(explained, by_kind["probe"], run, maps)
     return maps
 
@@ -191,7 +192,7 @@ def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps:
 def _probe_maps(
     explained: ExplainedBatch,
     methods: Sequence[Method],
-    run: Callable[..., Tensor],
+    run: ModelRuns,
     maps: BatchMaps,
 ) -> None:
     """One probe an image, layer and method, for all targets of the image together."""
@@ -200,7 +201,7 @@ def _probe_maps(
         if index in maps.independent:
             raw = probe.activations.new_zeros(len(probe.scores), *probe.activations.shape[2:]).cpu()
         else:
-            raw = method.run(probe).cpu()
+            raw = method.run(probe).detach().cpu()
         keys = [MapKey(i, t, method.name, index) for t in range(len(explained.targets[i]))]
         maps.raw.update(zip(keys, raw))
         maps.replays[i, method.name, index] = probe.replay
@@ -217,16 +218,18 @@ def _probed(
                     yield method, index, i
 
 
-def _probe(explained: ExplainedBatch, index: int, i: int, run: Callable[..., Tensor]) -> Probe:
+def _probe(explained: ExplainedBatch, index: int, i: int, run: ModelRuns) -> Probe:
+    layer = explained.forward.layers[index]
     return Probe(
         explained.model.module,
         explained.batch.tensors,
-        explained.forward.layers[index],
+        layer,
         i,
-        run,
+        run.logits,
         explained.targets[i],
         explained.output.logits[i : i + 1].detach(),
         explained.batch.probe_size,
+        partial(run.captured, layer.name),
     )
 
 
@@ -268,7 +271,7 @@ def _independent(
 @torch.no_grad()
 def _depends(explained: ExplainedBatch, index: int, image: int) -> bool:
     """Whether other activations of the layer change the score, whatever autograd says."""
-    run = logits_function(explained.model, explained.output.logits.device.type)
+    run = ModelRuns(explained.model, explained.output.logits.device.type)
     probe = _probe(explained, index, image, run)
     try:
         scores = probe.score_tail(altered(probe.activations))

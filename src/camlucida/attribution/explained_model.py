@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida import __version__
-from camlucida.attribution.capture import run_output
+from camlucida.attribution.capture import capture, run_output
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 from camlucida.models.grids import TokenGrid, token_grid
@@ -181,14 +181,47 @@ def run_batch(model: ExplainedModel, inputs: Tensor) -> BatchOutput:
     return interpret(read.logits, read.output, read.final, model.spec, inputs)
 
 
-def logits_function(model: ExplainedModel, device_type: str) -> Callable[..., Tensor]:
-    """The model as a function inputs → logits, under the autocast that surrounds the caller."""
-    dtype = torch.get_autocast_dtype(device_type)
-    enabled = torch.is_autocast_enabled(device_type)
+class ModelRuns:
+    """The model as functions of inputs, under the autocast that surrounds the caller.
 
-    def run(*inputs: Tensor) -> Tensor:
-        with torch.autocast(device_type, dtype, enabled):
-            read = run_output(model.module, inputs, model.spec)
-            return label_axes(read.logits, inputs[0], model.spec.task)
+    Args:
+        model: that is run.
+        device_type: of its inputs.
+    """
 
-    return run
+    def __init__(self, model: ExplainedModel, device_type: str) -> None:
+        self.model, self._device_type = model, device_type
+        self._dtype = torch.get_autocast_dtype(device_type)
+        self._enabled = torch.is_autocast_enabled(device_type)
+
+    def logits(self, *inputs: Tensor) -> Tensor:
+        """What is explained of a forward pass.
+
+        Args:
+            inputs: the image batch (B, C, *spatial), then any further inputs.
+
+        Returns:
+            (B, C, …).
+        """
+        with self._autocast():
+            read = run_output(self.model.module, inputs, self.model.spec)
+            return label_axes(read.logits, inputs[0], self.model.spec.task)
+
+    def captured(self, layer: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """A layer of a forward pass, and what is explained, with the graph between them.
+
+        Args:
+            layer: as results have it.
+            inputs: the image batch (B, C, *spatial), then any further inputs.
+
+        Returns:
+            (B, K, *grid) activations and (B, C, …) logits.
+        """
+        model = self.model
+        with self._autocast():
+            forward = capture(model.module, inputs, [layer], model.spec, stated=model.tokens)
+            logits = label_axes(forward.logits, inputs[0], model.spec.task)
+        return forward.layers[0].activations, logits
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device_type, self._dtype, self._enabled)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, ModelError
 from camlucida.core.tensors import full
@@ -23,6 +25,9 @@ from camlucida.models.state import (
 Score = Callable[[Tensor], Tensor]
 """logits (N, C, …) → (N,)"""
 
+Capture = Callable[..., tuple[Tensor, Tensor]]
+"""inputs → activations (N, K, *grid) and the logits (N, C, …) of their graph"""
+
 Stub = Callable[[Callable[[], Any]], Any]
 """What a module returns in a replay, given the function that would run it."""
 
@@ -31,6 +36,55 @@ TAIL_BYTES = 16 * 2**20
 
 Small enough to stay in the cache, large enough to keep the cores busy.
 """
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A forward pass that can be differentiated.
+
+    Attributes:
+        leaf: what the scores are differentiated by: activations (N, K, *grid), or the images.
+        logits: (N, C, …) of the graph.
+        scores: (T, N) of the graph.
+    """
+
+    leaf: Tensor
+    logits: Tensor
+    scores: Tensor
+
+    def gradients(self) -> Tensor:
+        """The gradient of each target's score.
+
+        Returns:
+            (T, N, K, *grid), in at least float32; 0 where a score does not depend on the leaf.
+
+        Raises:
+            ModelError: the graph cannot be differentiated.
+        """
+        return torch.stack([self._gradient(score.sum()) for score in self.scores])
+
+    def gradient(self, score: Callable[[Tensor], Tensor]) -> Tensor:
+        """The gradient of another score.
+
+        Args:
+            score: logits (N, C, …) → a scalar.
+
+        Returns:
+            (N, K, *grid), in at least float32; 0 where the score does not depend on the leaf.
+
+        Raises:
+            ModelError: the graph cannot be differentiated.
+        """
+        return self._gradient(score(full(self.logits)))
+
+    def _gradient(self, score: Tensor) -> Tensor:
+        if not score.requires_grad:
+            return torch.zeros_like(full(self.leaf))
+        with differentiating():
+            (gradient,) = torch.autograd.grad(
+                score, [self.leaf], retain_graph=True, allow_unused=True
+            )
+        return torch.zeros_like(full(self.leaf)) if gradient is None else full(gradient)
 
 
 class Probe:
@@ -47,9 +101,11 @@ class Probe:
         targets: functions logits (N, C, …) → (N,).
         reference: the image's logits (1, C, …).
         batch_size: altered inputs in one forward.
+        capture: runs the model on inputs and captures the layer.
 
     Attributes:
         activations: (1, K, *grid) of the layer, in at least float32.
+        targets: functions logits (N, C, …) → (N,).
         scores: (T,) of the image as it is.
         batch_size: altered inputs in one forward.
     """
@@ -64,9 +120,11 @@ class Probe:
         targets: Sequence[Score],
         reference: Tensor,
         batch_size: int,
+        capture: Capture,
     ) -> None:
+        self._capture = capture
         self._model, self._layer, self._image = model, layer, image
-        self._logits, self._targets = logits, targets
+        self._logits, self.targets = logits, targets
         self._args = tuple(x[image : image + 1] for x in inputs)
         self._batch = inputs[0].shape[0]
         self._reference = reference
@@ -127,6 +185,29 @@ class Probe:
         logits = (self._logits(*self._arguments(len(part), part)) for part in parts)
         return torch.cat([self._score(part) for part in logits], 1)
 
+    @torch.enable_grad()
+    def graph(self, images: Tensor) -> Graph:
+        """One forward pass of altered images, from the layer on a graph.
+
+        Args:
+            images: (N, C, *spatial), in one piece.
+        """
+        activations, logits = self._capture(*self._arguments(len(images), images))
+        return Graph(activations, logits, self._score(logits))
+
+    def evidence(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Activations and gradients of altered images, in forwards of ``batch_size``.
+
+        Args:
+            images: (N, C, *spatial).
+
+        Yields:
+            (n, K, *grid) activations and (T, n, K, *grid) gradients, in at least float32.
+        """
+        for part in images.split(self.batch_size):
+            graph = self.graph(part)
+            yield full(graph.leaf.detach()), graph.gradients()
+
     @torch.no_grad()
     def score_tail(self, activations: Tensor) -> Tensor:
         """Scores with the layer's output replaced.
@@ -142,7 +223,7 @@ class Probe:
         return torch.cat([self._score(self._run_tail(part, tail)) for part in parts], 1)
 
     def _score(self, logits: Tensor) -> Tensor:
-        return torch.stack([target(full(logits)) for target in self._targets])
+        return torch.stack([target(full(logits)) for target in self.targets])
 
     def _arguments(self, count: int, images: Tensor | None = None) -> tuple[Tensor, ...]:
         repeated = [x.expand(count, *x.shape[1:]) for x in self._args]

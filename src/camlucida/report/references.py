@@ -78,6 +78,43 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "IEEE Transactions on Image Processing 30:5875–5888",
             2021,
         ),
+        "fuad2020": Reference(
+            "Fuad KAA, Martin PE, Giot R, Bourqui R, Benois-Pineau J, Zemmari A",
+            "Features Understanding in 3D CNNs for Actions Recognition in Video",
+            "International Conference on Image Processing Theory, Tools and Applications (IPTA)",
+            2020,
+        ),
+        "karmani2024": Reference(
+            "Karmani S, Sivakaran T, Prasad G, et al.",
+            "KPCA-CAM: Visual Explainability of Deep Computer Vision Models using Kernel PCA",
+            "arXiv:2410.00267",
+            2024,
+        ),
+        "chung2025": Reference(
+            "Chung CT, Ying JJC",
+            "Seg-Eigen-CAM: Eigen-Value-Based Visual Explanations for Semantic Segmentation Models",
+            "Applied Sciences 15(13):7562",
+            2025,
+        ),
+        "zhang2025": Reference(
+            "Zhang Z, Gu J, Chowdhury A, et al.",
+            "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
+            "IEEE Conference on Computer Vision and Pattern Recognition (CVPR)",
+            2025,
+        ),
+        "cai2025": Reference(
+            "Cai H",
+            "CAMs as Shapley Value-based Explainers",
+            "arXiv:2501.06261",
+            2025,
+        ),
+        "omeiza2019": Reference(
+            "Omeiza D, Speakman S, Cintas C, Weldermariam K",
+            "Smooth Grad-CAM++: An Enhanced Inference Level Visualization Technique for Deep "
+            "Convolutional Neural Network Models",
+            "arXiv:1908.01224",
+            2019,
+        ),
         "muhammad2020": Reference(
             "Muhammad MB, Yeasin M",
             "Eigen-CAM: Class Activation Map using Principal Components",

@@ -19,6 +19,10 @@ from tests.support.reference import cams, hand
 from tests.support.reference.nets import MeanNet
 
 BASELINES = {"random", "center"}
+ORACLES_OF_THE_FAMILY = {  # of test_family.py
+    *("fem", "kpcacam", "segeigencam", "finercam", "shapleycam", "smooth_gradcam_pp"),
+}
+NOISY = {"smooth_gradcam_pp"}  # other pixels get other noise
 FUNCTIONS = [name for name, method in METHODS.items() if method.kind != "probe"]
 BLIND_TO_PLACE = {"random"}  # not equivariant to flips, by design
 
@@ -45,7 +49,8 @@ def maps(
 
 
 def test_every_method_has_an_oracle():
-    assert set(METHODS) == set(cams.REFERENCE) | {"cam", "ablationcam", "scorecam"} | BASELINES
+    apart = {"cam", "ablationcam", "scorecam"} | ORACLES_OF_THE_FAMILY
+    assert set(METHODS) == set(cams.REFERENCE) | apart | BASELINES
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -319,6 +324,8 @@ class TestExplained:
         torch.testing.assert_close(maps(net, inputs, name), singles)
 
     def test_order_of_channels_does_not_matter(self, head, name):
+        if name in NOISY:
+            pytest.skip("the noise of a channel goes with its number")
         net, inputs = head
         before = maps(net, inputs, name)
         order = [3, 1, 0, 2]

@@ -1,0 +1,32 @@
+"""Noisy copies of an image, the same on every run and every device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SEED = 0
+
+
+def noisy(image: Tensor, count: int, deviation: float, seed: int = SEED) -> Tensor:
+    """Copies of an image with Gaussian noise.
+
+    Args:
+        image: (C, *spatial).
+        count: of copies.
+        deviation: standard deviation of the noise, as a share of the image's range (SmoothGrad's
+            noise level).
+        seed: of the noise; the global generator is left alone.
+
+    Returns:
+        (count, C, *spatial).
+
+    >>> copies = noisy(torch.tensor([[0.0, 10.0]]), 2000, 0.1)
+    >>> copies.shape, round(float(copies.std(0).mean()), 1)
+    (torch.Size([2000, 1, 2]), 1.0)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    # Drawn on the CPU and in one type, so that every device and precision sees the same noise.
+    noise = torch.randn((count, *image.shape), generator=generator)
+    scale = deviation * (image.max() - image.min())
+    return image + scale * noise.to(image)
