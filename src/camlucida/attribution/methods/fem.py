@@ -27,8 +27,8 @@ DEVIATIONS = 2
 def fem(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """Channels' means, summed where a cell is rare in its channel; the same map for every label.
 
-    ``L = Σ_k μ_k · 1[A_k > μ_k + 2 σ_k]`` with mean μ_k and standard deviation σ_k of channel k over
-    the grid. A grid of four cells or fewer has no cell so rare, and a map of zeros.
+    ``L = Σ_k μ_k · 1[A_k > μ_k + 2 σ_k]`` with mean μ_k and standard deviation σ_k of channel k
+    over the grid. A grid of four cells or fewer has no cell so rare, and a map of zeros.
 
     Args:
         activations: (B, K, *grid).

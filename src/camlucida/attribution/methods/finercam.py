@@ -34,8 +34,8 @@ SHARE = 0.6
 def finercam(probe: Probe) -> Tensor:
     """Grad-CAM of what sets a label apart from the labels with the nearest logits.
 
-    ``L = ReLU(Σ_k mean(∂(y_c − α ȳ_D)/∂A_k) A_k)`` with ȳ_D the mean logit of the three labels whose
-    logits are nearest to y_c, fewer where the model has fewer, and α = 0.6.
+    ``L = ReLU(Σ_k mean(∂(y_c − α ȳ_D)/∂A_k) A_k)`` with ȳ_D the mean logit of the three labels
+    whose logits are nearest to y_c, fewer where the model has fewer, and α = 0.6.
 
     Args:
         probe: one image; the targets are labels.

@@ -39,7 +39,7 @@ def shapleycam(probe: Probe) -> Tensor:
     Raises:
         ModelError: a part of the model has no second derivative.
 
-    The cells add up to a score that is a square, 4 below, where those of Grad-CAM give twice as much:
+    The cells add up to a score that is a square, 4 below; those of Grad-CAM give twice as much:
 
     >>> from camlucida import explain
     >>> class Square(torch.nn.Module):
