@@ -47,8 +47,8 @@ def kpcacam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
 
     Each cell is a point of K activations, less their mean over the cells. Its kernel with another
     is ``tanh(x·y / K + 1)``; the kernel is centred, and ``L = √λ₁ u₁`` with its first eigenvalue
-    and eigenvector. The map is centred: its zero is the mean cell, not the absence of evidence. As in
-    Eigen-CAM, L correlates with Σ_k A_k, and where it hardly does, |L| is returned.
+    and eigenvector. The map is centred: its zero is the mean cell, not the absence of evidence. As
+    in Eigen-CAM, L correlates with Σ_k A_k, and where it hardly does, |L| is returned.
 
     Args:
         activations: (B, K, *grid), of at most 4,096 cells.
