@@ -34,8 +34,8 @@ def smooth_gradcam_pp(probe: Probe) -> Tensor:
 
     ``α = D₂ / (2 D₂ + ΣA · D₃)``, ``w_k = Σ_ij α ReLU(D₁)``, ``L = ReLU(Σ_k w_k A_k)``; D_n is the
     mean of gⁿ over 16 copies with Gaussian noise of 0.15 of the image's range, from a fixed seed. A
-    are the activations of the image itself. As in Grad-CAM++ α lies in [0, ½]: ΣA and D₃ below 0 count
-    as 0, and 0/0 as 0.
+    are the activations of the image itself. As in Grad-CAM++ α lies in [0, ½]: ΣA and D₃ below 0
+    count as 0, and 0/0 as 0.
 
     Args:
         probe: one image.
