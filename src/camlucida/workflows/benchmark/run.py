@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -36,6 +37,7 @@ from camlucida.workflows.benchmark.leaderboard import (
 )
 from camlucida.workflows.benchmark.meta import META, RUNGS, kept, verdicts
 from camlucida.workflows.benchmark.page import write_report
+from camlucida.workflows.benchmark.parts import Parts
 from camlucida.workflows.benchmark.real_films import RealFilm, pasted, real_films
 from camlucida.workflows.benchmark.result import Benchmark
 from camlucida.workflows.benchmark.tables import ALARM_RATIO, BLIND_BASELINES, arms_table
@@ -69,7 +71,8 @@ def run_benchmark(
     """Score every registered method, and the user's, and write everything into ``out``.
 
     Args:
-        out: made if missing; files of the same name are replaced.
+        out: made if missing; files of the same name are replaced. A run that was stopped goes on
+            there, unless it has a method of the user's, whose code may have changed.
         quick: fewer films.
         custom: methods of the user's, ``module:function``.
         films: folder of real radiographs for the semi-synthetic arm.
@@ -97,7 +100,10 @@ def run_benchmark(
         notes = _missing(models)
         _try(models, names, seed)
         report(estimate(models, size, len(real), settings))
-        scored = _measure(models, size, real, settings, report)
+        parts = Parts.of(out, _request(models, size, real, settings))
+        if names:
+            parts.remove()
+        scored, earlier = _measure(models, size, real, settings, report, parts)
         benchmark = tabulated(scored, _costs(models, settings))
     for entries in scored.values():
         for entry in entries:
@@ -109,7 +115,7 @@ def run_benchmark(
         "versions": versions(),
         "device": str(next(models[0].model.module.parameters()).device),
         "threads": torch.get_num_threads(),
-        "seconds": time.perf_counter() - start,
+        "seconds": earlier + time.perf_counter() - start,
         "size": asdict(size),
         "quick": quick,
         "seed": seed,
@@ -122,7 +128,25 @@ def run_benchmark(
         "notice": "SYNTHETIC films. Research use only",
     }
     write(out, benchmark)
+    parts.remove()
     return benchmark
+
+
+def _request(
+    models: Sequence[ArmModel], size: Size, real: Sequence[RealFilm], settings: MetricSettings
+) -> dict[str, Any]:
+    """Whatever decides the numbers of a run."""
+    films = [(film.name, hashlib.sha256(film.pixels.tobytes()).hexdigest()) for film in real]
+    return {
+        "versions": versions(),
+        "generator_version": generator_version(TRIAL_FILES),
+        "models": [(entry.name, entry.model.sha256) for entry in models],
+        "device": str(next(models[0].model.module.parameters()).device),
+        "size": asdict(size),
+        "settings": asdict(settings),
+        "tested": arms.TESTED,
+        "films": films,
+    }
 
 
 def _try(models: Sequence[ArmModel], names: Sequence[str], seed: int) -> None:
@@ -244,11 +268,21 @@ def _measure(
     real: Sequence[RealFilm],
     settings: MetricSettings,
     report: Report,
-) -> dict[str, list[Scored]]:
-    """Arm → the measurements of each of its models."""
+    parts: Parts,
+) -> tuple[dict[str, list[Scored]], float]:
+    """Arm → the measurements of each of its models; the seconds of those of an earlier run."""
     results: dict[str, list[Scored]] = {name: [] for name in ("main", "shortcut", "null", "semi")}
     jobs = list(_jobs(models, size, real, settings))
+    earlier = 0.0
     for number, job in enumerate(jobs, 1):
+        name = f"{job.arm}_{job.model}"
+        finished = parts.read(name)
+        if finished is not None:
+            scored, seconds = finished
+            results[job.arm].append(scored)
+            earlier += seconds
+            report(f"[{number}/{len(jobs)}] {job.arm} {job.model}: measured before")
+            continue
         start = time.perf_counter()
         scored = job.run()
         results[job.arm].append(scored)
@@ -257,11 +291,12 @@ def _measure(
             passed = int(scored.verification["passed"].sum())
             proof = f", {passed} of {len(scored.verification)} labels verified"
         seconds = time.perf_counter() - start
+        parts.write(name, scored, seconds)
         report(
             f"[{number}/{len(jobs)}] {job.arm} {job.model}: {len(scored.rows):,} rows{proof}, "
             f"{seconds:.0f} s"
         )
-    return results
+    return results, earlier
 
 
 def _jobs(
