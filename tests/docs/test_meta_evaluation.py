@@ -9,7 +9,7 @@ import pytest
 from camlucida.evaluation.maps.choice import DEFAULT, PRIMARY
 from camlucida.evaluation.maps.row_tables import title
 from camlucida.metrics import METRICS
-from camlucida.workflows.benchmark.meta import reason_words
+from camlucida.workflows.benchmark.meta import reason_message
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmark.md"
 
@@ -35,7 +35,7 @@ def published() -> dict[str, str]:
 def test_the_registered_failures_are_those_of_the_published_benchmark() -> None:
     reasons = published()
     registered = {
-        str(title(name, output)): reason_words(",".join(failures))
+        str(title(name, output)): str(reason_message(",".join(failures)))
         for name, metric in METRICS.items()
         for output, failures in metric.failures.items()
     }

@@ -13,10 +13,13 @@ from PIL import Image
 from camlucida import cli
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.choice import choose
+from camlucida.figures.style import drawn_with
 from camlucida.phantom import trial_cards
 from camlucida.phantom.version import TRIAL_FILES, generator_version
-from camlucida.workflows.benchmark import arms, run
+from camlucida.report.locale import load_texts
+from camlucida.workflows.benchmark import arms, page, run
 from camlucida.workflows.benchmark.arms import Size
+from tests.cli.test_pages_in_chinese import sentences, undeclared
 
 CARDS = {
     name: card
@@ -115,9 +118,24 @@ def test_the_page_states_its_purpose(result):
             "BAM",
         ):
             assert words in text
-    page = (out / "benchmark.html").read_text().replace("<wbr>", "")
-    assert "nan" not in page.replace("benchmark", "")
-    assert "<code>gradcam</code>" in page
+    html = (out / "benchmark.html").read_text().replace("<wbr>", "")
+    assert "nan" not in html.replace("benchmark", "")
+    assert "<code>gradcam</code>" in html
+
+
+@needs_models
+def test_the_page_in_chinese_holds_no_english_sentence(result, tmp_path, monkeypatch):
+    monkeypatch.setattr("camlucida.figures.style.installed_cjk_fonts", lambda: ("WenQuanYi",))
+    monkeypatch.setattr(page, "_figures", lambda benchmark: {})
+    with drawn_with(texts=load_texts("zh")):
+        text = page.write_report(tmp_path, result[1]).read_text("utf-8")
+    assert (sentences(text), undeclared(text)) == ([], [])
+    assert "证据使用的证实" in text
+
+
+@needs_models
+def test_a_finished_run_leaves_no_parts(result):
+    assert not (result[0] / "parts").exists()
 
 
 @needs_models

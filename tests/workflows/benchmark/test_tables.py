@@ -209,8 +209,8 @@ def test_agreement_of_models_that_agree_and_that_do_not():
     rows = pd.concat([ranked(same, "m1"), ranked(same, "m2"), ranked(same, "m3", "other")])
     table = board.agreement(rows, [("hit", "")]).set_index("among")
     assert table["kendall_w"].tolist() == pytest.approx([1, 1, 1])
-    assert table.loc["all models", "rankings"] == 3
-    assert table.loc["all models", "first"] == "a"
+    assert table.loc["models", "rankings"] == 3
+    assert table.loc["models", "first"] == "a"
     turned = pd.concat(
         [ranked(same, "m1"), ranked({"c": (0.9, 0), "b": (0.5, 0), "a": (0.1, 0)}, "m2")]
     )

@@ -24,7 +24,6 @@ from camlucida.workflows.benchmark.cells import (
     MethodKind,
     estimate,
     interval,
-    listed,
     method_name,
     ordered,
     percent,
@@ -32,6 +31,8 @@ from camlucida.workflows.benchmark.cells import (
     with_bound,
 )
 from camlucida.workflows.benchmark.result import Benchmark
+from camlucida.workflows.benchmark.result_texts import name_message
+from camlucida.workflows.benchmark.section_texts import arm_text, page_text
 from camlucida.workflows.benchmark.tables import (
     ABOVE_CHANCE,
     ALARM_RATIO,
@@ -54,14 +55,8 @@ ByKey = Mapping[tuple[str, str, str], Line]
 
 def tag_section(b: Benchmark) -> Section:
     """Heat on the tag where it is a decoy and where it is a shortcut, and on distractors."""
-    text = (
-        f"A false alarm is a map with more than {ALARM_RATIO:g} times the heat on the tag that a "
-        "uniform map has, in a model for which the tag is uninformative (main arm).",
-        "In the shortcut arms the tag followed the label nodule in training. The reliance of each "
-        "model on the tag is measured without any map, and heat on the tag should follow it.",
-        "All films of the shortcut arms bear the tag; those count on which the model predicts "
-        "nodule.",
-    )
+    false_alarm = arm_text("false_alarm", ratio=ALARM_RATIO)
+    text = (false_alarm, arm_text("followed"), arm_text("all_tagged"))
     decoy, bars = _lines(b, "decoy", TAG), _lines(b, "distractors", BAR)
     blocks: list[Block] = [Paragraph(text)]
     rows = []
@@ -69,16 +64,17 @@ def tag_section(b: Benchmark) -> Section:
         heat, alarms = decoy.get(("all", method, SHARE)), decoy.get(("all", method, ALARMS))
         rate = share(None if alarms is None else alarms["estimate"])
         rows.append((method_name(method, baseline), estimate(heat), rate))
-    head = ("method", "share of heat on the tag", "false alarms")
-    blocks.append(Table("decoy", "The tag as a decoy: main models.", head, tuple(rows)))
+    method_column = page_text("method")
+    head = (method_column, arm_text("tag_share"), arm_text("false_alarms"))
+    blocks.append(Table("decoy", arm_text("decoy"), head, tuple(rows)))
     shares: list[tuple[Text, Cell]] = []
     for method, baseline in _methods(bars):
         heat = bars.get(("all", method, SHARE))
         shares.append((method_name(method, baseline), estimate(heat)))
-    columns = ("method", "share of heat on the distractors")
-    blocks.append(Table("distractors", "Distractors: main models.", columns, tuple(shares)))
+    columns = (method_column, arm_text("bar_share"))
+    blocks.append(Table("distractors", arm_text("distractors"), columns, tuple(shares)))
     blocks += _shortcuts(b)
-    return Section("tag", tuple(blocks), title="Decoy, distractors and shortcuts")
+    return Section("tag", tuple(blocks), arm_text("tag"))
 
 
 def _shortcuts(b: Benchmark) -> list[Block]:
@@ -88,25 +84,22 @@ def _shortcuts(b: Benchmark) -> list[Block]:
     if not parts:
         return []
     drops = [estimate(lines.get((part, "", LOGIT_DROP))) for part in parts]
-    rows: list[tuple[CellValue | Cell, ...]] = [("drop of the logit", *drops, "", "")]
+    rows: list[tuple[CellValue | Cell, ...]] = [(page_text("logit_drop"), *drops, "", "")]
     for method, baseline in _methods(lines):
         heat = [_flagged(lines, part, method) for part in parts]
         tracked = [lines.get((part, method, TRACKING)) for part in ("all", "within models")]
         rows.append((method_name(method, baseline), *heat, *map(estimate, tracked)))
     areas = [Cell(Estimate(_area(lines, part))) for part in parts]
-    rows.append(("area of the tag", *areas, "", ""))
+    rows.append((arm_text("area"), *areas, "", ""))
+    spearman = (arm_text("spearman_all"), arm_text("spearman_within"))
     table = Table(
         "shortcuts",
-        "Shortcut arms, label nodule: share of heat on the tag.",
-        ("method", *parts, "Spearman, all", "Spearman, within models"),
+        arm_text("shortcuts"),
+        (page_text("method"), *parts, *spearman),
         tuple(rows),
-        notes=(
-            f"Below each share: maps with more than {ALARM_RATIO:g} times the area of the tag.",
-            "Spearman: heat on the tag against the drop of the logit, over all films and over the "
-            "films within each model.",
-        ),
+        notes=(arm_text("below_share", ratio=ALARM_RATIO), arm_text("spearman")),
     )
-    caption = "Drop of the logit without the tag, and share of heat on the tag, by arm."
+    caption = arm_text("shortcut_figure")
     return [Picture.of_file(SHORTCUT_FIGURE, caption, more=("svg",)), table]
 
 
@@ -126,14 +119,7 @@ def _area(lines: ByKey, part: str) -> float:
 
 def null_section(b: Benchmark) -> Section:
     """Scores of null models, less the chance level."""
-    text = (
-        "Null models cannot know the lesions, so a localisation score above chance comes from the "
-        "map (edges, brightness) and not from the model.",
-        "ROAD may remain above chance: a faithful map of an untrained model is still faithful to "
-        "it.",
-        "Values are means less the chance level, over every label of every film; bold where the "
-        "interval lies above 0.",
-    )
+    text = tuple(map(arm_text, ("null_purpose", "null_road", "null_values")))
     tables = []
     for arm in ("untrained", "permuted"):
         chosen = (b.arms["arm"] == arm) & (b.arms["output"] != "probability")
@@ -144,10 +130,10 @@ def null_section(b: Benchmark) -> Section:
         for method, _ in ordered((method, False) for method in part["method"]):
             cells = [_bold(lines.get((method, metric))) for metric in metrics]
             rows.append((method_name(method, False), *cells))
-        head = ("method", *(str(title(metric)) for metric in metrics))
-        caption = f"Score less chance level, {arm} models."
+        head = (page_text("method"), *map(title, metrics))
+        caption = arm_text("less_chance", arm=name_message(arm))
         tables.append(Table(f"null-{arm}", caption, head, tuple(rows)))
-    return Section("null-models", (Paragraph(text), *tables), title="Null models")
+    return Section("null-models", (Paragraph(text), *tables), arm_text("null"))
 
 
 def _bold(line: Line | None) -> Cell:
@@ -158,15 +144,12 @@ def _bold(line: Line | None) -> Cell:
 
 def strata_section(b: Benchmark) -> Section:
     """Class specificity, the conjunction, sizes of lesions, real backgrounds."""
-    sizes = ", ".join(f"{name} from {low:g}" for name, (low, _) in SIZES.items())
-    text = (
-        "Class specificity is the average precision on the label's evidence less that on the other "
-        "lesion's, on films with both. The chance level permutes the labels of an image's maps; a "
-        "method with one map for all labels scores just that.",
-        f"Size is the radius of the label's largest lesion, in pixels of 256: {sizes}.",
-    )
+    sizes = []
+    for name, (low, _) in SIZES.items():
+        sizes.append(arm_text("size_from", size=name_message(name), pixels=f"{low:g}"))
+    text = (arm_text("specificity_is"), arm_text("size_is", sizes=sizes))
     tables = (_specificity(b), _strata(b), _real(b))
-    return Section("strata", (Paragraph(text), *tables), title="Labels, sizes, real backgrounds")
+    return Section("strata", (Paragraph(text), *tables), arm_text("strata"))
 
 
 def _specificity(b: Benchmark) -> Table:
@@ -177,9 +160,8 @@ def _specificity(b: Benchmark) -> Table:
         line = scores.get(method)
         chance = None if line is None else Estimate(line["chance"])
         rows.append((method_name(method, baseline), estimate(line), Cell(chance)))
-    caption = "Class specificity on films with both lesions."
-    head = ("method", "class specificity", "chance level")
-    return Table("specificity", caption, head, tuple(rows))
+    head = (page_text("method"), arm_text("class_specificity"), arm_text("chance_level"))
+    return Table("specificity", arm_text("specificity"), head, tuple(rows))
 
 
 def _strata(b: Benchmark) -> Table:
@@ -190,9 +172,10 @@ def _strata(b: Benchmark) -> Table:
     for method, baseline in _methods(lines):
         cells = [with_bound(lines.get((part, method, SCORE))) for part in parts]
         rows.append((method_name(method, baseline), *cells))
-    others = listed([str(title(other)) for other in CHIEF_METRICS[1:]])
-    caption = f"{title(metric)} by kind of label and by size ({others}: see arms.csv)."
-    return Table("strata", caption, ("method", *parts), tuple(rows))
+    others = [title(other) for other in CHIEF_METRICS[1:]]
+    caption = arm_text("strata_table", metric=title(metric), others=others)
+    head = (page_text("method"), *map(name_message, parts))
+    return Table("strata", caption, head, tuple(rows))
 
 
 def _real(b: Benchmark) -> Table:
@@ -204,8 +187,8 @@ def _real(b: Benchmark) -> Table:
     for method, baseline in kinds:
         cells = [with_bound(lines.get((method, metric))) for metric in CHIEF_METRICS]
         rows.append((method_name(method, baseline), *cells))
-    head = ("method", *(str(title(metric)) for metric in CHIEF_METRICS))
-    return Table("real", "Lesions on real radiographs, verified pairs.", head, tuple(rows))
+    head = (page_text("method"), *map(title, CHIEF_METRICS))
+    return Table("real", arm_text("real"), head, tuple(rows))
 
 
 def _lines(b: Benchmark, arm: str, metric: str | None = None) -> dict[tuple[str, str, str], Line]:

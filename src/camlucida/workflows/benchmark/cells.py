@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from camlucida.attribution.methods import METHODS
 from camlucida.core.numbers import number
-from camlucida.report.document import Cell, Code, Estimate, Text, phrase
+from camlucida.report.document import Cell, Code, Estimate, Text
+from camlucida.workflows.benchmark.result_texts import name_message
 
 Line = Mapping[Any, Any]
 """A row of a table, column → value."""
@@ -45,31 +46,9 @@ def percent(x: float) -> str:
     return "–" if math.isnan(x) else f"{100 * x:.0f}%"
 
 
-def listed(items: Sequence[str]) -> str:
-    """Items joined as in a sentence.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def codes(methods: Iterable[str]) -> Text:
-    """Names of methods joined as in a sentence, each as code."""
-    names = list(methods)
-    parts: list[Text] = []
-    for position, name in enumerate(names):
-        if position:
-            parts.append(" and " if position == len(names) - 1 else ", ")
-        parts.append(Code(name))
-    return phrase(*parts)
-
-
 def method_name(method: str, baseline: bool) -> Text:
     """A method as the tables write it."""
-    return f"{method} (baseline)" if baseline else Code(method)
+    return name_message("baseline", method=method) if baseline else Code(method)
 
 
 def estimate(
@@ -91,7 +70,7 @@ def with_bound(line: Line | None) -> Cell:
     if line is None:
         return Cell(None)
     ratio = line["over_ceiling"]
-    note = "" if math.isnan(ratio) else f"{value(ratio, 2)} of the bound"
+    note = "" if math.isnan(ratio) else name_message("of_bound", ratio=value(ratio, 2))
     return Cell(estimate(line).value, note=note)
 
 

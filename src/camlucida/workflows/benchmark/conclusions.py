@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from camlucida.core.messages import Message, chain, named
 from camlucida.evaluation.maps.summary import title
-from camlucida.report.document import Code, Text, phrase
-from camlucida.workflows.benchmark.cells import Line, codes, interval, listed, percent, value
+from camlucida.workflows.benchmark.cells import Line, interval, percent, value
 from camlucida.workflows.benchmark.leaderboard import ALL_MODELS, models_agree
-from camlucida.workflows.benchmark.meta import reason_words
+from camlucida.workflows.benchmark.meta import reason_message
 from camlucida.workflows.benchmark.result import Benchmark
-from camlucida.workflows.benchmark.sections import GROUP_LETTERS
+from camlucida.workflows.benchmark.result_texts import name_message, result_message
+from camlucida.workflows.benchmark.sections import GROUP_LETTERS, scope_message
 from camlucida.workflows.benchmark.tables import (
     ABOVE_CHANCE,
     ALARM_RATIO,
@@ -29,11 +30,11 @@ from camlucida.workflows.benchmark.tables import (
     pass_rates,
 )
 
-DEFAULTS = {"gradcam": "the default method", "hirescam": "the method of the demonstration"}
+DEFAULTS = ("gradcam", "hirescam")
 """Methods that camlucida uses by itself."""
 
 
-def conclusions(b: Benchmark) -> Iterator[Text]:
+def conclusions(b: Benchmark) -> Iterator[Message]:
     """All sentences, in the order of the page."""
     for part in (
         _ranking,
@@ -58,11 +59,11 @@ def conclusions(b: Benchmark) -> Iterator[Text]:
         yield from part(b)
 
 
-def _ranking(b: Benchmark) -> Iterator[Text]:
+def _ranking(b: Benchmark) -> Iterator[Message]:
     """The order of the methods where the models agree on one; else the groups that differ."""
     methods = b.board[~b.board["baseline"].astype(bool) & b.board["rank"].notna()]
     if methods.empty:
-        yield "No metric passed the meta-evaluation, so the methods are not ranked."
+        yield result_message("not_ranked")
         return
     if models_agree(b.agreement):
         yield from _order(methods)
@@ -70,23 +71,27 @@ def _ranking(b: Benchmark) -> Iterator[Text]:
         yield from _groups_alone(b, methods)
 
 
-def _order(methods: pd.DataFrame) -> Iterator[Text]:
+def _order(methods: pd.DataFrame) -> Iterator[Message]:
     best = methods[methods["position"] == methods["position"].min()]
     worst = methods[methods["position"] == methods["position"].max()]
-    yield phrase(
-        codes(best["method"]),
-        f" ranks first of {len(methods)} methods (mean rank {_rank(best)}, with baselines among "
-        "the ranked), and ",
-        codes(worst["method"]),
-        f" last ({_rank(worst)}).",
+    yield result_message(
+        "order",
+        best=list(best["method"]),
+        methods=len(methods),
+        of_best=_rank(best),
+        worst=list(worst["method"]),
+        of_worst=_rank(worst),
     )
-    for name, role in DEFAULTS.items():
+    for name in DEFAULTS:
         listed_names = methods["method"] + ", " + methods["also"]
         line = methods[[name in names.split(", ") for names in listed_names]]
         if len(line):
-            position = line["position"].iloc[0]
-            yield phrase(
-                Code(name), f", {role}, is in position {position:.0f} (mean rank {_rank(line)})."
+            yield result_message(
+                "position",
+                method=name,
+                role=result_message(f"role_{name}"),
+                position=int(line["position"].iloc[0]),
+                rank=_rank(line),
             )
 
 
@@ -97,23 +102,20 @@ def _rank(lines: pd.DataFrame) -> str:
     return interval({name: line[column] for name, column in keys.items()})
 
 
-def _groups_alone(b: Benchmark, methods: pd.DataFrame) -> Iterator[Text]:
+def _groups_alone(b: Benchmark, methods: pd.DataFrame) -> Iterator[Message]:
     of_all = b.agreement.loc[b.agreement["among"] == ALL_MODELS, "kendall_w"]
-    w = f" (Kendall's W {of_all.iloc[0]:.2f})" if len(of_all) and of_all.notna().all() else ""
-    parts: list[Text] = []
+    w = named("")
+    if len(of_all) and of_all.notna().all():
+        w = result_message("kendall_w", w=float(of_all.iloc[0]))
+    groups = []
     for number in sorted(methods["group"].unique()):
-        members = methods.loc[methods["group"] == number, "method"]
+        members = list(methods.loc[methods["group"] == number, "method"])
         letter = GROUP_LETTERS[int(number)]
-        parts += ["; " if parts else "", f"{letter}: ", codes(members)]
-    yield phrase(
-        f"The models do not agree on an order of the methods{w}, so none is given. Groups whose "
-        "mean ranks differ beyond the interval: ",
-        *parts,
-        ".",
-    )
+        groups.append(result_message("group", letter=letter, methods=members))
+    yield result_message("no_order", w=w, groups=chain("words.clause", groups))
 
 
-def _baselines(b: Benchmark) -> Iterator[Text]:
+def _baselines(b: Benchmark) -> Iterator[Message]:
     """Baselines that do not use the model and rank above methods beyond the interval."""
     methods = set(b.board.loc[~b.board["baseline"].astype(bool), "method"])
     worse: dict[str, list[str]] = {}
@@ -127,64 +129,52 @@ def _baselines(b: Benchmark) -> Iterator[Text]:
         if better in BLIND_BASELINES and other in methods:
             worse.setdefault(better, []).append(other)
     for baseline, others in worse.items():
-        yield phrase(
-            f"The baseline {baseline}, which does not use the model, ranks above ",
-            codes(others),
-            " beyond the interval.",
-        )
+        yield result_message("baseline_above", baseline=baseline, methods=others)
 
 
-def _paired_losses(b: Benchmark) -> Iterator[Text]:
+def _paired_losses(b: Benchmark) -> Iterator[Message]:
     """Paired comparisons of methods with blind baselines."""
     if b.gains.empty:
         return
     blind = b.gains[b.gains["baseline"].isin(BLIND_BASELINES)]
     for (metric, output), part in blind.groupby(["metric", "output"], sort=False):
         lost = part[part["high"] < 0]
-        losses: list[Text] = []
+        losses = []
         for baseline, group in lost.groupby("baseline", sort=False):
-            losses += ["; " if losses else "", codes(group["method"]), f" (below {baseline})"]
+            methods = list(group["method"])
+            losses.append(result_message("below", methods=methods, baseline=str(baseline)))
         if losses:
             name = title(str(metric), str(output))
-            yield phrase(f"On {name}, these methods score below a baseline: ", *losses, ".")
+            of_all = chain("words.clause", losses)
+            yield result_message("below_baselines", metric=name, losses=of_all)
     tested = int(blind["low"].notna().sum())
     if tested:
-        won, worse = int((blind["low"] > 0).sum()), int((blind["high"] < 0).sum())
-        undecided = int(((blind["low"] <= 0) & (blind["high"] >= 0)).sum())
-        yield (
-            f"Of {tested} paired comparisons of a method with a blind baseline over all ranking "
-            f"metrics, methods win {won} and lose {worse} beyond the 95% interval; {undecided} are "
-            "undecided."
+        yield result_message(
+            "paired",
+            tested=tested,
+            won=int((blind["low"] > 0).sum()),
+            lost=int((blind["high"] < 0).sum()),
+            undecided=int(((blind["low"] <= 0) & (blind["high"] >= 0)).sum()),
         )
 
 
-def _identical_maps(b: Benchmark) -> Iterator[Text]:
+def _identical_maps(b: Benchmark) -> Iterator[Message]:
     if not b.same:
         return
-    groups: list[Text] = []
-    for group in b.same:
-        groups += ["; " if groups else "", codes(group)]
-    yield phrase(
-        "Behind global average pooling and one linear layer, these methods give identical maps on "
-        "every film: ",
-        *groups,
-        ". Each group is one entry under its first name, and agreement within it is no evidence.",
-    )
+    groups = [result_message("methods", methods=list(group)) for group in b.same]
+    yield result_message("identical", groups=chain("words.clause", groups))
 
 
-def _metrics(b: Benchmark) -> Iterator[Text]:
+def _metrics(b: Benchmark) -> Iterator[Message]:
     dropped = b.meta[~b.meta["kept"].astype(bool)]
     kept = len(b.meta) - len(dropped)
-    yield (
-        f"{kept} of {len(b.meta)} metrics pass the meta-evaluation (each model output counts as a "
-        f"metric of its own); {len(dropped)} fail."
-    )
+    yield result_message("metrics", kept=kept, count=len(b.meta), dropped=len(dropped))
     for reason, part in dropped.groupby("why", sort=False):
-        titles = listed(part["title"].tolist())
-        yield f"Dropped ({reason_words(str(reason))}): {titles}."
+        titles = [title(metric, output) for metric, output in zip(part["metric"], part["output"])]
+        yield result_message("dropped", reason=reason_message(str(reason)), titles=titles)
 
 
-def _average_drop(b: Benchmark) -> Iterator[Text]:
+def _average_drop(b: Benchmark) -> Iterator[Message]:
     chosen = (b.summary["metric"] == "average_drop") & (b.summary["output"] == "probability")
     part = b.summary[chosen]
     if (part["label"] == "all labels").any():
@@ -192,22 +182,26 @@ def _average_drop(b: Benchmark) -> Iterator[Text]:
     fake = part[part["method"] == "fake_cam"]
     methods = part[~part["baseline"].astype(bool)].sort_values("estimate")
     if len(fake) and len(methods):
-        yield phrase(
-            "Average drop can be gamed: a map of nearly all ones (fake_cam) scores "
-            f"{value(fake['estimate'].iloc[0])}, the best method (",
-            Code(methods["method"].iloc[0]),
-            f") {value(methods['estimate'].iloc[0])}; lower is better.",
+        yield result_message(
+            "average_drop",
+            fake=value(fake["estimate"].iloc[0]),
+            method=str(methods["method"].iloc[0]),
+            best=value(methods["estimate"].iloc[0]),
         )
 
 
-def _verification(b: Benchmark) -> Iterator[Text]:
+def _verification(b: Benchmark) -> Iterator[Message]:
     table = pass_rates(b.verification[b.verification["arm"] == "main"])
     for label, part in table.groupby("label", sort=False):
         passed, films = int(part["passed"].sum()), int(part["films"].sum())
-        low, high = percent(part["pass_rate"].min()), percent(part["pass_rate"].max())
-        yield (
-            f"Use of “{label}” is verified on {passed} of {films} films "
-            f"({percent(passed / films)}; {low} to {high} by model); only these are scored."
+        yield result_message(
+            "verified",
+            label=str(label),
+            passed=passed,
+            films=films,
+            rate=percent(passed / films),
+            low=percent(part["pass_rate"].min()),
+            high=percent(part["pass_rate"].max()),
         )
 
 
@@ -222,86 +216,84 @@ def _methods(lines: pd.DataFrame) -> pd.DataFrame:
     return lines[~lines["baseline"].astype(bool)]
 
 
-def _decoy(b: Benchmark) -> Iterator[Text]:
+def _decoy(b: Benchmark) -> Iterator[Message]:
     alarms = _quantity(b, "decoy", ALARMS, TAG)
     methods = _methods(alarms).sort_values("estimate")
     if methods.empty:
         return
     low, high = methods.iloc[0], methods.iloc[-1]
     random = alarms.loc[alarms["method"] == "random", "estimate"]
-    beside = f"; random maps: {percent(random.iloc[0])}" if len(random) else ""
-    yield phrase(
-        f"False alarms on the decoy occur in {percent(low['estimate'])} (",
-        Code(low["method"]),
-        f") to {percent(high['estimate'])} (",
-        Code(high["method"]),
-        f") of maps, although the tag is uninformative for the main models{beside}. A false alarm "
-        f"is more than {ALARM_RATIO:g} times the heat that a uniform map has on the tag.",
+    beside = named("")
+    if len(random):
+        beside = result_message("decoy_random", rate=percent(random.iloc[0]))
+    yield result_message(
+        "decoy",
+        low=percent(low["estimate"]),
+        least=low["method"],
+        high=percent(high["estimate"]),
+        most=high["method"],
+        beside=beside,
+        ratio=ALARM_RATIO,
     )
 
 
-def _distractors(b: Benchmark) -> Iterator[Text]:
+def _distractors(b: Benchmark) -> Iterator[Message]:
     methods = _methods(_quantity(b, "distractors", SHARE, BAR))
     if methods.empty:
         return
     ratio = (methods["estimate"] / methods["chance"]).set_axis(methods["method"]).sort_values()
-    yield phrase(
-        f"Distractors (bars of a lesion's area and contrast) receive {value(ratio.iloc[0])} (",
-        Code(str(ratio.index[0])),
-        f") to {value(ratio.iloc[-1])} (",
-        Code(str(ratio.index[-1])),
-        ") times the heat of a uniform map.",
+    yield result_message(
+        "distractors",
+        low=value(ratio.iloc[0]),
+        least=str(ratio.index[0]),
+        high=value(ratio.iloc[-1]),
+        most=str(ratio.index[-1]),
     )
 
 
-def _reliance(b: Benchmark) -> Iterator[Text]:
+def _reliance(b: Benchmark) -> Iterator[Message]:
     lines = _quantity(b, "shortcut", LOGIT_DROP).sort_values("part").to_dict("records")
     if lines:
-        drops = ", ".join(f"{interval(line)} at {line['part']}" for line in lines)
-        yield f"Without the tag, the logit of nodule drops by {drops}."
+        drops = [result_message("at", score=interval(line), part=line["part"]) for line in lines]
+        yield result_message("reliance", drops=drops)
 
 
-def _shortcut_alarms(b: Benchmark) -> Iterator[Text]:
+def _shortcut_alarms(b: Benchmark) -> Iterator[Message]:
     methods = _methods(_quantity(b, "shortcut", ALARMS))
     ranges = []
     for part, group in methods.sort_values("part").groupby("part"):
         low, high = percent(group["estimate"].min()), percent(group["estimate"].max())
-        ranges.append(f"{low} to {high} at {part}")
+        ranges.append(result_message("range_at", low=low, high=high, part=str(part)))
     if ranges:
-        yield (
-            f"In the shortcut arms, maps with more than {ALARM_RATIO:g} times the area of the tag "
-            f"on it make up, from the lowest to the highest method, {', '.join(ranges)}."
-        )
+        yield result_message("shortcut_alarms", ratio=ALARM_RATIO, ranges=ranges)
 
 
-def _tracking(b: Benchmark) -> Iterator[Text]:
+def _tracking(b: Benchmark) -> Iterator[Message]:
     lines = _quantity(b, "shortcut", TRACKING).sort_values("estimate", ascending=False)
-    scopes = {"all": "over the films of all models", "within models": "within each model"}
+    scopes = {"all": "over_all", "within models": "within_models"}
     for part, scope in scopes.items():
         chosen = lines[lines["part"] == part]
         methods = _methods(chosen).to_dict("records")
         if not methods:
             continue
-        best, worst = methods[0], methods[-1]
-        above = sum(line["low"] > 0 for line in methods)
         blind = chosen[chosen["baseline"].astype(bool)].to_dict("records")
-        baselines = ", ".join(f"{line['method']} {interval(line)}" for line in blind)
-        yield phrase(
-            f"Heat on the tag increases with the reliance on it, {scope}, for {above} of "
-            f"{len(methods)} methods (interval of Spearman's ρ above 0): from ",
-            *_named(best),
-            " down to ",
-            *_named(worst),
-            f". Baselines that do not use the model: {baselines}.",
+        yield result_message(
+            "tracking",
+            scope=result_message(scope),
+            above=sum(line["low"] > 0 for line in methods),
+            methods=len(methods),
+            best=_named(methods[0]),
+            worst=_named(methods[-1]),
+            baselines=[_named(line) for line in blind] or "–",
         )
 
 
-def _named(line: Line) -> tuple[Text, Text]:
+def _named(line: Line) -> Message:
     """A method and its estimate."""
-    return Code(line["method"]), f" {interval(line)}"
+    return result_message("named", method=line["method"], score=interval(line))
 
 
-def _null_models(b: Benchmark) -> Iterator[Text]:
+def _null_models(b: Benchmark) -> Iterator[Message]:
     ranking = {metric for metric, _ in b.metrics} | set(CHIEF_METRICS)
     for arm in ("untrained", "permuted"):
         lines = _quantity(b, arm, ABOVE_CHANCE)
@@ -310,78 +302,84 @@ def _null_models(b: Benchmark) -> Iterator[Text]:
         if lines.empty:
             continue
         if tested.empty:
-            yield f"The films are too few to test the {arm} models against the chance level."
+            yield result_message("too_few", arm=name_message(arm))
             continue
-        yield (
-            f"For {arm} models, {len(above)} of {len(tested)} mean scores (method × metric) exceed "
-            "chance beyond their interval."
-        )
+        counts = {"above": len(above), "tested": len(tested)}
+        yield result_message("above_chance", arm=name_message(arm), **counts)
         for metric, part in above.groupby("metric", sort=False):
-            name = title(str(metric), str(part["output"].iloc[0]))
-            methods = codes(dict.fromkeys(part["method"]))
-            yield phrase(f"For {arm} models, {name} exceeds chance with ", methods, ".")
+            yield result_message(
+                "metric_above_chance",
+                arm=name_message(arm),
+                metric=title(str(metric), str(part["output"].iloc[0])),
+                methods=list(dict.fromkeys(part["method"])),
+            )
 
 
-def _specificity(b: Benchmark) -> Iterator[Text]:
+def _specificity(b: Benchmark) -> Iterator[Message]:
     lines = _methods(_quantity(b, "main", SPECIFICITY)).dropna(subset="estimate")
     for part, group in lines.sort_values("estimate").groupby("part", sort=True):
         low, high = group.iloc[0].to_dict(), group.iloc[-1].to_dict()
-        span = _named(low) if len(group) == 1 else (*_named(low), " to ", *_named(high))
-        yield phrase(
-            f"The class specificity of {part} methods on films with both lesions is ",
-            *span,
-            f", on {low['rows']} maps.",
-        )
+        span = _named(low)
+        if len(group) > 1:
+            span = result_message("span", low=span, high=_named(high))
+        kind = result_message(str(part).replace("-", "_"))
+        yield result_message("specificity", part=kind, span=span, count=int(low["rows"]))
 
 
-def _conjunction(b: Benchmark) -> Iterator[Text]:
+def _conjunction(b: Benchmark) -> Iterator[Message]:
     lines = _methods(_quantity(b, "main", SCORE, "iou_area_matched"))
     by_part = {part: group.set_index("method") for part, group in lines.groupby("part")}
     if not {"single", "conjunction"} <= by_part.keys():
         return
     single = by_part["single"]["over_ceiling"]
     both = by_part["conjunction"]["over_ceiling"]
-    lower = int((both < single).sum())
-    yield (
-        "For the conjunction “nodule and cavity”, area-matched IoU reaches a median over methods "
-        f"of {value(both.median())} of the upper bound of the grid, against "
-        f"{value(single.median())} for the single labels; it is lower for {lower} of {len(both)} "
-        "methods."
+    yield result_message(
+        "conjunction",
+        both=value(both.median()),
+        single=value(single.median()),
+        lower=int((both < single).sum()),
+        count=len(both),
     )
 
 
-def _sizes(b: Benchmark) -> Iterator[Text]:
+def _sizes(b: Benchmark) -> Iterator[Message]:
     lines = _methods(_quantity(b, "main", SCORE, "iou_area_matched"))
     lines = lines[lines["part"].isin(["small", "medium", "large"])]
     if lines["part"].nunique() < 2:
         return
     scores = []
     for part, group in lines.groupby("part", sort=False):
-        bound = value(group["over_ceiling"].median())
         scores.append(
-            f"{value(group['estimate'].median())} for {part} lesions ({bound} of the bound)"
+            result_message(
+                "of_size",
+                score=value(group["estimate"].median()),
+                size=name_message(str(part)),
+                bound=value(group["over_ceiling"].median()),
+            )
         )
-    yield f"The median over methods of the area-matched IoU is {listed(scores)}."
+    yield result_message("sizes", scores=scores)
 
 
-def _real_films(b: Benchmark) -> Iterator[Text]:
+def _real_films(b: Benchmark) -> Iterator[Message]:
     semi = b.verification[b.verification["arm"] == "semi"]
     if semi.empty:
         return
     passed = int(semi["passed"].sum())
-    scored = "only these are scored" if passed else "so no map is scored there"
-    yield (
-        f"On {b.about['real_films']} real radiographs with pasted lesions, use is verified for "
-        f"{passed} of {len(semi)} pairs of a model and a label ({percent(passed / len(semi))}); "
-        f"{scored}."
+    yield result_message(
+        "real",
+        films=b.about["real_films"],
+        passed=passed,
+        pairs=len(semi),
+        rate=percent(passed / len(semi)),
+        consequence=result_message("only_these" if passed else "none_scored"),
     )
 
 
-def _agreement(b: Benchmark) -> Iterator[Text]:
+def _agreement(b: Benchmark) -> Iterator[Message]:
     lines = b.agreement[b.agreement["kendall_w"].notna()].to_dict("records")
     if lines:
-        scopes = [f"{line['kendall_w']:.2f} among {line['among']}" for line in lines]
-        yield (
-            "Kendall's W of the methods' rankings (1: full agreement between models) is "
-            f"{listed(scopes)}."
-        )
+        scopes = [
+            result_message("w_among", w=float(line["kendall_w"]), scope=scope_message(line))
+            for line in lines
+        ]
+        yield result_message("agreement", scopes=scopes)

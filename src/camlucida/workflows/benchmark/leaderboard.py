@@ -44,10 +44,10 @@ REPEATS = 3
 """Timed runs of a method, after one that is not counted."""
 FEWEST_MODELS = 2
 """Rankings that can agree or disagree."""
-ALL_MODELS = "all models"
-PERMUTED = "methods on models of permuted labels"
-AGREEMENT = ["among", "rankings", "kendall_w", "first"]
-"""Columns of :func:`agreement`."""
+ALL_MODELS = "models"
+PERMUTED = "permuted_methods"
+AGREEMENT = ["among", "net", "rankings", "kendall_w", "first"]
+"""Columns of :func:`agreement`; ``net``: the architecture whose seeds are ranked, else empty."""
 
 
 @dataclass(frozen=True)
@@ -190,23 +190,23 @@ def agreement(rows: pd.DataFrame, metrics: Sequence[tuple[str, str]]) -> pd.Data
     def rankings(key: str, part: pd.DataFrame) -> list[pd.Series]:
         return [mean_ranks(group, metrics)["rank"] for _, group in part.groupby(key, sort=True)]
 
-    by_scope = {ALL_MODELS: rankings("model", chosen)}
+    by_scope = {(ALL_MODELS, ""): rankings("model", chosen)}
     for net, part in chosen.groupby("net", sort=True):
-        by_scope[f"seeds of {net}"] = rankings("model", part)
-    by_scope["architectures"] = rankings("net", chosen)
+        by_scope["seeds", str(net)] = rankings("model", part)
+    by_scope["architectures", ""] = rankings("net", chosen)
     lines = []
-    for name, group_ranks in by_scope.items():
+    for scope, group_ranks in by_scope.items():
         if len(group_ranks) >= FEWEST_MODELS:
-            lines.append(_agreement_line(name, group_ranks))
+            lines.append((*scope, *_agreement_line(group_ranks)))
     return pd.DataFrame(lines, columns=AGREEMENT)
 
 
-def _agreement_line(among: str, rankings: Sequence[pd.Series]) -> tuple[str, int, float, str]:
+def _agreement_line(rankings: Sequence[pd.Series]) -> tuple[int, float, str]:
     table = pd.concat(rankings, axis=1).dropna()
     usable = [column.to_numpy() for _, column in table.items() if column.nunique() > 1]
     best = (table == table.min()).any(axis=1)
     w = kendall_w(usable) if len(usable) >= FEWEST_MODELS else float("nan")
-    return among, len(usable), w, ", ".join(map(str, table.index[best]))
+    return len(usable), w, ", ".join(map(str, table.index[best]))
 
 
 def cost(model: LoadedModel, scan: Scan, label: str, methods: Sequence[str]) -> pd.DataFrame:

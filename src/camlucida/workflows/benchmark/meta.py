@@ -189,14 +189,14 @@ def _reasons(*, falls: bool, rises: bool, improves: bool) -> str:
     return ",".join(reason for reason, holds in reasons.items() if holds)
 
 
-def reason_words(why: str) -> str:
-    """The codes of ``why`` in words; empty for a metric that is kept.
+def reason_message(why: str) -> Message:
+    """The codes of ``why`` as a message; of a metric that is kept, an empty one.
 
-    >>> reason_words("falls,flat")
+    >>> str(reason_message("falls,flat"))
     'a better map can score worse; the score does not improve with the map'
     """
-    words = [Message(f"meta_evaluation.{reason}") for reason in why.split(",") if reason]
-    return str(chain("words.clause", words)) if words else ""
+    reasons = [Message(f"meta_evaluation.{reason}") for reason in why.split(",") if reason]
+    return chain("words.clause", reasons) if reasons else Message("words.nothing")
 
 
 def _deciding(bound: float, estimate: float) -> float:

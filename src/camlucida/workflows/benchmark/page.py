@@ -23,8 +23,9 @@ from camlucida.workflows.benchmark.arm_sections import (
 )
 from camlucida.workflows.benchmark.conclusions import conclusions
 from camlucida.workflows.benchmark.figures import ladder_figure, shortcut_figure
-from camlucida.workflows.benchmark.introduction import NOTICE, introduction
+from camlucida.workflows.benchmark.introduction import introduction
 from camlucida.workflows.benchmark.result import Benchmark
+from camlucida.workflows.benchmark.section_texts import page_text
 from camlucida.workflows.benchmark.sections import (
     BOARD_FIGURE,
     METRICS_FIGURE,
@@ -50,7 +51,7 @@ def write_report(out: Path, benchmark: Benchmark) -> Path:
 def benchmark_document(b: Benchmark) -> Document:
     """The page; every number is of this run. Results come before the design."""
     sections = (
-        Section("results", (Points(tuple(conclusions(b))),), title="Results"),
+        Section("results", (Points(tuple(conclusions(b))),), page_text("results")),
         leaderboard_section(b),
         metrics_section(b),
         verification_section(b),
@@ -61,8 +62,8 @@ def benchmark_document(b: Benchmark) -> Document:
         *introduction(),
         run_section(b),
     )
-    notice = Notice((NOTICE,))
-    return Document("The radiograph benchmark", sections, synthetic=True, intro=(notice,))
+    notice = Notice((page_text("notice"),))
+    return Document(page_text("title"), sections, synthetic=True, intro=(notice,))
 
 
 def _figures(b: Benchmark) -> dict[str, Figure]:

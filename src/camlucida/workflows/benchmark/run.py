@@ -17,6 +17,7 @@ import torch
 from camlucida.attribution.engine import explain
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_json
+from camlucida.core.messages import Message, Value
 from camlucida.core.provenance import versions
 from camlucida.evaluation.maps.measure import MetricSettings, measure
 from camlucida.evaluation.maps.summary import summarise
@@ -123,7 +124,7 @@ def run_benchmark(
         "rules": {"threshold": DECISION_THRESHOLD, "ratio": RATIO, "alarm_ratio": ALARM_RATIO},
         "custom_methods": list(names),
         "real_films": len(real),
-        "notes": notes,
+        "notes": [note.to_json() for note in notes],
         "failures": problems,
         "notice": "SYNTHETIC films. Research use only",
     }
@@ -352,14 +353,15 @@ def _common_duplicates(same: Sequence[Mapping[str, str]]) -> list[tuple[str, ...
     return [tuple(groups[first]) for first in sorted(groups)]
 
 
-def _missing(models: Sequence[ArmModel]) -> list[str]:
-    """A line for each arm that lacks models in this copy."""
-    lines = []
+def _missing(models: Sequence[ArmModel]) -> list[Message]:
+    """The arms that lack models in this copy."""
+    missing = []
     for arm, expected in EXPECTED.items():
         present = len(arms.of_arm(models, arm))
         if present < expected:
-            lines.append(f"{arm}: {present} of {expected} models are in this copy")
-    return lines
+            values: dict[str, Value] = {"arm": arm, "present": present, "expected": expected}
+            missing.append(Message("benchmark_limits.missing_arm", values))
+    return missing
 
 
 def _model_record(entry: ArmModel, seed: int) -> dict[str, Any]:
