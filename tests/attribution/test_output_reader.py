@@ -51,6 +51,7 @@ FUNCTIONAL = {
     "spatial": (lambda z: z.sigmoid()[:, :, None, None], "Sigmoid"),
     "heads": (lambda z: torch.cat([z[:, :1].sigmoid(), z[:, 1:].sigmoid()], 1), "Sigmoid"),
     "permuted": (lambda z: z.t().softmax(0).t(), "Softmax"),
+    "softmin": (lambda z: F.softmin(-z, 1), "Softmax"),
 }
 
 
@@ -129,6 +130,33 @@ def test_a_softmax_by_hand_is_asked():
         explain(model, INPUTS, 0, layer="net.features")
     (e,) = explain(model, INPUTS[:1], 0, layer="net.features", output="probabilities")
     assert e.score == e.probability == pytest.approx(model(INPUTS)[0, 0].item())
+
+
+def test_a_log_softmax_by_hand_is_asked():
+    model = wrapped(lambda z: z - z.logsumexp(1, keepdim=True))
+    with pytest.raises(ModelMismatchError, match=r"log-probabilities .* logits_from"):
+        explain(model, INPUTS, 0, layer="net.features")
+    (e,) = explain(model, INPUTS[:1], 0, layer="net.features", logits_from="net.head")
+    with torch.no_grad():
+        assert e.score == pytest.approx(float(model.net(INPUTS)[0, 0]))
+
+
+def test_negative_distances_are_logits():
+    model = wrapped(lambda z: -((z - 1) ** 2))
+    (e,) = explain(model, INPUTS[:1], 0, layer="net.features")
+    assert e.probability == pytest.approx(model(INPUTS).softmax(1)[0, 0].item(), rel=1e-4)
+
+
+def test_one_class_of_a_dense_softmax_has_its_log_odds():
+    def end(z: Tensor) -> Tensor:
+        return (z[:, :, None, None] * torch.linspace(-1, 1, 64).reshape(8, 8)).softmax(1)[:, 1]
+
+    model = wrapped(end, labels=2)
+    with torch.no_grad():
+        p = model(INPUTS)[0, 2, 3]
+    (e,) = explain(model, INPUTS[:1], "pixel:2,3", layer="net.features")
+    assert e.score == pytest.approx(float(p.logit()), rel=1e-4)
+    assert e.probability == pytest.approx(float(p))
 
 
 def test_the_mends_that_are_offered():
@@ -367,6 +395,13 @@ BOUNDED = {
     "elu": (nn.ELU(), "elu"),
     "silu": (nn.SiLU(), "silu"),
     "gelu": (nn.GELU(), "gelu"),
+    "sigmoid by hand": (lambda z: 1 / (1 + torch.exp(-z)), r"1 / \(1 \+ exp\)"),
+    "odds": (lambda z: z.exp() / (1 + z.exp()), r"1 / \(1 \+ exp\)"),
+    "inverse": (lambda z: (1 + (-z).exp()) ** -1, r"1 / \(1 \+ exp\)"),
+    "exp": (torch.exp, "exp"),
+    "hazard": (lambda z: 1 - torch.exp(-z), "exp"),
+    "square": (lambda z: 3 * z**2, "an even power"),
+    "abs": (torch.abs, "abs"),
 }
 
 

@@ -22,6 +22,7 @@ _KINDS = {
     "special_expit": "Sigmoid",
     "softmax": "Softmax",
     "special_softmax": "Softmax",
+    "softmin": "Softmax",
     "log_softmax": "LogSoftmax",
     "special_log_softmax": "LogSoftmax",
     "log_sigmoid": "LogSigmoid",
@@ -156,9 +157,11 @@ class FinalActivations(TorchFunctionMode):
         logits: Tensor = args[0] if args else kwargs["input"]
         if name.endswith("_"):
             logits = logits.clone()
+        if name == "softmin":
+            logits = -logits
         result = func(*args, **kwargs)
         axis = None
-        if "softmax" in name:
+        if _KINDS[name] in ("Softmax", "LogSoftmax"):
             given = kwargs.get("dim", args[1] if len(args) > 1 else None)
             if given is None:  # PyTorch's implicit axis
                 given = 0 if logits.ndim in (0, 1, 3) else 1
@@ -277,10 +280,10 @@ def _class_numbers(activation: _Activation) -> Tensor:
 
 def _classes(numbers: Tensor) -> list[float] | None:
     """The classes along the label axis; None where classes lie along another axis, or twice."""
-    if numbers.ndim > 1:
+    if bool((numbers == numbers.reshape(-1)[0]).all()):
+        along = numbers.reshape(1, -1)  # one class: (B,), (B, 1), or dense without an axis of it
+    elif numbers.ndim > 1:
         along = numbers.movedim(1, 0).flatten(1)
-    elif bool((numbers == numbers.reshape(-1)[0]).all()):
-        along = numbers.reshape(1, -1)  # (B,) of one class
     else:
         along = numbers[:, None]  # (C,) of one image
     first = along[:, :1]

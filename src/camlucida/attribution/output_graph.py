@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -46,6 +47,8 @@ _RECTIFIERS = {
     "Hardswish": "hardswish",
 }
 """Bounded on one side near 0, whatever they are multiplied by: no sigmoid of them is below ½."""
+_DISTANCES = {"Abs": "abs", "Sqrt": "sqrt", "Pow": "an even power"}
+"""Never below 0; the negative of a distance is a logit nevertheless."""
 _RESHAPING_NAMES = """
 View UnsafeView Reshape Squeeze Unsqueeze Permute Transpose T Clone Copy ToCopy Select Slice
 Alias AsStrided Cat Stack Expand
@@ -70,15 +73,21 @@ def bounded_end(output: Tensor) -> str:
     ('tanh', 'clamp to [0, 1]', '')
     >>> bounded_end(2 * x.relu()), bounded_end(x.clamp(min=0)), bounded_end(x.clamp(-10, 10))
     ('relu', 'clamp from 0', '')
+    >>> bounded_end(1 / (1 + (-x).exp())), bounded_end(x**2), bounded_end(-(x**2))
+    ('1 / (1 + exp)', 'an even power', '')
     """
     node, scale = output.grad_fn, 1.0
     while node is not None:
         name = _operation(node)
         if name in _RECTIFIERS:
             return _RECTIFIERS[name]
+        if name == "Exp" or _is_logistic(node):
+            return "exp" if name == "Exp" else "1 / (1 + exp)"
+        if name in _DISTANCES and (name != "Pow" or node._saved_exponent % 2 == 0):
+            return _DISTANCES[name] if scale > 0 else ""
         if name in _BOUNDED_NODES or _is_softsign(node):
             # A factor above 1 makes room for logits, which are only limited then.
-            return _BOUNDED_NODES.get(name, "softsign") if scale <= 1 else ""
+            return _BOUNDED_NODES.get(name, "softsign") if abs(scale) <= 1 else ""
         if name in ("Clamp", "Hardtanh"):
             return _narrow_clamp(node)
         following = [other for other, _ in node.next_functions if other is not None]
@@ -100,12 +109,12 @@ def _operation(node: Any) -> str:
 def _factor(node: Any, name: str) -> float:
     """By what a number that is no part of the graph multiplies; infinite where it is no number."""
     if name not in ("Mul", "Div"):
-        return 1.0
+        return -1.0 if name in ("Neg", "Rsub") else 1.0
     number = node._saved_other
     if number is None or number.numel() != 1:
         return float("inf")
-    value = abs(float(number))
-    return value if name == "Mul" else 1 / max(value, 1e-12)
+    value = float(number)
+    return value if name == "Mul" else 1 / math.copysign(max(abs(value), 1e-12), value)
 
 
 def _is_softsign(node: Any) -> bool:
@@ -117,6 +126,19 @@ def _is_softsign(node: Any) -> bool:
         return False
     inner = below.next_functions[0][0]
     return inner is not None and _operation(inner) == "Abs" and inner.next_functions[0][0] is above
+
+
+def _is_logistic(node: Any) -> bool:
+    """Whether an operation divides by a sum of which one term is an exponential."""
+    name = _operation(node)
+    if name == "Div" and len(node.next_functions) == 2:
+        below = node.next_functions[1][0]
+    elif name == "Reciprocal" or (name == "Pow" and node._saved_exponent < 0):
+        below = node.next_functions[0][0]
+    else:
+        return False
+    terms = below.next_functions if below is not None and _operation(below) == "Add" else ()
+    return any(term is not None and _operation(term) == "Exp" for term, _ in terms)
 
 
 def _narrow_clamp(node: Any) -> str:

@@ -188,6 +188,18 @@ def _check_by_hand(output: Tensor, final: str, spec: OutputSpec) -> None:
             "could be undone",
             'say output = "probabilities", or logits_from = the module that returns the logits',
         )
+    if _are_logarithms(values):
+        raise ModelMismatchError(
+            "the model's outputs are log-probabilities (their exponentials sum to 1), and no "
+            "log_softmax is seen that could be undone",
+            'say logits_from = the module that returns the logits, or "" to explain them as they '
+            "are",
+        )
+
+
+def _are_logarithms(values: Tensor) -> bool:
+    """Whether outputs are logarithms of probabilities that sum to 1."""
+    return bool((values <= ROUNDING).all()) and _sums_to_one(values.exp())
 
 
 def _check_task(task: Task, logits: Tensor, images: Tensor) -> None:
@@ -226,11 +238,14 @@ def _probabilities(
 
     The model's, or by sigmoid or softmax of its logits.
     """
-    returned = output.exp() if final in ("LogSoftmax", "LogSigmoid") else output
+    named = bool(final) and final not in _KINDS  # by the path of a module
+    logarithms = named and _are_logarithms(output.detach())
+    if logarithms or final in ("LogSoftmax", "LogSigmoid"):
+        output = output.exp()
     if spec.output == "probabilities":
-        _check_probabilities(returned.detach())
+        _check_probabilities(output.detach())
     if final or spec.output == "probabilities":
-        return returned.detach()
+        return output.detach()
     independent = task == "multilabel" or logits.shape[1] == 1 or bool(spec.overlapping)
     probabilities = logits.sigmoid() if independent else logits.softmax(1)
     return probabilities.detach()
