@@ -72,8 +72,9 @@ def test_a_detach_inside_forward_is_named_with_its_place(options, where, layer):
     assert e.raw.any()
 
 
+@pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("layer", ["auto", "encoder.0"])
-def test_a_block_without_gradients_is_named_by_what_it_surrounds(layer):
+def test_a_block_without_gradients_is_named_by_what_it_surrounds(layer, block):
     class Probing(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -81,12 +82,12 @@ def test_a_block_without_gradients_is_named_by_what_it_surrounds(layer):
             self.encoder, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), pooling), nn.Linear(4, 2)
 
         def forward(self, x):
-            with torch.no_grad():
+            with block():
                 x = self.encoder(x)
-            return self.head(x)
+            return self.head(x.clone())
 
     net = nets.seeded(Probing())
-    with pytest.raises(NoEvidenceError, match=r"no_grad\(\) lies around encoder \("):
+    with pytest.raises(NoEvidenceError, match=rf"{block.__name__}\(\) lies around encoder \("):
         explain(net, nets.images(1, 3, 8, 8), 1, layer=layer)
 
 
@@ -139,6 +140,22 @@ def test_other_errors_of_a_backward_pass_are_one_line(raised, message):
     assert "eigencam need no gradient" in caught.value.fix
     (e,) = explain(net, nets.images(1, 3, 8, 8), 1, "ablationcam", layer="body")
     assert e.raw.any()
+
+
+@pytest.mark.parametrize("error", [KeyError("no idea"), AssertionError("no idea")])
+def test_whatever_a_backward_function_raises_is_one_line(error):
+    class Raising(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise error
+
+    net = nets.seeded(Net(after=Raising.apply))
+    with pytest.raises(ModelError, match="no idea"):  # auto surveys the model first
+        explain(net, nets.images(1, 3, 8, 8), 1)
 
 
 def test_a_recurrent_layer_on_a_gpu_runs_without_cudnn(monkeypatch):

@@ -113,6 +113,22 @@ def test_tokens_before_the_batch():
     assert explain(net, x, 1, "scorecam")[0].grid == (4, 6)
 
 
+def test_steps_of_a_recurrent_layer_are_no_layer_of_auto():
+    class Reading(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 6, 8, 8)
+            self.steps, self.head = nn.LSTM(6, 5, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            steps, _ = self.steps(self.conv(x).tanh().flatten(2).transpose(1, 2))
+            return self.head(steps[:, -1])
+
+    (e,) = explain(nets.seeded(Reading()).eval(), nets.images(1, 3, 32, 48), 1, GRADIENT)
+    assert e.layer == "conv"
+    assert (e.raw != 0).all()  # of the LSTM, the last step alone has a gradient
+
+
 def test_merged_tokens_are_a_coarser_grid():
     net, x = nets.seeded(vits.Windowed()).eval(), nets.images(1, 3, 32, 48)
     found = grids(net, x)

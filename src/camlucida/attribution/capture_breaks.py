@@ -120,7 +120,8 @@ def _cause(steps: Sequence[_Step], broken: _Step, last: str) -> str:
         # The outermost module that runs within the block.
         paths = [step.path for step in steps if not step.allowed]
         around = [path for path in paths if f"{broken.path}.".startswith(f"{path}.")]
-        return f"torch.no_grad() lies around {min(around, key=len)}"
+        block = "inference_mode" if broken.output.is_inference() else "no_grad"
+        return f"torch.{block}() lies around {min(around, key=len)}"
     if broken.entered:
         return f"{_ANY} lies inside {broken.path}"
     return f"{_ANY} lies between {last} and {broken.path}"

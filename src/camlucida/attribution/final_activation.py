@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from camlucida.core.tensors import version
+
 _KINDS = {
     "sigmoid": "Sigmoid",
     "sigmoid_": "Sigmoid",
@@ -166,7 +168,7 @@ class FinalActivations(TorchFunctionMode):
             if given is None:  # PyTorch's implicit axis
                 given = 0 if logits.ndim in (0, 1, 3) else 1
             axis = given % max(1, logits.ndim)
-        activation = _Activation(logits, _version(logits), axis)
+        activation = _Activation(logits, version(logits), axis)
         self._keep(result, _Trace(_KINDS[name], lambda values: values(activation)))
         return result
 
@@ -208,11 +210,11 @@ class FinalActivations(TorchFunctionMode):
 
     def _keep(self, result: Any, trace: _Trace) -> None:
         if isinstance(result, Tensor):
-            self._traces[result] = replace(trace, version=_version(result))
+            self._traces[result] = replace(trace, version=version(result))
         elif isinstance(result, (list, tuple)):
             for i, item in enumerate(result):
                 if isinstance(item, Tensor):
-                    part = replace(trace, make=_part(trace.make, i), version=_version(item))
+                    part = replace(trace, make=_part(trace.make, i), version=version(item))
                     self._traces[item] = part
 
     def trace(self, x: Any) -> _Trace | None:
@@ -220,7 +222,7 @@ class FinalActivations(TorchFunctionMode):
         if not isinstance(x, Tensor):
             return None
         trace = self._traces.get(x)
-        return trace if trace is not None and trace.version == _version(x) else None
+        return trace if trace is not None and trace.version == version(x) else None
 
     def bounded(self, x: Any) -> str:
         """The bounded activation that a tensor is the output of, reshaped at most; "" for none."""
@@ -246,7 +248,7 @@ class FinalActivations(TorchFunctionMode):
             return activation.logits
 
         logits = trace.make(logits_of)
-        if any(each.version != _version(each.logits) for each in used):
+        if any(each.version != version(each.logits) for each in used):
             return None  # changed in place after the activation
         if logits.shape != output.shape:
             return None
@@ -261,10 +263,6 @@ class FinalActivations(TorchFunctionMode):
         # Some classes of a softmax: each has the log-odds against all the others together.
         kind = "LogSigmoid" if trace.kind == "LogSoftmax" else "Sigmoid"
         return FinalActivation(trace.make(_log_odds), kind)
-
-
-def _version(x: Tensor) -> int:
-    return 0 if x.is_inference() else x._version
 
 
 def _part(make: Callable[[Values], Any], index: int) -> Callable[[Values], Tensor]:

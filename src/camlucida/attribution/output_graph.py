@@ -76,7 +76,8 @@ def bounded_end(output: Tensor) -> str:
     >>> bounded_end(1 / (1 + (-x).exp())), bounded_end(x**2), bounded_end(-(x**2))
     ('1 / (1 + exp)', 'an even power', '')
     """
-    node, scale = output.grad_fn, 1.0
+    node: Any = output.grad_fn
+    scale = 1.0
     while node is not None:
         name = _operation(node)
         if name in _RECTIFIERS:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from camlucida.core.messages import declare
+from camlucida.core.tensors import version
 from camlucida.models.families import Layout
 
 # In a table of its own: a report words the layer, not this note.
@@ -106,10 +107,10 @@ class Rectifiers(TorchFunctionMode):
         """
         chain = self._of(before)
         if chain is None:
-            chain = _Chain(onward, layout, [key], [onward.grad_fn], version=onward._version)
+            chain = _Chain(onward, layout, [key], [onward.grad_fn], version=version(onward))
             self._chains.append(chain)
             return
-        chain.tensor, chain.layout, chain.version = onward, layout, onward._version
+        chain.tensor, chain.layout, chain.version = onward, layout, version(onward)
         chain.keys.append(key)
         chain.nodes.append(onward.grad_fn)
 
@@ -154,7 +155,7 @@ class Rectifiers(TorchFunctionMode):
 
     def _of(self, tensor: Any) -> _Chain | None:
         chains = (chain for chain in self._chains if chain.tensor is tensor)
-        return next((chain for chain in chains if tensor._version == chain.version), None)
+        return next((chain for chain in chains if version(tensor) == chain.version), None)
 
 
 @torch.enable_grad()  # a model may run its frozen part under no_grad

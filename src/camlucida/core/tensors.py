@@ -216,3 +216,17 @@ def _first_projection(matrix: Tensor) -> tuple[Tensor, Tensor]:
     else:
         projection = (matrix @ vectors[..., -1:])[..., 0]
     return projection, separate
+
+
+def version(x: Tensor) -> int:
+    """How often a tensor was changed in place; 0 of one made under ``inference_mode``.
+
+    Args:
+        x: any.
+
+    >>> x = torch.zeros(1)
+    >>> x += 1
+    >>> version(x)
+    1
+    """
+    return 0 if x.is_inference() else x._version

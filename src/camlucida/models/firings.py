@@ -42,8 +42,8 @@ class Firing:
         depends: whether it depends on the image.
         connected: whether the score depends on its cells (on the whole, without a grid); None where
             the gradient cannot show that.
-        inner: whether it is passed over by ``auto``: its input handed on, or tokens that a linear
-            layer made (a query, a key or a value, say).
+        inner: whether it is passed over by ``auto``: its input handed on, tokens that a linear
+            layer made (a query, a key or a value, say), or steps of a recurrent layer.
     """
 
     ref: LayerRef
@@ -95,8 +95,8 @@ class Survey:
     def auto(self) -> Firing | None:
         """The layer of ``auto``: the last of the coarsest grid that the score depends on.
 
-        A finer one after it is a decoder. Linear projections of tokens, as inside an attention, are
-        passed over. None where no layer has a grid.
+        A finer one after it is a decoder. Linear projections of tokens, as inside an attention, and
+        recurrent layers are passed over. None where no layer has a grid.
         """
         candidates = [firing for firing in self.firings if firing.cells and firing.depends]
         if any(firing.connected for firing in candidates):

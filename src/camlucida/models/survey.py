@@ -194,7 +194,8 @@ class _Run:
             projection = isinstance(module, nn.Linear) and tensor.ndim == 3
             # An activation in place returns its input too, with other values.
             handed_on = isinstance(module, _HANDING_ON) and any(item is tensor for item in args)
-            inner = projection or handed_on
+            # A step of a recurrent layer holds what came before it, the last one often alone.
+            inner = projection or handed_on or isinstance(module, nn.RNNBase)
             firing = replace(firing, cells=tuple(grid[2:]), channels=grid[1], inner=inner)
         self._keep(firing, layout, graph)
         return output

@@ -361,6 +361,15 @@ def test_swin_layouts(shape, layout):
     assert Layouts(torchvision_swin(), (64, 96))("features", torch.zeros(shape)) is layout
 
 
+def test_a_vision_transformer_of_other_blocks_is_surveyed():
+    # In parallel blocks there is no norm1 that every path from the patches passes.
+    sizes = {"img_size": 32, "embed_dim": 24, "num_heads": 2, "depth": 2}
+    net = timm("vit_small_patch16_18x2_224", **sizes)().eval()
+    (e,) = explain(net, nets.images(1, 3, 32, 32), 1, "hirescam")
+    assert (e.layer, e.grid) == ("blocks.1.attns.1.norm", (2, 2))
+    assert (e.raw != 0).all()
+
+
 def test_a_layer_of_one_cell_is_no_grid():
     net = torchvision("resnet18")().eval()
     (e,) = explain(net, nets.images(1, 3, 32, 32), 1)

@@ -55,15 +55,21 @@ def _cells(size: tuple[int, ...], patch: tuple[int, int], floor: bool) -> tuple[
     return tuple(n // p if floor else -(-n // p) for n, p in zip(size, patch))
 
 
+def _matches(model: nn.Module) -> bool:
+    if class_is(model, "torchvision", "VisionTransformer"):
+        return True
+    # Blocks of other kinds (parallel ones, say) are surveyed as any unknown model.
+    blocks: Any = getattr(model, "blocks", None)
+    return class_is(model, "timm", "VisionTransformer") and class_is(blocks[-1], "timm", "Block")
+
+
 def _layer(model: nn.Module) -> str:
     return "blocks[-1].norm1" if hasattr(model, "blocks") else "encoder.layers[-1].ln_1"
 
 
 FAMILY = ModelFamily(
     "Vision transformer",
-    matches=lambda m: (
-        class_is(m, "timm", "VisionTransformer") or class_is(m, "torchvision", "VisionTransformer")
-    ),
+    matches=_matches,
     layer=_layer,
     layout=_layout,
 )
