@@ -80,17 +80,18 @@ class BatchMaps:
     independent: set[int] = field(default_factory=set)
     cautions: dict[MapKey, Message] = field(default_factory=dict)
 
-    def note(self, keys: Iterable[MapKey], method: Method, *evidence: Tensor) -> None:
+    def note(self, keys: Iterable[MapKey], method: Method, made: Tensor, *evidence: Tensor) -> None:
         """Keep what is to be said of maps.
 
         Args:
             keys: of maps of one layer.
             method: by which they were made.
+            made: the maps themselves, as the method returned them.
             evidence: activations, and gradients of a gradient method.
         """
         if method.caution is None:
             return
-        messages = method.caution(*evidence)
+        messages = method.caution(made, *evidence)
         for key in keys:
             message = messages[key.image]
             if message is not None:
@@ -167,10 +168,11 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
             maps.zero_gradients.update((i, t, index) for i in having if not nonzero[i])
             for method in methods:
                 with torch.no_grad():
-                    raw = method.run(activations, gradient).cpu()
+                    made = method.run(activations, gradient)
+                raw = made.cpu()
                 keys = [MapKey(i, t, method.name, index) for i in having]
                 maps.raw.update({key: raw[key.image] for key in keys})
-                maps.note(keys, method, activations, gradient)
+                maps.note(keys, method, made, activations, gradient)
 
 
 def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
@@ -179,14 +181,13 @@ def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps:
         activations = full(layer.activations.detach())
         for method in methods:
             with torch.no_grad():
-                raw = method.run(activations).cpu()
-            if index in maps.independent:
-                raw = torch.zeros_like(raw)
+                made = method.run(activations)
+            raw = torch.zeros_like(made).cpu() if index in maps.independent else made.cpu()
             for i, targets in enumerate(explained.targets):
                 keys = [MapKey(i, t, method.name, index) for t in range(len(targets))]
                 maps.raw.update(dict.fromkeys(keys, raw[i]))
                 if index not in maps.independent:
-                    maps.note(keys, method, activations)
+                    maps.note(keys, method, made, activations)
 
 
 def _probe_maps(

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida import explain
-from camlucida.attribution.methods import METHODS
+from camlucida.attribution.methods import METHODS, eigencam
 from camlucida.core.messages import Message
 from camlucida.core.tensors import unsigned_component
 
@@ -21,10 +21,10 @@ def _signed(total: float) -> Tensor:
 def test_gradcam_pp_neither_blows_up_nor_flips_at_the_pole(total: float) -> None:
     activations = _signed(total)
     gradients = torch.ones_like(activations)
-    weight = gradcam_pp(activations, gradients)[0, 0, 0]
+    maps = gradcam_pp(activations, gradients)
     # α = ½ in four cells, the paper's largest.
-    torch.testing.assert_close(weight, torch.tensor(2.0, dtype=torch.float64))
-    (caution,) = METHODS["gradcam_pp"].caution(activations, gradients)
+    torch.testing.assert_close(maps[0, 0, 0], torch.tensor(2.0, dtype=torch.float64))
+    (caution,) = METHODS["gradcam_pp"].caution(maps, activations, gradients)
     assert caution == Message("caution.pole", {"channels": 1, "total": 1})
 
 
@@ -36,8 +36,9 @@ def test_gradcam_pp_of_rectified_activations_is_the_paper_s() -> None:
     alpha = gradients**2 / (2 * gradients**2 + gradients**3 * total)
     weights = (alpha * gradients.relu()).sum((2, 3), keepdim=True)
     expected = (weights * activations).sum(1)
-    torch.testing.assert_close(gradcam_pp(activations, gradients), expected)
-    assert METHODS["gradcam_pp"].caution(activations, gradients) == [None, None]
+    maps = gradcam_pp(activations, gradients)
+    torch.testing.assert_close(maps, expected)
+    assert METHODS["gradcam_pp"].caution(maps, activations, gradients) == [None, None]
 
 
 def test_gradcam_pp_depends_on_the_unit_of_the_score() -> None:
@@ -55,7 +56,21 @@ def test_a_component_of_no_determined_sign_is_unsigned_and_says_so(name: str) ->
     for features in (odd, -odd):
         raw = METHODS[name].run(features, ones)
         torch.testing.assert_close(raw, 2**0.5 * odd[:, 0].abs())
-        assert METHODS[name].caution(features, ones) == [Message("caution.orientation")]
+        assert METHODS[name].caution(raw, features, ones) == [Message("caution.orientation")]
+
+
+@pytest.mark.parametrize("name", ["eigencam", "eigengradcam"])
+def test_the_component_is_computed_once_for_a_map_and_its_caution(name, monkeypatch) -> None:
+    computed: list[int] = []
+
+    def counted(features: Tensor, orient: Tensor) -> tuple[Tensor, Tensor]:
+        computed.append(len(features))
+        return unsigned_component(features, orient)
+
+    monkeypatch.setattr(eigencam, "unsigned_component", counted)
+    net = nn.Sequential(nn.Conv2d(1, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    explain(net, torch.rand(2, 1, 4, 4), 1, name, layer="0")
+    assert computed == [2]
 
 
 def test_equal_singular_values_have_no_first_component() -> None:

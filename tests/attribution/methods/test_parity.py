@@ -78,17 +78,18 @@ def test_map_is_the_peers(scene, name):
     np.testing.assert_allclose(mine, theirs, atol=XGRAD_TOLERANCE if cancels else TOLERANCE)
 
 
-def test_gradcam_in_single_precision_is_the_peers(scene):
+def test_gradcam_in_single_precision_is_no_farther_from_double_than_the_peers(scene):
+    """Both round in float32 in every layer; how much differs from processor to processor."""
     net, layer, path, inputs = scene
+    size = inputs.shape[2:]
+    exact = peers.pgc_postprocess(ours(net, inputs, path, "gradcam"), size)
     net.float()
     try:
         theirs = peers.pgc_map(net, layer, inputs.float(), CATEGORIES, "gradcam")
-        mine = peers.pgc_postprocess(ours(net, inputs, path, "gradcam"), inputs.shape[2:])
+        mine = peers.pgc_postprocess(ours(net, inputs.float(), path, "gradcam"), size)
     finally:
         net.double()
-    # Both round in float32 in every layer, before the stretch to 0…1; how much differs from
-    # processor to processor (5.2e-6 was seen on resnet18).
-    np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    assert np.abs(mine - exact).max() <= np.abs(theirs - exact).max() + TOLERANCE
 
 
 def test_gradcam_pp_is_the_peers_where_its_epsilon_vanishes(scene):

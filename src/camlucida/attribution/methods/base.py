@@ -38,7 +38,8 @@ class Method:
         description: how the map is made, as a clause of a report; may cite, as ``[@key]``. Declared
             as ``methods.NAME`` (:mod:`camlucida.core.messages`).
         caution: what is to be said of maps where the method is not defined as in its paper:
-            ``f(activations, gradients) →`` a message an image, None for a map without fault.
+            ``f(maps, activations, gradients) →`` a message an image, None for a map without fault;
+            ``maps`` is what ``run`` returned for the same activations and gradients.
     """
 
     name: str

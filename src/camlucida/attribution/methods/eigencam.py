@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from camlucida.attribution.methods.base import method
 from camlucida.core.messages import Message, declare
@@ -19,17 +21,37 @@ declare(
 )
 
 
-def undetermined(activations: Tensor, gradients: Tensor | None = None) -> list[Message | None]:
+_DETERMINED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+"""Maps → (B,) bool, whether their sign and direction are determined: known once they are made."""
+
+
+def oriented(features: Tensor) -> Tensor:
+    """The first principal component, and for :func:`undetermined` whether it is determined.
+
+    Args:
+        features: (B, K, *grid), not centred.
+
+    Returns:
+        (B, *grid): with the sign that correlates with Σ_k; a magnitude where it is not determined.
+    """
+    maps, determined = unsigned_component(features, features.sum(1))
+    _DETERMINED[maps] = determined
+    return maps
+
+
+def undetermined(
+    maps: Tensor, activations: Tensor, gradients: Tensor | None = None
+) -> list[Message | None]:
     """What is to be said where the component's sign or direction is not determined.
 
     Args:
-        activations: (B, K, *grid).
-        gradients: not used.
+        maps: (B, *grid), of :func:`oriented`.
+        activations, gradients: not used.
 
     Returns:
         A message an image; None where it is determined.
     """
-    _, determined = unsigned_component(activations, activations.sum(1))
+    determined = _DETERMINED.get(maps, torch.ones(len(maps), dtype=torch.bool))
     return [None if good else Message("caution.orientation") for good in determined.tolist()]
 
 
@@ -67,5 +89,4 @@ def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     tensor([[[1., 2.],
              [0., 4.]]])
     """
-    maps, _ = unsigned_component(activations, activations.sum(1))
-    return maps
+    return oriented(activations)

@@ -5,19 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from camlucida.attribution.methods.base import method
-from camlucida.attribution.methods.eigencam import undetermined
-from camlucida.core.messages import Message
-from camlucida.core.tensors import unsigned_component
-
-
-def undetermined_evidence(activations: Tensor, gradients: Tensor) -> list[Message | None]:
-    """As of Eigen-CAM, of gradient × activation.
-
-    Args:
-        activations: (B, K, *grid).
-        gradients: (B, K, *grid).
-    """
-    return undetermined(gradients * activations)
+from camlucida.attribution.methods.eigencam import oriented, undetermined
 
 
 @method(
@@ -27,7 +15,7 @@ def undetermined_evidence(activations: Tensor, gradients: Tensor) -> list[Messag
     description=(
         "the first principal component of gradient times activation; it has no paper of its own"
     ),
-    caution=undetermined_evidence,
+    caution=undetermined,
 )
 def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """First principal component of gradients × activations.
@@ -49,6 +37,4 @@ def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     tensor([[[1., 2.],
              [0., 0.]]])
     """
-    evidence = gradients * activations
-    maps, _ = unsigned_component(evidence, evidence.sum(1))
-    return maps
+    return oriented(gradients * activations)

@@ -23,10 +23,11 @@ NEAR_POLE = 1.0
 """A denominator 2 + gΣA below this doubles a weight, or more, beside the largest of the paper's."""
 
 
-def near_pole(activations: Tensor, gradients: Tensor) -> list[Message | None]:
+def near_pole(maps: Tensor, activations: Tensor, gradients: Tensor) -> list[Message | None]:
     """What is to be said where the denominator of Eq. 19 comes near 0.
 
     Args:
+        maps: not used.
         activations: (B, K, *grid).
         gradients: (B, K, *grid).
 
