@@ -42,6 +42,13 @@ RELUS: dict[str, Callable[[Tensor], Tensor]] = {
     "x.clamp_min(0)": lambda x: x.clamp_min(0),
     "F.threshold": lambda x: F.threshold(x, 0, 0),
     "twice": lambda x: F.relu(x) / 2 + F.relu(x) / 2,
+    # Of no ReLU that a call would show: seen by the gradient.
+    "torch.maximum": lambda x: torch.maximum(x, torch.zeros(())),
+    "x * (x > 0)": lambda x: x * (x > 0),
+    "torch.where": lambda x: torch.where(x > 0, x, 0.0),
+    "(x + |x|) / 2": lambda x: (x + x.abs()) / 2,
+    "x[x < 0] = 0": lambda x: torch.index_put(x, (x < 0,), torch.zeros(())),
+    "channels last": lambda x: x.movedim(1, -1).relu().movedim(-1, 1),
 }
 
 
@@ -125,6 +132,26 @@ def test_another_function_or_a_second_use_leaves_the_layer_as_it_is(
     function: Callable[[Tensor], Tensor],
 ) -> None:
     (e,) = explain(Net(function), _images()[:1], 0, layer="norm")
+    assert "activation" not in e.provenance
+
+
+def test_a_pooling_before_the_relu_is_no_hindrance() -> None:
+    net = Net(lambda x: F.relu(F.max_pool2d(x, 2)), head=True)
+    (used, raw) = explain(net, _images()[:1], 1, "eigencam", ["norm", "norm:pre"])
+    assert (used.provenance["activation"], raw.provenance.get("activation")) == ("relu", None)
+    other = Net(lambda x: F.max_pool2d(F.relu(x), 2), head=True)  # the same function
+    methods = [method for method in METHODS if method != "cam"]
+    pairs = zip(
+        explain(net, _images(), 1, methods, "norm"), explain(other, _images(), 1, methods, "norm")
+    )
+    for one, two in pairs:
+        torch.testing.assert_close(one.raw, two.raw, rtol=0, atol=1e-6)
+
+
+def test_the_largest_cell_of_each_channel_is_no_positive_part() -> None:
+    """Its gradient is 0 wherever the layer is negative, by chance of the image."""
+    net = Net(lambda x: x.amax((2, 3), keepdim=True))
+    (e,) = explain(net, _images()[:1], 0, layer="norm")
     assert "activation" not in e.provenance
 
 

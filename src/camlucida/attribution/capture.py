@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
+from camlucida.attribution.positive_part import find_positive, known_positive
 from camlucida.attribution.rectified import split_pre
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
@@ -158,13 +159,14 @@ class _Known:
             whole: with the gradient of every layer.
         """
         if self.surveyed is None or (whole and self.surveyed.untested):
-            about = (self._explained, self.spec.logits_from, self.stated)
+            about = (self.explained, self.spec.logits_from, self.stated)
             model, inputs = self.model, self.inputs
             made = [survey(model, inputs, *about, image, whole) for image in self.images]
             self._remembered[self._key] = _merged(made)
         return self._remembered[self._key]
 
-    def _explained(self, returned: Any, images: Tensor) -> Tensor:
+    def explained(self, returned: Any, images: Tensor) -> Tensor:
+        """Of what the model returns for images, the tensor that is explained."""
         return choose(returned, self.spec, images)
 
     def refs(self, layers: Sequence[str]) -> list[LayerRef]:
@@ -228,7 +230,8 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     refs = known.refs(names)
     graph = torch.is_grad_enabled()
     reader = OutputReader(known.model, known.inputs[0], known.spec, graph)
-    watch = Watch(known.model, known.inputs, refs, known.layout, reader, record)
+    positive = known_positive(known.model)
+    watch = Watch(known.model, known.inputs, refs, known.layout, reader, record, positive)
     returned = watch.run()
     missing = [(name, ref) for name, ref in zip(names, refs) if ref not in watch.captured]
     if missing and known.surveyed is None:
@@ -239,6 +242,9 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     if output is None:  # once a model: its final activation has to be followed
         return _watched(known, layers, record)
     captured = [watch.as_used(ref, raw, output.logits) for ref, raw in zip(refs, pre)]
+    signed = {ref: layer for ref, layer in zip(refs, captured) if not layer.pre}
+    if find_positive(known.model, known.inputs, signed, output.logits, known.explained):
+        return _watched(known, layers, record)  # once a model and layer
     autos = [layer for name, layer in zip(names, captured) if name == "auto"]
     if known.surveyed is None and not all(
         reaches(output.logits, layer.activations) for layer in autos

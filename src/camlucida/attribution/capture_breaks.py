@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.watch import Captured
-from camlucida.models.state import main_tensor, replace_tensor
+from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
 
 _ANY = "a detach(), no_grad or an operation without a gradient"
 
@@ -70,7 +70,9 @@ class _Trace:
 
     def _replaced(self, output: Any) -> Any:
         ref, layout = self.layer.ref, self.layer.layout
-        tensor = cast(Tensor, main_tensor(output) if ref.index is None else output[ref.index])
+        tensor = cast(
+            Tensor, main_tensor(output) if ref.index is None else items_of(output)[ref.index]
+        )
         with torch.enable_grad():
             grid = self.make(layout.to_grid(tensor).detach())
             return replace_tensor(output, tensor, layout.from_grid(grid, tensor).clone())
@@ -125,6 +127,33 @@ def _cause(steps: Sequence[_Step], broken: _Step, last: str) -> str:
     if broken.entered:
         return f"{_ANY} lies inside {broken.path}"
     return f"{_ANY} lies between {last} and {broken.path}"
+
+
+def output_with(
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    layer: Captured,
+    make: Callable[[Tensor], Tensor],
+) -> Any:
+    """What the model returns with other activations in the position of a layer's.
+
+    Args:
+        model: a plain module, frozen.
+        inputs: what it is called with.
+        layer: as it was captured.
+        make: activations (B, K, *grid) → others of the same shape.
+
+    Raises:
+        ModelError: the model cannot run on them.
+    """
+    trace = _Trace(layer, make)
+    path = layer.ref.path
+    handle = model.get_submodule(path).register_forward_hook(trace.hook(path))
+    try:
+        with forwarding(inputs):
+            return model(*inputs)
+    finally:
+        handle.remove()
 
 
 def _trace(

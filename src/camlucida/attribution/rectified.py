@@ -62,6 +62,24 @@ class Rectified:
     activations: Tensor
 
 
+def positive_part(activations: Tensor) -> tuple[Rectified, Tensor]:
+    """The positive part of activations, and what the network goes on with instead of them.
+
+    The second is the first where that is positive, and else the smallest number above 0, on which
+    any operation that keeps the positive part has its gradient from the right.
+
+    Args:
+        activations: (B, K, *grid), of which the network uses the positive part alone.
+
+    >>> used, onward = positive_part(torch.tensor([[[-2.0, 3.0]]]))
+    >>> used.activations.tolist(), bool((onward > 0).all())
+    ([[[0.0, 3.0]]], True)
+    """
+    kept = activations.relu()
+    smallest = torch.finfo(kept.dtype).tiny
+    return Rectified("relu", kept), kept + smallest * (kept.detach() <= 0)
+
+
 @dataclass
 class _Chain:
     """An output on its way to a ReLU; a container may hand on what its last module returned.

@@ -7,7 +7,7 @@ cannot change what was captured).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 from camlucida.attribution.capture_recurrent import without_cudnn
 from camlucida.attribution.output_reader import OutputReader
-from camlucida.attribution.rectified import PRE, Rectifiers
+from camlucida.attribution.rectified import PRE, Rectified, Rectifiers, positive_part
 from camlucida.core.errors import LayerError
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
@@ -80,6 +80,7 @@ class Watch:
         layouts: of their outputs.
         reader: of the output.
         record: keep what a tail replay needs.
+        positive: layers of which the network uses the positive part alone.
 
     Attributes:
         captured: the last call of each layer.
@@ -95,8 +96,10 @@ class Watch:
         layouts: LayoutOf,
         reader: OutputReader,
         record: bool,
+        positive: Collection[LayerRef] = (),
     ) -> None:
         self.model, self.inputs = model, inputs
+        self.positive = positive
         self.requested: dict[str, list[LayerRef]] = {}
         for ref in refs:
             if ref not in self.requested.setdefault(ref.path, []):
@@ -109,6 +112,7 @@ class Watch:
         self.calls: dict[str, int] = {}
         self.done: dict[tuple[str, int], Any] = {}
         self.rectifiers = Rectifiers()
+        self.rectified: dict[LayerRef, Rectified] = {}
 
     def run(self) -> Any:
         """The forward pass; hooks are gone afterwards whatever happens.
@@ -147,8 +151,8 @@ class Watch:
             logits: that are explained.
         """
         captured = self.captured[ref]
-        rectified = None if pre else self.rectifiers.result((ref, captured.call), logits)
-        if rectified is None:
+        rectified = self.rectified.get(ref) or self.rectifiers.result((ref, captured.call), logits)
+        if pre or rectified is None:
             return replace(captured, pre=pre)
         activation, activations = rectified.activation, rectified.activations
         return replace(captured, activations=activations, activation=activation)
@@ -231,6 +235,10 @@ class Watch:
             captured.activations = captured.activations.detach().requires_grad_()
         self.captured[ref] = captured
         with torch.enable_grad():  # a model may run its frozen part under no_grad
+            if ref in self.positive:
+                self.rectified[ref], used = positive_part(captured.activations)
+                onward = captured.layout.from_grid(used, tensor)
+                return replace_tensor(captured.output, tensor, onward)
             onward = captured.layout.from_grid(captured.activations, tensor)
             if onward.data_ptr() == captured.activations.data_ptr():
                 # An in-place operation downstream must not touch what was captured.
