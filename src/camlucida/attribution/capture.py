@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
+from camlucida.attribution.layers_without_grid import without_grid
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
 from camlucida.attribution.positive_part import find_positive, known_positive
 from camlucida.attribution.rectified import split_pre
@@ -20,7 +21,7 @@ from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec
 from camlucida.models.families import Layout
-from camlucida.models.firings import Firing, Survey
+from camlucida.models.firings import Survey
 from camlucida.models.grids import TokenGrid, has_one_cell, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
@@ -242,17 +243,19 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     if output is None:  # once a model: its final activation has to be followed
         return _watched(known, layers, record)
     captured = [watch.as_used(ref, raw, output.logits) for ref, raw in zip(refs, pre)]
-    signed = {ref: layer for ref, layer in zip(refs, captured) if not layer.pre}
-    if find_positive(known.model, known.inputs, signed, output.logits, known.explained):
+    layers_by_ref = dict(zip(refs, captured))
+    if find_positive(known.model, known.inputs, layers_by_ref, output.logits, known.explained):
         return _watched(known, layers, record)  # once a model and layer
     autos = [layer for name, layer in zip(names, captured) if name == "auto"]
-    if known.surveyed is None and not all(
-        reaches(output.logits, layer.activations) for layer in autos
-    ):
+    if known.surveyed is None and not _all_reach(output.logits, autos):
         return None
     find_images(known.model, known.inputs, captured)
     notes = _notes(known, autos)
     return Forward(known.inputs, output, captured, notes)
+
+
+def _all_reach(score: Tensor, layers: Sequence[Captured]) -> bool:
+    return all(reaches(score, layer.activations) for layer in layers)
 
 
 def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
@@ -370,31 +373,4 @@ def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> Laye
     fix = usable_layers(watch.model, watch.inputs, spec=known.spec)
     if str(ref) not in watch.gridless:
         return LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)
-    shape = watch.gridless[str(ref)]
-    what = f"layer {name!r} has no spatial grid (its output is {shape or 'no tensor'})"
-    firings = known.survey().firings
-    firing = next((firing for firing in firings if firing.ref == ref), None)
-    if firing is None:
-        return LayerError(what, fix)
-    if firing.windows:
-        around = _block_around(ref, firings)
-        block = f"choose the block around it, {around}" if around else fix
-        return LayerError(f"layer {name!r} works on windows of the image, {shape}", block)
-    if not firing.depends:
-        return LayerError(f"layer {name!r} does not depend on the image (a table, say)", fix)
-    if has_one_cell(shape):
-        what = f"layer {name!r} has one cell alone (its output is {shape})"
-        return LayerError(f"{what}, so that a map of it shows nothing of place", fix)
-    if len(shape) == 3:
-        fix = f"{fix}; of tokens that cannot be traced state grid= (and prefix=)"
-    return LayerError(what, fix)
-
-
-def _block_around(ref: LayerRef, firings: Sequence[Firing]) -> LayerRef | None:
-    """The first layer with a grid that holds ``ref``."""
-    above = [other.ref for other in firings if other.cells and _is_inside(ref, other.ref)]
-    return above[0] if above else None
-
-
-def _is_inside(ref: LayerRef, other: LayerRef) -> bool:
-    return ref.path.startswith(f"{other.path}.")
+    return without_grid(name, ref, watch.gridless[str(ref)], known.survey().firings, fix)

@@ -45,6 +45,7 @@ _RECTIFIERS = {
     "Silu": "silu",
     "Mish": "mish",
     "Hardswish": "hardswish",
+    "Exp": "exp",
 }
 """Bounded on one side near 0, whatever they are multiplied by: no sigmoid of them is below ½."""
 _DISTANCES = {"Abs": "abs", "Sqrt": "sqrt", "Pow": "an even power"}
@@ -79,18 +80,10 @@ def bounded_end(output: Tensor) -> str:
     node: Any = output.grad_fn
     scale = 1.0
     while node is not None:
+        end = _end(node, scale)
+        if end is not None:
+            return end
         name = _operation(node)
-        if name in _RECTIFIERS:
-            return _RECTIFIERS[name]
-        if name == "Exp" or _is_logistic(node):
-            return "exp" if name == "Exp" else "1 / (1 + exp)"
-        if name in _DISTANCES and (name != "Pow" or node._saved_exponent % 2 == 0):
-            return _DISTANCES[name] if scale > 0 else ""
-        if name in _BOUNDED_NODES or _is_softsign(node):
-            # A factor above 1 makes room for logits, which are only limited then.
-            return _BOUNDED_NODES.get(name, "softsign") if abs(scale) <= 1 else ""
-        if name in ("Clamp", "Hardtanh"):
-            return _narrow_clamp(node)
         following = [other for other, _ in node.next_functions if other is not None]
         if name in _SHIFTING and len(following) == 1:
             scale *= _factor(node, name)
@@ -98,6 +91,29 @@ def bounded_end(output: Tensor) -> str:
             return ""
         node = following[0] if following else None
     return ""
+
+
+def _end(node: Any, scale: float) -> str | None:
+    """The bounded activation that an operation is, by what follows it.
+
+    Args:
+        node: of the operation.
+        scale: by what its result is multiplied.
+
+    Returns:
+        "" where its result can be logits; None where what comes before decides.
+    """
+    name = _operation(node)
+    if name in _RECTIFIERS:
+        return _RECTIFIERS[name]
+    if _is_logistic(node):
+        return "1 / (1 + exp)"
+    if name in _DISTANCES and (name != "Pow" or node._saved_exponent % 2 == 0):
+        return _DISTANCES[name] if scale > 0 else ""
+    if name in _BOUNDED_NODES or _is_softsign(node):
+        # A factor above 1 makes room for logits, which are only limited then.
+        return _BOUNDED_NODES.get(name, "softsign") if abs(scale) <= 1 else ""
+    return _narrow_clamp(node) if name in ("Clamp", "Hardtanh") else None
 
 
 _SHIFTING = ("Add", "Sub", "Rsub", "Neg", "Mul", "Div")

@@ -68,14 +68,19 @@ def find_positive(
     parts, is_new = _parts(model), False
     verdicts = _VERDICTS.setdefault(model, {})
     for ref, layer in layers.items():
-        signed = not layer.activation and bool((layer.activations.detach() < 0).any())
-        if not signed or not logits.requires_grad or (ref, parts) in verdicts:
+        if not _is_signed(layer) or not logits.requires_grad or (ref, parts) in verdicts:
             continue
         dead = _gradient_is_dead(layer, logits)
         verdict = dead and _tail_is_the_same(model, inputs, layer, explained)
         verdicts[ref, parts] = verdict
         is_new |= verdict
     return is_new
+
+
+def _is_signed(layer: Captured) -> bool:
+    """Whether a layer is explained by a signed output that the user did not ask for as it is."""
+    settled = layer.pre or bool(layer.activation)
+    return not settled and bool((layer.activations.detach() < 0).any())
 
 
 def _gradient_is_dead(layer: Captured, logits: Tensor) -> bool:

@@ -191,11 +191,7 @@ class _Run:
         )
         if layout is not None:
             grid = layout.to_grid(tensor).shape
-            projection = isinstance(module, nn.Linear) and tensor.ndim == 3
-            # An activation in place returns its input too, with other values.
-            handed_on = isinstance(module, _HANDING_ON) and any(item is tensor for item in args)
-            # A step of a recurrent layer holds what came before it, the last one often alone.
-            inner = projection or handed_on or isinstance(module, nn.RNNBase)
+            inner = _is_inner(module, args, tensor)
             firing = replace(firing, cells=tuple(grid[2:]), channels=grid[1], inner=inner)
         self._keep(firing, layout, graph)
         return output
@@ -255,3 +251,12 @@ class _Run:
         if whole:
             return gradients.test_all(seen)
         return gradients.test_candidates(seen, resolve(self.model, "auto"))
+
+
+def _is_inner(module: nn.Module, args: Any, tensor: Tensor) -> bool:
+    """Whether ``auto`` passes over an output: :attr:`Firing.inner`."""
+    projection = isinstance(module, nn.Linear) and tensor.ndim == 3
+    # An activation in place returns its input too, with other values.
+    handed_on = isinstance(module, _HANDING_ON) and any(item is tensor for item in args)
+    # A step of a recurrent layer holds what came before it, the last one often alone.
+    return projection or handed_on or isinstance(module, nn.RNNBase)

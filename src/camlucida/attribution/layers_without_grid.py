@@ -1,0 +1,53 @@
+"""Why a layer that was named has no grid, and which one to name instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from camlucida.core.errors import LayerError
+from camlucida.models.firings import Firing
+from camlucida.models.grids import has_one_cell
+from camlucida.models.layers import LayerRef
+
+
+def without_grid(
+    name: str, ref: LayerRef, shape: tuple[int, ...], firings: Sequence[Firing], fix: str
+) -> LayerError:
+    """The error of a layer that ran and has no grid.
+
+    Args:
+        name: as the user wrote it.
+        ref: the layer.
+        shape: of its output; () for no tensor.
+        firings: of a survey of the model.
+        fix: the layers that have a grid, in words.
+
+    >>> str(without_grid("head", LayerRef("head"), (1, 2), [], "choose an earlier layer"))
+    "layer 'head' has no spatial grid (its output is (1, 2)) (choose an earlier layer)"
+    """
+    what = f"layer {name!r} has no spatial grid (its output is {shape or 'no tensor'})"
+    firing = next((firing for firing in firings if firing.ref == ref), None)
+    if firing is None:
+        return LayerError(what, fix)
+    if firing.windows:
+        around = _block_around(ref, firings)
+        block = f"choose the block around it, {around}" if around else fix
+        return LayerError(f"layer {name!r} works on windows of the image, {shape}", block)
+    if not firing.depends:
+        return LayerError(f"layer {name!r} does not depend on the image (a table, say)", fix)
+    if has_one_cell(shape):
+        what = f"layer {name!r} has one cell alone (its output is {shape})"
+        return LayerError(f"{what}, so that a map of it shows nothing of place", fix)
+    if len(shape) == 3:
+        fix = f"{fix}; of tokens that cannot be traced state grid= (and prefix=)"
+    return LayerError(what, fix)
+
+
+def _block_around(ref: LayerRef, firings: Sequence[Firing]) -> LayerRef | None:
+    """The first layer with a grid that holds ``ref``."""
+    above = [other.ref for other in firings if other.cells and _is_inside(ref, other.ref)]
+    return above[0] if above else None
+
+
+def _is_inside(ref: LayerRef, other: LayerRef) -> bool:
+    return ref.path.startswith(f"{other.path}.")
