@@ -243,8 +243,8 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     if output is None:  # once a model: its final activation has to be followed
         return _watched(known, layers, record)
     captured = [watch.as_used(ref, raw, output.logits) for ref, raw in zip(refs, pre)]
-    layers_by_ref = dict(zip(refs, captured))
-    if find_positive(known.model, known.inputs, layers_by_ref, output.logits, known.explained):
+    pairs = zip(refs, captured)
+    if find_positive(known.model, known.inputs, pairs, output.logits, known.explained):
         return _watched(known, layers, record)  # once a model and layer
     autos = [layer for name, layer in zip(names, captured) if name == "auto"]
     if known.surveyed is None and not _all_reach(output.logits, autos):

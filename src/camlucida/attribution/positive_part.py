@@ -9,7 +9,7 @@ then by two forward passes with other outputs in its position.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ def _parts(model: nn.Module) -> int:
 def find_positive(
     model: nn.Module,
     inputs: tuple[Tensor, ...],
-    layers: Mapping[LayerRef, Captured],
+    layers: Iterable[tuple[LayerRef, Captured]],
     logits: Tensor,
     explained: Explained,
 ) -> bool:
@@ -58,7 +58,7 @@ def find_positive(
     Args:
         model: a plain module, frozen.
         inputs: what it was called with.
-        layers: as they were requested, and as they were captured.
+        layers: each as it was requested, and as it was captured.
         logits: of the same forward pass, with its graph.
         explained: of what the model returns for images, the tensor that is explained.
 
@@ -67,7 +67,7 @@ def find_positive(
     """
     parts, is_new = _parts(model), False
     verdicts = _VERDICTS.setdefault(model, {})
-    for ref, layer in layers.items():
+    for ref, layer in layers:
         if not _is_signed(layer) or not logits.requires_grad or (ref, parts) in verdicts:
             continue
         dead = _gradient_is_dead(layer, logits)
