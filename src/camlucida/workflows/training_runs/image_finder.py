@@ -118,14 +118,14 @@ class ImageFinder:
             self._near.append(self._table.absolute().parent)
 
     def find(self, cell: str) -> Path | None:
-        """The image that a cell names.
+        """The image at the path that a cell names.
 
-        As a path from one of the starting folders; by the table; by its file name in the folder
-        of images; or by the end of a path from another machine.
+        A path from one of the starting folders; one in the table's row of that name; or the end of
+        a path from another machine. Names that are no paths: :meth:`matched`.
         """
         if not cell:
             return None
-        return self._direct(cell) or self._by_table(cell) or self._by_name(cell)
+        return self._direct(cell) or self._by_table(cell) or self._by_end(cell)
 
     @property
     def table(self) -> Path | None:
@@ -208,11 +208,8 @@ class ImageFinder:
         images = [path for path in paths if path is not None]
         return images[0] if len(images) == 1 else None
 
-    def _by_name(self, cell: str) -> Path | None:
+    def _by_end(self, cell: str) -> Path | None:
         parts = cell.replace("\\", "/").split("/")
-        named = self._images_by_name.get(parts[-1].casefold(), [])
-        if len(named) == 1:
-            return named[0]
         for start in range(1, len(parts) - 1):
             path = self._direct("/".join(parts[start:]))
             if path is not None:
@@ -263,15 +260,6 @@ class ImageFinder:
         for file in self._image_files:
             assert self._images is not None
             for name in {part.casefold() for part in file.relative_to(self._images).parts[:-1]}:
-                files.setdefault(name, []).append(file)
-        return files
-
-    @cached_property
-    def _images_by_name(self) -> dict[str, list[Path]]:
-        """Name with and without suffix → images of the folder of images."""
-        files: dict[str, list[Path]] = {}
-        for file in self._image_files:
-            for name in {file.name.casefold(), file.stem.casefold()}:
                 files.setdefault(name, []).append(file)
         return files
 

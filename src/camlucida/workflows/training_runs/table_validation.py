@@ -171,11 +171,11 @@ def _files_of_rows(
     files = [list(map(without_dots, finder.all_named(row))) for row in zip(*columns)]
     notes: list[Message] = []
     for name in names:
-        missing = [row for row, of_row in enumerate(files) if not of_row]
-        matched, of_column = finder.matched(frame.iloc[missing], name, where)
+        missing = {row for row, of_row in enumerate(files) if not of_row}
+        matched, of_column = finder.matched(frame, name, where) if missing else ({}, ())
         notes += of_column
-        for position, images in matched.items():
-            files[missing[position]] = list(map(without_dots, images))
+        for row in missing & set(matched):
+            files[row] = list(map(without_dots, matched[row]))
     return files, notes
 
 

@@ -174,13 +174,13 @@ def _find_all(
     Without ``..``: an image that two rows name in two ways is one image.
     """
     files = list(map(finder.find, texts(frame[column])))
-    missing = [row for row, file in enumerate(files) if file is None]
     notes: tuple[Message, ...] = ()
-    if missing:
-        matched, notes = finder.matched(frame.iloc[missing], column, where)
-        for position, images in matched.items():
-            if len(images) == 1:
-                files[missing[position]] = images[0]
+    if None in files:
+        # All rows take part: what folders they share shows only on the whole table.
+        matched, notes = finder.matched(frame, column, where)
+        for row, images in matched.items():
+            if files[row] is None and len(images) == 1:
+                files[row] = images[0]
     return [None if file is None else without_dots(file) for file in files], notes
 
 
