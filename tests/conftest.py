@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
+from camlucida.figures import files as figure_files
+from camlucida.io.png import png_bytes
 from camlucida.runs import Run, execute
 from tests.support.cohorts import write_cohort
+from tests.support.figures import coarsen
 from tests.support.paths import REPOSITORY
 
 # Each test process has a core of its own.
@@ -31,16 +35,34 @@ def no_home(tmp_path_factory):
 def coarse_figures():
     """Figures have few pixels, and fonts that are quick to write into a PDF."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("camlucida.figures.sheets.DPI", 40)
-        patch.setattr("camlucida.figures.files.PDF_FONTS", 3)
+        coarsen(patch)
         yield
 
 
 @pytest.fixture
 def fine_figures(monkeypatch):
     """Figures are a user's."""
-    monkeypatch.setattr("camlucida.figures.sheets.DPI", 300)
-    monkeypatch.setattr("camlucida.figures.files.PDF_FONTS", 42)
+    coarsen(monkeypatch, 300, 42)
+
+
+@pytest.fixture
+def blank_figures(monkeypatch):
+    """Files of figures are written without a picture: for tests of numbers and words."""
+    pixel = png_bytes(np.zeros((1, 1, 3), np.uint8), 72)
+    for kind, content in (("png", pixel), ("pdf", b"%PDF")):
+        monkeypatch.setitem(figure_files._WRITERS, kind, lambda *_, content=content: content)
+    monkeypatch.setattr(figure_files, "_lay_out", lambda figure: None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Each process has tests in a row, so that a fixture of a module is mostly made once.
+
+    The plain distribution deals the tests of a module out to all processes.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import gc
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,15 +30,20 @@ def _modules_with_examples() -> list[str]:
     return names
 
 
+@pytest.fixture(scope="module")
+def tables() -> list[dict[str, Any]]:
+    """Of every registry, and of the texts."""
+    import_all()
+    registries = [item for item in gc.get_objects() if type(item) is Registry]
+    return [ENGLISH, *(registry._items for registry in registries)]
+
+
 @pytest.fixture
-def registrations() -> Iterator[None]:
+def registrations(tables: list[dict[str, Any]]) -> Iterator[None]:
     """What an example registers or declares is taken back: other tests look at all there is.
 
     What the import of a module declares is not: a module is imported once.
     """
-    import_all()
-    registries = [item for item in gc.get_objects() if type(item) is Registry]
-    tables = [ENGLISH, *(registry._items for registry in registries)]
     before = [dict(table) for table in tables]
     yield
     for table, items in zip(tables, before, strict=True):

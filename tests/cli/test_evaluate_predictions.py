@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from camlucida.cli import main
+from tests.support.figures import DPI
 
 
 def run(*arguments):
@@ -65,7 +66,7 @@ def test_a_regression(ages, tmp_path, capsys):
     assert len(json.loads((out / "predictions.json").read_text())) == 40
     for name in ("evaluation_results.png", "bland_altman.png", "group_comparison.png"):
         with Image.open(out / name) as picture:
-            assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+            assert picture.info["dpi"] == pytest.approx((DPI, DPI), rel=1e-2)
 
 
 def test_columns_and_classes(tmp_path, capsys):

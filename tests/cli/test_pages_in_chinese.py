@@ -82,7 +82,7 @@ def drawn(monkeypatch):
         file.write(b"<svg/>")
 
     monkeypatch.setattr(style, "installed_cjk_fonts", lambda: ("WenQuanYi Micro Hei",))
-    monkeypatch.setattr(Figure, "draw_without_rendering", collect)
+    monkeypatch.setattr(files, "_lay_out", collect)
     monkeypatch.setattr(Figure, "savefig", blank)
     monkeypatch.setattr(FigureCanvasAgg, "draw", draw)
     monkeypatch.setitem(files._WRITERS, "pdf", lambda figure, dpi: b"%PDF")

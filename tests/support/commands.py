@@ -9,9 +9,11 @@ import json
 import sys
 from contextlib import redirect_stdout
 
+import pytest
 import torch
 
 from camlucida.cli import main
+from tests.support.figures import coarsen
 
 
 def output(words: list[str]) -> str:
@@ -28,4 +30,5 @@ def output(words: list[str]) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    coarsen(pytest.MonkeyPatch())
     print(json.dumps([output(words) for words in json.loads(sys.argv[1])]))

@@ -22,6 +22,7 @@ def run(tmp_path_factory) -> Run:
     return run_of(tmp_path_factory.mktemp("card") / "run", "multilabel", ("A", "B"), TABLE, EXPLAIN)
 
 
+@pytest.mark.usefixtures("fine_figures")
 def test_a_page_of_a_case_by_all_methods(run, tmp_path, monkeypatch):
     shown = []
     original = card.case_card

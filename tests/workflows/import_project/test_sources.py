@@ -42,6 +42,7 @@ def test_labels_in_a_table(tmp_path, capsys):
     follow(capsys, system.folder, command)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_file_of_classifiers(tmp_path, capsys, monkeypatch):
     pytest.importorskip("torchxrayvision")
     monkeypatch.setattr(s001, "SIZE", 64)
@@ -61,6 +62,7 @@ def test_a_file_of_classifiers(tmp_path, capsys, monkeypatch):
     assert (folder / "index.html").is_file()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_values_in_a_workbook(tmp_path, capsys):
     system = s002.write(tmp_path, subjects=6, two_inputs=False)
     out, command = imported(capsys, tmp_path)

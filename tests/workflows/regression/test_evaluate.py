@@ -16,6 +16,7 @@ from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.models import load_model
 from camlucida.runs import Run
 from camlucida.workflows.regression.sheet import SheetColumns
+from tests.support.figures import DPI
 from tests.support.models_on_disk import write_model
 from tests.support.regression_study import COUNT, command, evaluated, read, write_study
 
@@ -40,8 +41,8 @@ def test_the_files_of_the_source_system(cohort_folder):
     assert {path.name for path in (cohort_folder / "out").iterdir()} == FILES
     for name in FIGURES:
         with Image.open(cohort_folder / "out" / f"{name}.png") as picture:
-            assert picture.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
-            assert min(picture.size) > 600
+            assert picture.info["dpi"] == pytest.approx((DPI, DPI), rel=1e-2)
+            assert min(picture.size) > 2 * DPI
 
 
 def test_metrics_are_those_of_the_predictions(cohort_folder):
