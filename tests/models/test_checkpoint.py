@@ -3,8 +3,10 @@
 import hashlib
 import os
 import pathlib
+import pickle
 import struct
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -105,6 +107,20 @@ def test_the_key_chooses(tmp_path, whole, zipped):
     assert "checkpoint.chosen" in [note.code for note in notes] or not whole
     with pytest.raises(ModelError, match="no network at 'teacher'"):
         load_checkpoint(fresh, tmp_path / "a.pth", "teacher")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_weights_as_arrays(tmp_path, order):
+    trained, fresh = settled(Net()), Net()
+    arrays = {}
+    for key, value in trained.state_dict().items():
+        array = value.numpy()
+        arrays[key] = array.astype(array.dtype.newbyteorder(order))
+    content = {"model": arrays, "confusion": np.ones((3, 3)), "author": "third party"}
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(content))
+    assert load_checkpoint(fresh, tmp_path / "model.pkl") == ()
+    for key, value in trained.state_dict().items():
+        assert torch.equal(fresh.state_dict()[key], value), key
 
 
 def test_several_networks_are_listed(tmp_path):

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from camlucida.io.pickles import Stub, as_mapping
@@ -120,10 +122,16 @@ def _parts(mapping: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _tensors(mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
-    items = mapping.items()
-    return {
-        key: value for key, value in items if isinstance(key, str) and isinstance(value, Tensor)
-    }
+    """The tensors of a dictionary; arrays too, where names of layers show that they are weights."""
+    are_weights = any(str(key).endswith((".weight", ".bias")) for key in mapping)
+    tensors = {}
+    for key, value in mapping.items():
+        if are_weights and isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+            native = np.array(value, value.dtype.newbyteorder("="))
+            value = torch.from_numpy(native)
+        if isinstance(key, str) and isinstance(value, Tensor):
+            tensors[key] = value
+    return tensors
 
 
 def _is_state(mapping: Mapping[Any, Any], key: str) -> bool:
