@@ -288,6 +288,9 @@ def _with_head(state: State, body: Body, name: str, head: Head, at: str, beside:
     if channels != _usual_channels(name):
         args |= {"first": body.style.first, "channels": channels}
     body_args = _body_args(state, body, name)
+    if beside and len(body.style.heads) > 1:
+        # Without classes none of its heads is left; one of them alone is replaced here.
+        body_args = {**body_args, "num_classes": 0}
     if body_args:
         args["args"] = body_args
     if "." not in body.under:

@@ -213,12 +213,14 @@ def _matches(
 
 
 def _versions(state: State) -> Iterator[dict[str, Tensor]]:
-    """The state dict without what is outside the network, and without second copies."""
+    """The state dict, and it without what is outside the network and without second copies."""
+    yield dict(state)
     inside = {}
     for key, tensor in state.items():
         if key.endswith(COUNTER) or not is_outside(key):
             inside[key] = tensor
-    yield inside
+    if len(inside) < len(state):
+        yield inside
     for copies in copied_keys(inside):
         yield {key: tensor for key, tensor in inside.items() if key not in copies}
 
