@@ -220,7 +220,25 @@ def test_many_merged_areas_are_refused(tmp_path, monkeypatch):
         read_table(bomb(tmp_path, SMALL, b"<mergeCells>" + areas + b"</mergeCells>"))
 
 
+def test_cells_that_hold_an_error_are_blank_and_noted(tmp_path):
+    row = b"<row>" + text_cell("A2", "f01") + b'<c r="B2" t="e"><v>#N/A</v></c></row>'
+    head = b"<row>" + text_cell("A1", "id") + text_cell("B1", "age") + b"</row>"
+    frame = read_table(bomb(tmp_path, head + row))
+    assert cells(frame) == {"id": ["f01"], "age": [""]}
+    assert codes(frame) == ["table.errors"]
+
+
 HOSTILE = {
+    "area": (
+        b'<row r="1"><c r="A1"><v>1</v></c></row><row r="20"><c r="J20"><v>1</v></c></row>',
+        "MAX_AREA",
+        "100 cells, blank ones",
+    ),
+    "free area": (
+        b'<row r="9"><c r="J9"><v>1</v></c></row><row><c><v>1</v></c><c><v>2</v></c></row>',
+        "MAX_AREA",
+        "100 cells, blank ones",
+    ),
     "cells": (b"<row>" + b"<c><v>1</v></c>" * 60 + b"</row>", "MAX_TAGS", "100 elements"),
     "far": (b'<row><c r="XFD1"><v>1</v></c></row>', "MAX_CELLS", "100 cells, blank ones"),
     "rows": (b'<row r="2000000000"><c><v>1</v></c></row>', None, "1,048,576 rows"),

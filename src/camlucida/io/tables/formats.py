@@ -56,6 +56,8 @@ def _read_xlsx(path: Path, data: bytes) -> list[RawTable]:
         where = f"{path}, sheet {sheet.title!r}" if len(sheets) > 1 else str(path)
         for block in blocks_of(rectangle(sheet.rows)):
             notes = block.notes(where, sheet.lines)
+            if sheet.errors:
+                notes.append(Message("table.errors", {"count": sheet.errors, "where": str(path)}))
             tables.append(RawTable(block.frame(), sheet.title, titles, notes))
     return tables
 

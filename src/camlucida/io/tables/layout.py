@@ -16,6 +16,10 @@ from camlucida.io.tables.header import Header, find_header
 declare(
     "table",
     {
+        "errors": (
+            "{count} {count:|cell|cells} of {where} {count:|holds|hold} an error, such as #N/A, "
+            "and {count:|is|are} read as blank"
+        ),
         "title_rows": (
             "{where}: the columns are named in row {row}; {count} {count:|row|rows} above "
             "{count:|is|are} passed over"

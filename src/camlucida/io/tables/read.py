@@ -12,7 +12,6 @@ import pandas as pd
 
 from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
 from camlucida.core.messages import Message, Value
-from camlucida.io.image import quiet
 from camlucida.io.tables.columns import fold, is_text, texts
 from camlucida.io.tables.continued import joined
 from camlucida.io.tables.formats import FORMATS, RawTable
@@ -124,8 +123,7 @@ def _raw_tables(path: Path) -> list[RawTable]:
     data = _file_bytes(path)
     kind, read = FORMATS[suffix]
     try:
-        with quiet("openpyxl"):
-            return read(path, data)
+        return read(path, data)
     except CamlucidaError:
         raise
     except Exception as error:

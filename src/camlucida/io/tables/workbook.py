@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,21 @@ MAX_TAGS = 6_000_000
 MAX_CELLS = 3_000_000
 """Cells of a sheet, blank ones between others included, and of areas that are merged."""
 
+MAX_AREA = 30_000_000
+"""Cells of the rectangle that a sheet spans at most, blank ones included."""
+
 MAX_ROWS = 1_048_576
 """Rows of a sheet, the limit of the format."""
 
 _CHUNK = 1 << 20
-_FAR_CELL = re.compile(rb'\br="([A-Z]{3})(\d{1,9})"')
-_ROW = re.compile(rb'<(?:\w+:)?row\s[^>]*?\br="(\d{7,})"')
-_MERGED = re.compile(
-    rb'<(?:\w+:)?mergeCell\s[^>]*?\bref="([A-Z]{1,3})(\d{1,9}):([A-Z]{1,3})(\d{1,9})"'
-)
+_PLACE = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3})(\d{1,9})"')
+_FREE_CELL = re.compile(rb'<(?:\w+:)?c(?:>|/>|\s(?![^>]*\br="))')
+_ERROR = re.compile(rb'<(?:\w+:)?c\s[^>]*?\bt="e"')
+_ROW = re.compile(rb'<(?:\w+:)?row\s[^>]*?\br="(\d+)"')
+_ROW_START = re.compile(rb"<(?:\w+:)?row[\s/>]")
+
+Area = tuple[tuple[int, int], tuple[int, int]]
+"""First and last (row, column) of an area, from 0."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +45,20 @@ class Sheet:
         title: its name.
         rows: cells, None for a blank one, without blank ones at the end of a row.
         lines: number of each row in the sheet, from 1.
+        errors: cells of the workbook that hold an error, such as #N/A, and are blank here.
     """
 
     title: str
     rows: list[list[Any]]
     lines: list[int]
+    errors: int = 0
 
 
 def read_sheets(path: Path, data: bytes) -> list[Sheet]:
     """The sheets of a workbook that have content; formulas count with their stored value.
 
     A cell that is merged over several rows stands in each of them; merged areas count within the
-    rows and columns that are used.
+    rows and columns that are used. A cell that holds an error, such as #N/A, is blank.
 
     Args:
         path: of the file, for the messages.
@@ -58,49 +66,48 @@ def read_sheets(path: Path, data: bytes) -> list[Sheet]:
 
     Raises:
         UsageError: it holds more than :data:`MAX_CELLS` cells, :data:`MAX_TAGS` elements or
-            :data:`MAX_ROWS` rows, or inflates too far.
+            :data:`MAX_ROWS` rows, spans more than :data:`MAX_AREA` cells, or inflates too far.
     """
-    from openpyxl import load_workbook
+    from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
     with zipfile.ZipFile(BytesIO(data)) as archive:
-        _check_parts(path, archive)
-        book = load_workbook(BytesIO(data), read_only=True, data_only=True)
-        sheets = []
-        for sheet in book.worksheets:
-            if sheet.sheet_state != "visible" and len(book.worksheets) > 1:
+        errors = _check_parts(path, archive)
+    sheets = []
+    with CalamineWorkbook.from_filelike(BytesIO(data)) as book:
+        entries = [one for one in book.sheets_metadata if one.typ is SheetTypeEnum.WorkSheet]
+        for entry in entries:
+            if entry.visible is not SheetVisibleEnum.Visible and len(entries) > 1:
                 continue
-            sheet.reset_dimensions()  # some writers understate them, and rows would be missing
-            rows = _rows(path, sheet)
-            _fill_merged(path, rows, archive.read(sheet._worksheet_path.lstrip("/")))
+            sheet = book.get_sheet_by_name(entry.name)
+            rows = _rows(path, sheet.to_python(skip_empty_area=False))
+            _fill_merged(path, rows, sheet.merged_cell_ranges or [])
             lines = [number for number, row in enumerate(rows, 1) if row]
-            sheets.append(Sheet(sheet.title, [row for row in rows if row], lines))
-        book.close()
+            sheets.append(Sheet(entry.name, [row for row in rows if row], lines, errors))
     return [sheet for sheet in sheets if sheet.rows]
 
 
-def _rows(path: Path, sheet: Any) -> list[list[Any]]:
-    """All rows of a sheet, blank ones as []."""
+def _rows(path: Path, cells: list[list[Any]]) -> list[list[Any]]:
+    """All rows of a sheet, blank ones as [], blank cells as None."""
     rows: list[list[Any]] = []
-    cells = 0
-    for row in sheet.iter_rows(values_only=True):
-        filled = [index for index, cell in enumerate(row) if cell is not None and str(cell).strip()]
+    count = 0
+    for row in cells:
+        filled = [index for index, cell in enumerate(row) if cell != "" and str(cell).strip()]
         last = filled[-1] + 1 if filled else 0
-        rows.append(list(row[:last]))
-        cells += last
-        if cells > MAX_CELLS or len(rows) > MAX_ROWS:
+        rows.append([None if cell == "" else cell for cell in row[:last]])
+        count += last
+        if count > MAX_CELLS:
             raise _too_large(path, f"{MAX_CELLS:,} cells")
     while rows and not rows[-1]:
         rows.pop()
     return rows
 
 
-def _fill_merged(path: Path, rows: list[list[Any]], document: bytes) -> None:
+def _fill_merged(path: Path, rows: list[list[Any]], areas: Sequence[Area]) -> None:
     """Put what is merged over several rows into each of them, in place."""
     width = max(map(len, rows), default=0)
     filled = 0
-    for match in _MERGED.finditer(document):
-        first, last = _column(match[1]) - 1, min(_column(match[3]), width)
-        top, bottom = int(match[2]) - 1, min(int(match[4]), len(rows))
+    for (top, first), (last_row, last_column) in areas:
+        bottom, last = min(last_row + 1, len(rows)), min(last_column + 1, width)
         if top >= len(rows) or first >= min(last, len(rows[top])):
             continue
         value = rows[top][first]
@@ -113,32 +120,80 @@ def _fill_merged(path: Path, rows: list[list[Any]], document: bytes) -> None:
             row[first:last] = [value] * (last - first)
 
 
-def _check_parts(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse a workbook that would take minutes or gigabytes, before anything parses it."""
+def _check_parts(path: Path, archive: zipfile.ZipFile) -> int:
+    """Refuse a workbook that would take minutes or gigabytes; the number of its cells of errors."""
+    errors = 0
     inflated = sum(entry.file_size for entry in archive.infolist())
     check_bytes(path, inflated, "inflates to")
     for entry in archive.infolist():
         if entry.filename.lower().endswith((".xml", ".rels")):
-            _check_part(path, archive, entry)
+            errors += _check_part(path, archive, entry)
+    return errors
 
 
-def _check_part(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    tags = 0
-    widths: Counter[bytes] = Counter()
+def _check_part(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+    extent = _Extent()
     for chunk in _chunks(archive, entry):
-        tags += chunk.count(b"<")
-        if tags > MAX_TAGS:
+        extent.add(chunk)
+        if extent.tags > MAX_TAGS:
             raise _too_large(path, f"{MAX_TAGS:,} elements")
         if b"<!ENTITY" in chunk:
             raise UsageError(f"{path} declares XML entities", "save it again as XLSX, or as CSV")
-        for match in _ROW.finditer(chunk):
-            if int(match[1]) > MAX_ROWS:
-                raise _too_large(path, f"{MAX_ROWS:,} rows")
+        if extent.last_row > MAX_ROWS:
+            raise _too_large(path, f"{MAX_ROWS:,} rows")
         # A row is as long as its last cell is far to the right.
-        for match in _FAR_CELL.finditer(chunk):
-            widths[match[2]] = max(widths[match[2]], _column(match[1]))
-        if widths.total() > MAX_CELLS:
+        if extent.widths.total() > MAX_CELLS:
             raise _too_large(path, f"{MAX_CELLS:,} cells, blank ones included")
+        if extent.area > MAX_AREA:
+            raise _too_large(path, f"{MAX_AREA:,} cells, blank ones included")
+    return extent.errors
+
+
+@dataclass
+class _Extent:
+    """How far a sheet reaches, from the elements of its document.
+
+    Attributes:
+        tags, errors: number of elements, and of cells that hold an error.
+        last_row, last_column: the largest that are stated.
+        free_rows: rows whose number is not stated: it follows that of the row before.
+        free_cells: most cells of a row whose column is not stated.
+        widths: number of a row → its last column, of those from AAA on.
+    """
+
+    tags: int = 0
+    errors: int = 0
+    last_row: int = 0
+    last_column: int = 0
+    free_rows: int = 0
+    free_cells: int = 0
+    widths: Counter[bytes] = field(default_factory=Counter)
+    _of_row: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Count a piece of the document."""
+        self.tags += chunk.count(b"<")
+        self.errors += len(_ERROR.findall(chunk))
+        places = _PLACE.findall(chunk)
+        columns = {letters: _column(letters) for letters in {letters for letters, _ in places}}
+        for letters, row in places:
+            if len(letters) > 2:
+                self.widths[row] = max(self.widths[row], columns[letters])
+        stated = _ROW.findall(chunk)
+        rows = {int(row) for row in {*stated, *(row for _, row in places)}}
+        self.last_row = max(self.last_row, *rows, 0)
+        self.last_column = max(self.last_column, *columns.values(), 0)
+        parts = _ROW_START.split(chunk)
+        self.free_rows += len(parts) - 1 - len(stated)
+        for number, part in enumerate(parts):
+            # The first part goes on with the last row of the piece before.
+            self._of_row = (0 if number else self._of_row) + len(_FREE_CELL.findall(part))
+            self.free_cells = max(self.free_cells, self._of_row)
+
+    @property
+    def area(self) -> int:
+        """Cells of the rectangle that the sheet may span; its reader holds it whole."""
+        return (self.last_row + self.free_rows) * (self.last_column + self.free_cells)
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
