@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from dataclasses import replace
+
 import pytest
 
 from camlucida.report import gather as gathering
@@ -47,3 +50,15 @@ def test_no_map_is_measured_for_the_section_on_the_data(small_run, tmp_path, mon
     document = build_report([small_run], tmp_path, ["data", "provenance"])
     assert [section.name for section in document.sections] == ["data", "provenance"]
     assert document.failures == ()
+
+
+def test_a_full_disk_is_no_fault_of_a_section(small_run, tmp_path, monkeypatch):
+    """It ends the report, with the folder's name and the mend; a section cannot know them."""
+
+    def full(report):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sections = {"data": replace(SECTIONS["data"], make=full)}
+    monkeypatch.setattr("camlucida.report.build.SECTIONS", sections)
+    with pytest.raises(OSError, match="No space left"):
+        build_report([small_run], tmp_path, ["data"])

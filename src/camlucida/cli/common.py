@@ -5,7 +5,6 @@ Nothing heavy is imported here.
 
 from __future__ import annotations
 
-import errno
 import json
 import shlex
 import sys
@@ -19,6 +18,7 @@ import typer
 
 from camlucida.cli.option_words import SourceCommand
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.files import NO_ROOM
 
 if TYPE_CHECKING:
     pass
@@ -47,7 +47,6 @@ app = _Application(
 )
 
 OK, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Errors of a disk that takes no more."""
 INTERRUPTED = 130
 
@@ -239,7 +238,7 @@ def output_folder(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         what = f"{out} cannot be written: {error.strerror}"
         raise CamlucidaError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -27,6 +28,9 @@ LONGEST = 70
 
 Three such parts, a method and a suffix stay below the 255 of most file systems.
 """
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Numbers of the errors of a full or read-only disk, which no other file would escape."""
 
 
 @contextmanager

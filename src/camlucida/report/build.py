@@ -9,6 +9,7 @@ from pathlib import Path
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.selection import check_rules, select
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.files import NO_ROOM
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.report.data import ReportData
 from camlucida.report.document import Document, Message, Paragraph, Section
@@ -85,9 +86,17 @@ def _made(entry: SectionEntry, report: ReportData, failures: list[str]) -> Secti
     """A section; where it cannot be made, what says so."""
     try:
         return entry.make(report)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        return _failed(entry, error, failures)
     except Exception as error:  # noqa: BLE001 whatever it is costs this section, never the report
-        # A fault that is not one of the inputs is named by its kind, too.
-        is_expected = isinstance(error, CamlucidaError)
-        reason = str(error) if is_expected else f"{type(error).__name__}: {error}"
-        failures.append(f"section {entry.name}: {reason}")
-        return failed_section(Section(entry.name, ()), error)
+        return _failed(entry, error, failures)
+
+
+def _failed(entry: SectionEntry, error: Exception, failures: list[str]) -> Section:
+    # A fault that is not one of the inputs is named by its kind, too.
+    is_expected = isinstance(error, CamlucidaError)
+    reason = str(error) if is_expected else f"{type(error).__name__}: {error}"
+    failures.append(f"section {entry.name}: {reason}")
+    return failed_section(Section(entry.name, ()), error)
