@@ -10,6 +10,7 @@ from PIL import Image
 
 from camlucida.cli import main
 from camlucida.models import load_model
+from tests.support import command_line
 from tests.support.models_on_disk import write_image, write_model
 
 
@@ -346,3 +347,18 @@ def test_the_grid_of_tokens_is_stated_by_option_and_card(tmp_path, capsys):
     assert (record["layer"], record["grid"]) == ("blocks", [5, 5])
     assert run("layers", "--model", card) == 0
     assert "→\tblocks\tSequential\t1×25×6\t5×5\t6.4\t1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("explain", "nowhere", "--model", "card.toml"),
+        ("explain", "a/*.png", "b", "--model", "card.toml"),
+        ("report-pack", "--run", "nowhere", "--assets-dir", "out"),
+    ],
+)
+def test_a_request_of_which_nothing_exists_is_a_wrong_request(tmp_path, capsys, words):
+    done = command_line.run(capsys, tmp_path, *words)
+    assert (done.code, done.out) == (2, "")
+    assert "nowhere" in done.err or "b" in done.err
+    assert list(tmp_path.iterdir()) == []

@@ -101,11 +101,11 @@ def explain_command(
     from camlucida.figures.save import file_kinds
     from camlucida.workflows.explain import explain_to_folder
 
+    paths, missing = find_images(images)
     kinds = file_kinds(list(filter(None, map(str.strip, (write or "").split(",")))))
     methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
     loaded = load(model, factory, checkpoint, device, output, region_score, checkpoint_key)
     loaded = with_tokens(loaded, grid, prefix)
-    paths, missing = find_images(images)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:
         outcome = explain_to_folder(
             loaded,

@@ -65,6 +65,9 @@ def find_images(items: Sequence[str]) -> tuple[list[Path], list[Failure]]:
 
     Args:
         items: files, folders and globs, as in :func:`camlucida.io.expand_paths`.
+
+    Raises:
+        UsageError: none of them names any.
     """
     from camlucida.io import expand_paths
 
@@ -74,6 +77,8 @@ def find_images(items: Sequence[str]) -> tuple[list[Path], list[Failure]]:
         files, errors = expand_paths([item])
         paths.update(dict.fromkeys(files))
         failures += [Failure.of(item, error) for error in errors]
+    if failures and not paths:
+        raise UsageError("; ".join(map(str, failures)))
     return list(paths), failures
 
 

@@ -168,6 +168,8 @@ def pack_runs(
     assets_path = picture_prefix(assets, tex)
     folders = [find_run_folder(path) for path in settings.runs]
     trainings, failures = find_training_runs(folders, settings.seed)
+    if not trainings and all(failure.code == UsageError.code for failure in failures):
+        raise UsageError("; ".join(map(str, failures)))
     pack = _Pack(settings, assets, before, PackResult(tex=tex, failures=failures))
     for path, folder in zip(settings.runs, folders):
         if folder != path:
