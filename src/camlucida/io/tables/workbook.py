@@ -175,13 +175,14 @@ class _Extent:
         self.tags += chunk.count(b"<")
         self.errors += len(_ERROR.findall(chunk))
         places = _PLACE.findall(chunk)
-        columns = {letters: _column(letters) for letters in {letters for letters, _ in places}}
+        names = {letters for letters, _ in places}
+        columns = {letters: _column(letters) for letters in names}
         for letters, row in places:
             if len(letters) > 2:
                 self.widths[row] = max(self.widths[row], columns[letters])
         stated = _ROW.findall(chunk)
-        rows = {int(row) for row in {*stated, *(row for _, row in places)}}
-        self.last_row = max(self.last_row, *rows, 0)
+        numbers = {row for _, row in places}
+        self.last_row = max(self.last_row, *map(int, numbers | set(stated)), 0)
         self.last_column = max(self.last_column, *columns.values(), 0)
         parts = _ROW_START.split(chunk)
         self.free_rows += len(parts) - 1 - len(stated)
