@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camlucida.attribution.capture import capture, run_output
+from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.probe import Probe
 from camlucida.models.state import frozen
 
@@ -55,7 +57,9 @@ def probing(
             return again.layers[0].activations, again.logits
 
         layer_of = forward.layers[0]
-        yield Probe(net, (inputs,), layer_of, image, run, [score], reference, 8, captured)
+        one = inputs[image : image + 1]
+        pixels = partial(InputProbe, one, run, [score], reference, 8)
+        yield Probe(net, (inputs,), layer_of, image, run, [score], reference, 8, captured, pixels)
 
 
 class Cnn(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from typing import NamedTuple, cast
 
 import torch
@@ -13,11 +14,13 @@ from torch import Tensor
 from camlucida.attribution.batches import Batch
 from camlucida.attribution.capture import Forward, gradient_reaches, usable_layers
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
+from camlucida.attribution.capture_inputs import image_inputs
 from camlucida.attribution.explained_model import ExplainedModel, ModelRuns
+from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods import Method
 from camlucida.attribution.probe import Probe
 from camlucida.attribution.targets import Label, Target
-from camlucida.core.errors import CamlucidaError, NoEvidenceError
+from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
 from camlucida.models.outputs import BatchOutput
@@ -46,10 +49,22 @@ class ExplainedBatch:
         """Most targets that an image has: so many backward passes are needed."""
         return max(map(len, self.targets))
 
+    def layers(self, method: Method) -> Sequence[int]:
+        """Numbers of the layers at which a method makes a map.
+
+        Args:
+            method: one of the pixels makes one map, whatever the layers.
+        """
+        return [INPUT_INDEX] if method.kind == "input" else range(len(self.forward.layers))
+
     def having(self, target: int) -> dict[int, Target]:
         """Image → its ``target``-th target, of the images that have so many."""
         numbered = enumerate(self.targets)
         return {image: targets[target] for image, targets in numbered if target < len(targets)}
+
+
+INPUT_INDEX = -1
+"""Number of the layer of a map of the image's pixels."""
 
 
 class MapKey(NamedTuple):
@@ -120,7 +135,7 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
     Raises:
         NoEvidenceError: a score does not depend on a layer, or a method is undefined for it.
     """
-    by_kind: dict[str, list[Method]] = {"gradient": [], "activation": [], "probe": []}
+    by_kind: dict[str, list[Method]] = {"gradient": [], "activation": [], "probe": [], "input": []}
     for method in methods:
         by_kind[method.kind].append(method)
     maps = BatchMaps()
@@ -137,6 +152,7 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
     run = ModelRuns(explained.model, device_type)
     with torch.autocast(device_type, enabled=False):
         _probe_maps(explained, by_kind["probe"], run, maps)
+        _input_maps(explained, by_kind["input"], run, maps)
     return maps
 
 
@@ -208,6 +224,43 @@ def _probe_maps(
         maps.replays[i, method.name, index] = probe.replay
 
 
+def _input_maps(
+    explained: ExplainedBatch, methods: Sequence[Method], run: ModelRuns, maps: BatchMaps
+) -> None:
+    """One probe an image and method, for all targets of the image together."""
+    for method, (i, targets) in product(methods, enumerate(explained.targets)):
+        if not targets:
+            continue
+        probe = _input_probe(explained, i, run)
+        raw = method.run(probe).detach().cpu()
+        keys = [MapKey(i, t, method.name, INPUT_INDEX) for t in range(len(targets))]
+        maps.raw.update(zip(keys, raw))
+        for caution in probe.cautions:
+            maps.cautions.update(dict.fromkeys(keys, caution))
+
+
+def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProbe:
+    tensors = explained.batch.tensors
+    if len(image_inputs(tensors)) > 1:
+        raise LayerError(
+            "this model takes several images, and maps of pixels are made for models of one",
+            "choose a method that works at a layer, as gradcam",
+        )
+    others = [x[i : i + 1] for x in tensors[1:]]
+
+    def logits(images: Tensor) -> Tensor:
+        repeated = (x.expand(len(images), *x.shape[1:]) for x in others)
+        return run.logits(images, *repeated)
+
+    return InputProbe(
+        tensors[0][i : i + 1],
+        logits,
+        explained.targets[i],
+        explained.output.logits[i : i + 1].detach(),
+        explained.batch.probe_size,
+    )
+
+
 def _probed(
     explained: ExplainedBatch, methods: Sequence[Method]
 ) -> Iterator[tuple[Method, int, int]]:
@@ -231,6 +284,7 @@ def _probe(explained: ExplainedBatch, index: int, i: int, run: ModelRuns) -> Pro
         explained.output.logits[i : i + 1].detach(),
         explained.batch.probe_size,
         partial(run.captured, layer.name),
+        partial(_input_probe, explained, i, run),
     )
 
 

@@ -17,10 +17,12 @@ from camlucida.attribution.capture_errors import InPlaceError, values_kept
 from camlucida.attribution.capture_inputs import image_inputs, no_picture
 from camlucida.attribution.explained_model import ExplainedModel, ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.input_probe import INPUT
 from camlucida.attribution.methods import METHODS, Method
 from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
 from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
+from camlucida.attribution.watch import Captured
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.messages import Message, Value
 from camlucida.core.output_spec import RegionScore, Task
@@ -180,6 +182,24 @@ class _Job:
     layers: Sequence[str]
     requests: Sequence[Request]
 
+    @property
+    def captured(self) -> list[str]:
+        """The layers that have to be captured.
+
+        Raises:
+            UsageError: a method that works at a layer has none.
+        """
+        layered = [method.name for method in self.methods if method.kind != "input"]
+        if not layered:
+            return []
+        layers = [layer for layer in self.layers if layer != INPUT]
+        if not layers:
+            raise UsageError(
+                f"{layered[0]} makes its map at a layer of the model, and {INPUT} is none",
+                "name a layer, or auto",
+            )
+        return layers
+
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
@@ -188,7 +208,7 @@ def _listed(value: Any) -> list[Any]:
 def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
     spec = model.spec
     needs_replay = any(method.kind == "probe" for method in job.methods)
-    forward = capture(model.module, batch.tensors, job.layers, spec, needs_replay, model.tokens)
+    forward = capture(model.module, batch.tensors, job.captured, spec, needs_replay, model.tokens)
     read, images = forward.output, batch.tensors[0]
     output = interpret(read.logits, read.output, read.final, spec, images)
     check_numbers(output, batch.scans)
@@ -260,7 +280,7 @@ def _explanations(
     for i, targets in enumerate(explained.targets):
         for t, score in enumerate(scores[i]):
             for method in methods:
-                for index in range(len(explained.forward.layers)):
+                for index in explained.layers(method):
                     key = MapKey(i, t, method.name, index)
                     yield _explanation(explained, key, method, targets[t], score, maps)
 
@@ -273,14 +293,14 @@ def _explanation(
     score: float,
     maps: BatchMaps,
 ) -> Explanation:
-    captured = explained.forward.layers[key.layer]
-    scan = explained.batch.scan(key.image, captured.images)
+    captured = None if method.kind == "input" else explained.forward.layers[key.layer]
+    scan = explained.batch.scan(key.image, (0,) if captured is None else captured.images)
     notes = [*explained.forward.notes, *explained.output.notes]
     if key in maps.cautions:
         notes.append(maps.cautions[key])
     if notes:
         scan = replace(scan, warnings=(*scan.warnings, *notes))
-    layer = captured.name
+    layer = INPUT if captured is None else captured.name
     raw = maps.raw[key].clone()  # its memory alone: the batch's map would be kept alive whole
     if not bool(torch.isfinite(raw).all()):
         raise NoEvidenceError(
@@ -299,15 +319,12 @@ def _explanation(
         "preprocessing": list(scan.preprocessing),
         "source": scan.source,
     }
-    if captured.activation:
-        values: dict[str, Value] = {"layer": layer, "activation": captured.activation}
-        provenance["activation"] = captured.activation
-        provenance["activation_note"] = Message("activation.rectified", values)
     replay = maps.replays.get((key.image, method.name, key.layer))
     if replay:
         provenance["replay"] = replay
-    if len(image_inputs(explained.batch.tensors)) > 1:
-        provenance["image_inputs"] = list(captured.images)
+    if captured is not None:
+        several = len(image_inputs(explained.batch.tensors)) > 1
+        provenance.update(_layer_provenance(captured, several))
     return Explanation(
         raw=raw,
         score=score,
@@ -322,5 +339,17 @@ def _explanation(
         spec=spec_of(target),
         explained=target,
         scaled_output=getattr(target, "scaled_output", None),
-        no_picture=no_picture(captured),
+        no_picture=None if captured is None else no_picture(captured),
     )
+
+
+def _layer_provenance(captured: Captured, several: bool) -> dict[str, Any]:
+    """What a record says of its layer; ``several``: the model takes several images."""
+    about: dict[str, Any] = {}
+    if captured.activation:
+        values: dict[str, Value] = {"layer": captured.name, "activation": captured.activation}
+        about["activation"] = captured.activation
+        about["activation_note"] = Message("activation.rectified", values)
+    if several:
+        about["image_inputs"] = list(captured.images)
+    return about

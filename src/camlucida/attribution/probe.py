@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from camlucida.attribution.capture_errors import differentiating
+from camlucida.attribution.graph import Graph, Score
+from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, ModelError
 from camlucida.core.tensors import full
@@ -21,9 +21,6 @@ from camlucida.models.state import (
     replace_tensor,
     set_forward,
 )
-
-Score = Callable[[Tensor], Tensor]
-"""logits (N, C, …) → (N,)"""
 
 Capture = Callable[..., tuple[Tensor, Tensor]]
 """inputs → activations (N, K, *grid) and the logits (N, C, …) of their graph"""
@@ -36,55 +33,6 @@ TAIL_BYTES = 16 * 2**20
 
 Small enough to stay in the cache, large enough to keep the cores busy.
 """
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A forward pass that can be differentiated.
-
-    Attributes:
-        leaf: what the scores are differentiated by: activations (N, K, *grid), or the images.
-        logits: (N, C, …) of the graph.
-        scores: (T, N) of the graph.
-    """
-
-    leaf: Tensor
-    logits: Tensor
-    scores: Tensor
-
-    def gradients(self) -> Tensor:
-        """The gradient of each target's score.
-
-        Returns:
-            (T, N, K, *grid), in at least float32; 0 where a score does not depend on the leaf.
-
-        Raises:
-            ModelError: the graph cannot be differentiated.
-        """
-        return torch.stack([self._gradient(score.sum()) for score in self.scores])
-
-    def gradient(self, score: Callable[[Tensor], Tensor]) -> Tensor:
-        """The gradient of another score.
-
-        Args:
-            score: logits (N, C, …) → a scalar.
-
-        Returns:
-            (N, K, *grid), in at least float32; 0 where the score does not depend on the leaf.
-
-        Raises:
-            ModelError: the graph cannot be differentiated.
-        """
-        return self._gradient(score(full(self.logits)))
-
-    def _gradient(self, score: Tensor) -> Tensor:
-        if not score.requires_grad:
-            return torch.zeros_like(full(self.leaf))
-        with differentiating():
-            (gradient,) = torch.autograd.grad(
-                score, [self.leaf], retain_graph=True, allow_unused=True
-            )
-        return torch.zeros_like(full(self.leaf)) if gradient is None else full(gradient)
 
 
 class Probe:
@@ -102,6 +50,7 @@ class Probe:
         reference: the image's logits (1, C, …).
         batch_size: altered inputs in one forward.
         capture: runs the model on inputs and captures the layer.
+        pixels: makes the probe of the image's pixels.
 
     Attributes:
         activations: (1, K, *grid) of the layer, in at least float32.
@@ -121,8 +70,9 @@ class Probe:
         reference: Tensor,
         batch_size: int,
         capture: Capture,
+        pixels: Callable[[], InputProbe],
     ) -> None:
-        self._capture = capture
+        self._capture, self._pixels = capture, pixels
         self._model, self._layer, self._image = model, layer, image
         self._logits, self.targets = logits, targets
         self._args = tuple(x[image : image + 1] for x in inputs)
@@ -142,6 +92,15 @@ class Probe:
             LayerError: the layer saw several images, or which one it saw is not known.
         """
         return self._args[self._position]
+
+    @property
+    def pixels(self) -> InputProbe:
+        """The same image and targets, by the pixels.
+
+        Raises:
+            LayerError: the model takes several images.
+        """
+        return self._pixels()
 
     @property
     def _position(self) -> int:

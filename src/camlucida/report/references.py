@@ -115,6 +115,49 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "arXiv:1908.01224",
             2019,
         ),
+        "shrikumar2016": Reference(
+            "Shrikumar A, Greenside P, Shcherbina A, Kundaje A",
+            "Not Just a Black Box: Learning Important Features Through Propagating Activation "
+            "Differences",
+            "arXiv:1605.01713",
+            2016,
+        ),
+        "smilkov2017": Reference(
+            "Smilkov D, Thorat N, Kim B, Viégas F, Wattenberg M",
+            "SmoothGrad: removing noise by adding noise",
+            "arXiv:1706.03825",
+            2017,
+        ),
+        "sundararajan2017": Reference(
+            "Sundararajan M, Taly A, Yan Q",
+            "Axiomatic Attribution for Deep Networks",
+            "International Conference on Machine Learning (ICML)",
+            2017,
+        ),
+        "springenberg2015": Reference(
+            "Springenberg JT, Dosovitskiy A, Brox T, Riedmiller M",
+            "Striving for Simplicity: The All Convolutional Net",
+            "ICLR Workshops",
+            2015,
+        ),
+        "srinivas2019": Reference(
+            "Srinivas S, Fleuret F",
+            "Full-Gradient Representation for Neural Network Visualization",
+            "Advances in Neural Information Processing Systems (NeurIPS)",
+            2019,
+        ),
+        "zeiler2014": Reference(
+            "Zeiler MD, Fergus R",
+            "Visualizing and Understanding Convolutional Networks",
+            "European Conference on Computer Vision (ECCV)",
+            2014,
+        ),
+        "petsiuk2018": Reference(
+            "Petsiuk V, Das A, Saenko K",
+            "RISE: Randomized Input Sampling for Explanation of Black-box Models",
+            "British Machine Vision Conference (BMVC)",
+            2018,
+        ),
         "muhammad2020": Reference(
             "Muhammad MB, Yeasin M",
             "Eigen-CAM: Class Activation Map using Principal Components",

@@ -15,7 +15,7 @@ import torch
 
 from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.methods import METHODS
+from camlucida.attribution.methods import METHODS, at_layers
 from camlucida.attribution.model_output import ModelOutput
 from camlucida.attribution.requests import Request, TargetLike, default_request
 from camlucida.attribution.targets import Truth, target_identity
@@ -179,7 +179,8 @@ class Worker:
         outputs, _ = self._forward([image], [scan], [], recipe.methods, recipe.layers)
         maps: list[Explanation] = []
         missing: list[MissingMap] = []
-        for target, method, layer in product(self._requests(), recipe.methods, recipe.layers):
+        pairs = at_layers(recipe.methods, recipe.layers)
+        for target, (method, layer) in product(self._requests(), pairs):
             try:
                 maps += self._forward([image], [scan], [target], [method], [layer])[1]
             except CamlucidaError as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.methods import at_layers
 from camlucida.attribution.requests import TargetLike
 from camlucida.attribution.targets import target_identity
 from camlucida.core.errors import (
@@ -157,10 +158,9 @@ class BatchExplainer:
             return self._without_empty(scans, targets, methods, layers, error)
         except NoEvidenceError as error:
             explanations: list[Explanation] = []
-            if len(methods) * len(layers) > 1:
-                for method in methods:
-                    for layer in layers:
-                        explanations += self._maps(scans, targets, [method], [layer])
+            if len(at_layers(methods, layers)) > 1:
+                for method, layer in at_layers(methods, layers):
+                    explanations += self._maps(scans, targets, [method], [layer])
             elif len(scans) > 1:
                 for scan in scans:
                     explanations += self._maps([scan], targets, methods, layers)

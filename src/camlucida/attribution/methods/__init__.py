@@ -18,8 +18,16 @@ from camlucida.attribution.methods import kpcacam  # noqa: F401
 from camlucida.attribution.methods import fem  # noqa: F401
 from camlucida.attribution.methods import ablationcam  # noqa: F401
 from camlucida.attribution.methods import scorecam  # noqa: F401
+from camlucida.attribution.methods import occlusion  # noqa: F401
+from camlucida.attribution.methods import rise  # noqa: F401
+from camlucida.attribution.methods import input_x_gradient  # noqa: F401
+from camlucida.attribution.methods import smoothgrad  # noqa: F401
+from camlucida.attribution.methods import integrated_gradients  # noqa: F401
+from camlucida.attribution.methods import fullgrad  # noqa: F401
+from camlucida.attribution.methods import guided_backprop  # noqa: F401
+from camlucida.attribution.methods import guided_gradcam  # noqa: F401
 from camlucida.attribution.methods import random  # noqa: F401
 from camlucida.attribution.methods import center  # noqa: F401
-from camlucida.attribution.methods.base import METHODS, Method, method
+from camlucida.attribution.methods.base import METHODS, Method, at_layers, method
 
-__all__ = ["METHODS", "Method", "method"]
+__all__ = ["METHODS", "Method", "at_layers", "method"]

@@ -1,4 +1,4 @@
-"""The method contract: three plain function shapes in one registry.
+"""The method contract: four plain function shapes in one registry.
 
 No base class, no hooks, no device code.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal, TypeVar
 
 from camlucida.core.messages import Message, declare
 from camlucida.core.registry import Registry
 
-Kind = Literal["gradient", "activation", "probe"]
+Kind = Literal["gradient", "activation", "probe", "input"]
 Unit = Literal["score", "activation", "none"]
 
 Caution = Callable[..., Sequence[Message | None]]
@@ -27,7 +28,8 @@ class Method:
         title: the method's own name.
         run: ``kind="gradient"`` or ``"activation"``: ``f(activations, gradients) → (B, *grid)`` (an
             activation method ignores gradients, and none are computed for it); ``kind="probe"``:
-            ``f(probe) → (T, *grid)``, one map a target.
+            ``f(probe) → (T, *grid)``, one map a target; ``kind="input"``: the same of the image's
+            pixels, without a layer.
         relu: the paper ends with a ReLU; it is applied by ``Explanation.map()``, never to the raw
             map.
         class_specific: False when the map is the same for every target.
@@ -66,6 +68,17 @@ class Method:
         return (self.run.__doc__ or "").strip().splitlines()[0]
 
 
+def at_layers(methods: Sequence[str], layers: Sequence[str]) -> list[tuple[str, str]]:
+    """Each method with each layer; one of the pixels once, with the first layer.
+
+    Args:
+        methods: registry names.
+        layers: as requested.
+    """
+    pairs = product(methods, layers)
+    return [(m, layer) for m, layer in pairs if METHODS[m].kind != "input" or layer == layers[0]]
+
+
 METHODS: Registry[Method] = Registry("method", spellings=True)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,7 +106,9 @@ def method(
         kind: what the function is called with: ``"gradient"``: (activations, gradients), both
             (B, K, *grid), returning (B, *grid); ``"activation"``: the same, no gradients are
             computed; ``"probe"``: a :class:`~camlucida.attribution.probe.Probe` of one image and T
-            targets, returning (T, *grid).
+            targets, returning (T, *grid); ``"input"``: an
+            :class:`~camlucida.attribution.input_probe.InputProbe`, which has no layer, returning
+            (T, *cells) over the whole image.
         relu: the paper ends with a ReLU. The function must leave it out: ``Explanation.map()``
             applies it, and ``raw`` keeps its sign.
         class_specific: False when the map is the same for every target.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from camlucida.attribution.graph import Graph
 from camlucida.attribution.methods.base import method
 from camlucida.attribution.methods.gradcam import gradcam
-from camlucida.attribution.probe import Graph, Probe
+from camlucida.attribution.probe import Probe
 from camlucida.attribution.targets import Label
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.tensors import full

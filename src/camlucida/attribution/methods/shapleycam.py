@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from camlucida.attribution.capture_errors import differentiating
+from camlucida.attribution.graph import Graph
 from camlucida.attribution.methods.base import method
-from camlucida.attribution.probe import Graph, Probe
+from camlucida.attribution.probe import Probe
 from camlucida.core.tensors import full, spatial, weighted_sum
 
 

@@ -120,5 +120,5 @@ def refuse_probe(method: str, fix: str) -> None:
     Raises:
         UsageError: it takes many.
     """
-    if METHODS[METHODS.canonical(method)].kind == "probe":
+    if METHODS[METHODS.canonical(method)].kind in ("probe", "input"):
         raise UsageError(f"{method} takes many forward passes", fix)

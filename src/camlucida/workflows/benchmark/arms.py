@@ -293,7 +293,7 @@ def duplicates(
     Behind global average pooling and one linear layer several formulas coincide. Scored apart, they
     would differ by how rounding breaks ties. Methods that use a probe are taken to differ.
     """
-    cheap = [name for name in methods if METHODS[name].kind != "probe"]
+    cheap = [name for name in methods if METHODS[name].kind not in ("probe", "input")]
     if len(cheap) < 2 or not chosen:
         return {}
     explanations = []

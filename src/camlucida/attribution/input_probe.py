@@ -1,0 +1,97 @@
+"""What methods see that make a map of the image's own pixels, whatever layer is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.graph import Graph, Score
+from camlucida.core.messages import Message
+from camlucida.core.tensors import full
+
+INPUT = "(input)"
+"""The layer's name of a map of the image's pixels, in requests and results."""
+
+
+class InputProbe:
+    """One image and T targets: scores of altered images, and their gradients by the pixels.
+
+    Args:
+        image: (1, C, *spatial).
+        logits: images (N, C, *spatial) → logits (N, C, …).
+        targets: functions logits (N, C, …) → (N,).
+        reference: the image's logits (1, C, …).
+        batch_size: altered images in one forward.
+
+    Attributes:
+        inputs: (1, C, *spatial) the image.
+        targets: as above.
+        scores: (T,) of the image as it is.
+        batch_size: altered images in one forward.
+        cautions: what is to be said of the maps; a method adds to them.
+    """
+
+    def __init__(
+        self,
+        image: Tensor,
+        logits: Callable[[Tensor], Tensor],
+        targets: Sequence[Score],
+        reference: Tensor,
+        batch_size: int,
+    ) -> None:
+        self._logits = logits
+        self.inputs, self.targets, self.batch_size = image, targets, batch_size
+        self.scores = self._score(reference)[:, 0]
+        self.cautions: list[Message] = []
+
+    @torch.no_grad()
+    def score(self, images: Tensor) -> Tensor:
+        """Scores of altered images, in forwards of ``batch_size``.
+
+        Args:
+            images: (N, C, *spatial).
+
+        Returns:
+            (T, N).
+        """
+        parts = images.split(self.batch_size)
+        return torch.cat([self._score(self._logits(part)) for part in parts], 1)
+
+    def graph(self, images: Tensor) -> Graph:
+        """One forward pass of altered images, from the pixels on a graph.
+
+        Args:
+            images: (N, C, *spatial), in one piece.
+        """
+        leaf = images.detach().clone().requires_grad_()
+        # A clone goes in, for a model may overwrite its input.
+        logits = self._logits(leaf.clone())
+        return Graph(leaf, logits, self._score(logits))
+
+    def gradients(
+        self, images: Tensor, during: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> Tensor:
+        """The gradient of each score by the pixels, in passes of ``batch_size``.
+
+        Args:
+            images: (N, C, *spatial).
+            during: makes what surrounds each forward pass.
+
+        Returns:
+            (T, N, C, *spatial), in at least float32; 0 where a score does not depend on the pixels.
+
+        Raises:
+            ModelError: the graph cannot be differentiated.
+        """
+        parts = []
+        for part in images.split(self.batch_size):
+            with during():
+                graph = self.graph(part)
+            parts.append(graph.gradients())
+        return torch.cat(parts, 1)
+
+    def _score(self, logits: Tensor) -> Tensor:
+        return torch.stack([target(full(logits)) for target in self.targets])
