@@ -83,6 +83,26 @@ def test_unclear_says_how_many_more():
         randomisation_gate(np.zeros(8), np.zeros((7, 7)))
 
 
+@pytest.mark.parametrize("patients", [16, 200])
+def test_no_number_of_patients_is_named_where_none_would_decide(patients):
+    """Maps as alike as those of different images, and all nearly identical: never decided."""
+    after = 0.93 + 0.02 * np.random.default_rng(0).standard_normal(patients)
+    gate = randomisation_gate(after, null_of(patients, 0.93))
+    assert gate.verdict == "unclear"
+    assert np.isnan(gate.more)
+
+
+def test_the_named_number_counts_every_bound_that_is_missing():
+    """Below the margin at once, but not yet clearly below NEAR_ONE."""
+    spread = 0.02 * np.random.default_rng(0).standard_normal(16)
+    spread -= spread.mean()
+    gate = randomisation_gate(0.895 + spread, null_of(16, 0.95))
+    assert gate.verdict == "unclear"
+    assert gate.more > 1
+    more = np.tile(spread, 1 + int(np.ceil((16 + gate.more) / 16)))
+    assert randomisation_gate(0.895 + more, null_of(len(more), 0.95)).verdict == "depends"
+
+
 def test_an_edge_filter_is_unchanged():
     """Sobel ignores the weights: its map after randomisation is the same."""
     images = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(16, 28, 28)), (0, 2, 2))

@@ -210,7 +210,7 @@ def _gate(result: Bounds, images: int) -> Gate:
     verdict = VERDICTS[int(result.verdicts())]
     more = 0.0
     if verdict == "unclear":
-        more = _more(difference - margin, float(result.error), result.patients)
+        more = _more(result)
     return Gate(
         verdict,
         here,
@@ -234,9 +234,32 @@ def _without_bounds(here: float, there: float, images: int, patients: int) -> Ga
     )
 
 
-def _more(distance: float, error: float, patients: int) -> float:
-    """Patients still needed, the standard error falling with the square root of their number."""
-    if not isfinite(distance) or not isfinite(error) or distance == 0 or error == 0:
+def _more(result: Bounds) -> float:
+    """Patients still needed, the standard errors falling with the square root of their number.
+
+    NaN where no number would do: maps as alike as ``NEAR_ONE`` are never found to depend on the
+    weights, and are unchanged only beyond the margin or above ``IDENTICAL``.
+    """
+    similarity, patients = float(result.similarity), result.patients
+    error, own_error = float(result.error), float(result.own_error)
+    beyond = float(similarity - result.null - result.margin)
+    if beyond > 0:
+        needed = _needed(beyond, error, patients)
+    elif similarity < NEAR_ONE:
+        both = (
+            _needed(beyond, error, patients),
+            _needed(similarity - NEAR_ONE, own_error, patients),
+        )
+        needed = float(np.max(both))
+    elif similarity > IDENTICAL:
+        needed = _needed(similarity - IDENTICAL, own_error, patients)
+    else:
         return float("nan")
-    needed = patients * ((norm.ppf(1 - ALPHA) + norm.ppf(POWER)) * error / distance) ** 2
-    return float(max(1, ceil(needed) - patients))
+    return max(1.0, needed - patients) if isfinite(needed) else float("nan")
+
+
+def _needed(distance: float, error: float, patients: int) -> float:
+    """Patients with which a distance from a bound is noticed; NaN without one."""
+    if not isfinite(distance) or not isfinite(error) or distance == 0:
+        return float("nan")
+    return float(ceil(patients * ((norm.ppf(1 - ALPHA) + norm.ppf(POWER)) * error / distance) ** 2))

@@ -83,3 +83,19 @@ def test_a_sanity_check_states_images_and_patients(language, words):
     evaluation = Evaluation("m", "0", summary_of({"hit": 0.5}), pd.DataFrame(rows))
     *_, paragraph = evaluated(SimpleNamespace(evaluations=(evaluation,)))
     assert words in load_texts(language).render(paragraph.sentences[0])
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "pt"])
+def test_an_unclear_check_names_patients_only_where_they_would_decide(language):
+    line = {"method": "gradcam", "layer": "last", "verdict": "unclear", "patients": 8}
+    numbers = {"similarity": 0.93, "null": 0.93, "images": 8}
+    texts = load_texts(language)
+
+    def sentence(*more):
+        rows = [{**line, **numbers, "labels": (str(each),), "more": each} for each in more]
+        evaluation = Evaluation("m", "0", summary_of({"hit": 0.5}), pd.DataFrame(rows))
+        *_, paragraph = evaluated(SimpleNamespace(evaluations=(evaluation,)))
+        return texts.render(paragraph.sentences[0])
+
+    assert "17" in sentence(3.0, 17.0)
+    assert "17" not in sentence(17.0, float("nan")).replace("17.0", "")

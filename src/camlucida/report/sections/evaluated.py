@@ -117,11 +117,12 @@ def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Message]:
         if not (isfinite(part["similarity"].mean()) and isfinite(part["null"].mean())):
             yield Message("quality.sanity_undefined", values)
             continue
-        if verdict == "unclear":
-            most = part["more"].max()
-            code = "unclear" if isfinite(most) else "unclear_more"
-            values["more"] = int(most) if isfinite(most) else 0
-            yield Message(f"quality.sanity_{code}", values)
+        # NaN: no number of patients would decide, and then none is named.
+        most = part["more"].astype(float).max(skipna=False)
+        if verdict == "unclear" and not isfinite(most):
+            yield Message("quality.sanity_undecided", values)
+        elif verdict == "unclear":
+            yield Message("quality.sanity_unclear", {**values, "more": int(most)})
         else:
             yield Message(f"quality.sanity_{verdict}", values)
 

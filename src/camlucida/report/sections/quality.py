@@ -114,7 +114,7 @@ declare(
             "(images: {images}, patients: {patients}) is {similarity:.2f}; "
             "that of maps of different images is {null:.2f}."
         ),
-        "sanity_unclear_more": (
+        "sanity_undecided": (
             "{model}, {method} at {layer} ({labels}): it is unclear whether the maps "
             "depend on the weights [@adebayo2018]. "
             "With all weights randomised, the mean |similarity| to the maps of the trained model "

@@ -13,6 +13,8 @@ from camlucida.workflows.benchmark.result_texts import name_message
 
 Line = Mapping[Any, Any]
 """A row of a table, column → value."""
+ROUNDING = 1e-12
+"""What is smaller in absolute value is 0."""
 MethodKind = tuple[str, bool]
 """Name of a method or baseline, and whether it is a baseline."""
 
@@ -20,10 +22,12 @@ MethodKind = tuple[str, bool]
 def value(x: float | None, digits: int = 3) -> str:
     """A number in running text; a dash where there is none.
 
-    >>> value(0.12345), value(None)
-    ('0.123', '–')
+    >>> value(0.12345), value(None), value(3e-18)
+    ('0.123', '–', '0')
     """
-    return "–" if x is None or math.isnan(x) else number(float(x), f".{digits}g")
+    if x is None or math.isnan(x):
+        return "–"
+    return number(0.0 if abs(x) < ROUNDING else float(x), f".{digits}g")
 
 
 def interval(line: Line) -> str:
