@@ -131,7 +131,7 @@ _DESIGN = (
     *("baselines", "models"),
 )
 _COMMANDS = """\
-camlucida benchmark --quick --out benchmark                # about 20 minutes on two cores
+camlucida benchmark --quick --out benchmark                # 10 minutes on two idle cores
 camlucida benchmark --out benchmark                        # more films
 camlucida benchmark --quick --method mypkg.mine:my_cam     # your own method among the others
 camlucida benchmark --quick --films radiographs/           # lesions on your own films, too
