@@ -20,7 +20,15 @@ import torch
 from camlucida.core.geometry import Geometry
 from camlucida.core.regions import binary_mask, boxes
 from camlucida.core.tensors import resize
-from camlucida.figures.colours import LEVELS, STEPS, mix, opacity_table, overlay_colours
+from camlucida.figures.colours import (
+    DEFAULT_COLORMAP,
+    FADE,
+    LEVELS,
+    STEPS,
+    mix,
+    opacity_table,
+    overlay_colours,
+)
 from camlucida.figures.contours import half_maximum, peak
 from camlucida.report.viewer import PALETTES, encode_floats, encode_samples
 from camlucida.report.viewer.data import geometry_data
@@ -49,7 +57,7 @@ def tables() -> str:
         f"{HEAD}export const LEVELS = {LEVELS};\n"
         f"export const OPACITY_STEPS = {STEPS};\n\n"
         "export const PALETTES: Readonly<\n"
-        "  Record<string, { diverging: boolean; colours: string; opacity: string }>\n"
+        "  Record<string, { diverging: boolean; colours: string; opacity: string; fade: number }>\n"
         f"> = {json.dumps(entries, indent=2)};\n"
     )
 
@@ -61,6 +69,8 @@ def palette(name: str) -> dict[str, Any]:
         "diverging": name in DIVERGING,
         "colours": text(np.rint(255 * palette_colours(name))),
         "opacity": text(np.array(opacity)),
+        # The power by which the map alone fades into black, in the bar of the figures too.
+        "fade": FADE if name == DEFAULT_COLORMAP else 0,
     }
 
 

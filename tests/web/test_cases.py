@@ -73,6 +73,20 @@ def test_a_value_is_never_a_part_of_the_query(client, run):
     assert page(client, run, where=["method=' OR 1=1 --"])["total"] == 0
 
 
+def test_points_of_a_plot_are_the_columns(client, run, small_run):
+    table = case_table([small_run])
+    path = f"/api/runs/{run}/points"
+    got = client.get(path, params={"x": "probability", "where": "method=gradcam"}).json()
+    kept = table[(table["method"] == "gradcam") & table["probability"].notna()]
+    assert got == {"x": kept["probability"].tolist(), "y": None, "total": len(kept)}
+    got = client.get(path, params={"x": "probability", "y": "loss"}).json()
+    both = table[["probability", "loss"]].dropna()
+    assert (got["x"], got["y"]) == (both["probability"].tolist(), both["loss"].tolist())
+    assert 0 < got["total"] < len(table)  # one label has no truth, and no loss
+    assert client.get(path, params={"x": "method"}).json()["total"] == 0
+    assert client.get(path, params={"x": "nothing"}).status_code == 400
+
+
 def test_a_case_has_its_film_and_its_maps(client, run, small_run):
     case = client.get(f"/api/runs/{run}/cases/1").json()
     expected = small_run.explanation(1)
@@ -91,6 +105,10 @@ def test_a_case_has_its_film_and_its_maps(client, run, small_run):
 def test_ten_thousand_cases(small_run):
     scores = np.random.default_rng(0).normal(size=10_000)
     table = pd.DataFrame({"case_id": range(10_000), "method": "gradcam", "score": scores})
+    cases = RunCases("many", small_run.folder.root)
+    cases.__dict__["table"] = pd.concat([table] * 3, ignore_index=True)
+    points = cases.points("score", None)
+    assert (len(points["x"]), points["total"]) == (15_000, 30_000)  # every second one
     cases = RunCases("many", small_run.folder.root)
     cases.__dict__["table"] = table
     cases.page()

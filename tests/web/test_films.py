@@ -4,12 +4,16 @@ import base64
 import json
 import random
 import zlib
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 from starlette.testclient import TestClient
 
+from camlucida.report.viewer.encode import encode_samples
 from camlucida.web.app import create_app, guarded
 from camlucida.web.settings import Limits
 from tests.support.fuzz import _dicom_files, _pictures, damaged
@@ -29,6 +33,16 @@ def test_a_film_is_given_shown_and_removed(client, film):
     assert client.delete(f"/api/films/{film}").status_code == 204
     assert client.get(f"/api/films/{film}").json()["code"] == "not_found"
     assert client.delete(f"/api/films/{film}").status_code == 404
+
+
+def test_a_film_of_16_bits_keeps_them(client):
+    grey = np.arange(48, dtype=np.uint16).reshape(6, 8) + 30_000  # 8 bits have one grey for all
+    buffer = BytesIO()
+    Image.fromarray(grey).save(buffer, "PNG")
+    film = client.post("/api/films?name=deep.png", content=buffer.getvalue()).json()["id"]
+    shown = client.get(f"/api/films/{film}").json()["film"]
+    assert (shown["bits"], shown["window"]) == (16, [0, 65535])
+    assert shown["data"] == encode_samples(grey)
 
 
 def test_the_same_bytes_are_one_film(client, film):

@@ -212,6 +212,21 @@ def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
         page.get_by_text(f"{count} cases").wait_for()
         page.get_by_label("method", exact=True).select_option("gradcam")
         page.get_by_text(f"{count // 2} cases").wait_for()
+        maps = case_table([small_run])
+        chosen = maps[maps["method"] == "gradcam"]["probability"].dropna()
+        middle = round(float(chosen.median()), 3)
+        few = int((chosen >= middle).sum())
+        page.get_by_label("Across, from").fill(str(middle))
+        page.keyboard.press("Enter")
+        page.get_by_text(f"{few} cases").wait_for()
+        page.get_by_role("button", name="Clear the range").press("Enter")
+        page.get_by_text(f"{count // 2} cases").wait_for()
+        plot = page.locator(".plot canvas").bounding_box()
+        with page.expect_response("**/cases?*probability%3E%3D*") as reply:
+            page.mouse.click(plot["x"] + plot["width"] - 10, plot["y"] + 60)  # the highest bar
+        assert reply.value.json()["total"] < count // 2
+        page.get_by_role("button", name="Clear the range").press("Enter")
+        page.get_by_text(f"{count // 2} cases").wait_for()
         page.locator(".cell").first.focus()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scripts import viewer_tables
 
+from camlucida.figures.colours import colour_table
 from camlucida.report.viewer import PALETTES
 from tests.support.paths import REPOSITORY
 
@@ -71,6 +72,16 @@ def numbers(text):
 def test_the_colours_are_current(name):
     colours = np.rint(255 * viewer_tables.palette_colours(name))
     assert viewer_tables.text(colours) in tables()
+
+
+@pytest.mark.parametrize("name", ["lucida", "jet"])
+def test_the_bar_is_that_of_the_figures(name):
+    entry = viewer_tables.palette(name)
+    heat = ((np.arange(256) + 0.5) / 256)[:, None]
+    bar = heat ** entry["fade"] * 255 * viewer_tables.palette_colours(name)
+    figures = colour_table(name).alone.astype(float)  # of heats from 0 to 1
+    assert np.abs(bar - figures).max() <= 3
+    assert f'"fade": {entry["fade"]}' in tables()
 
 
 @pytest.mark.parametrize(("name", "alpha"), [("lucida", 0.6), ("jet", 1.0), ("bwr", 0.6)])

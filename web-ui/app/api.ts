@@ -33,6 +33,8 @@ export interface Model extends Named {
   readonly task: string | null;
   readonly layers: readonly Layer[];
   readonly notes: readonly string[];
+  /** Whether it was trained on synthetic films alone. */
+  readonly synthetic: boolean;
 }
 
 export interface Method {

@@ -139,7 +139,7 @@ export class Ask {
     this.result.replaceChildren(...lines);
     this.result.scrollIntoView({ block: "nearest" });
     if (!complete) {
-      this.result.append(element("p", { class: "quiet" }, `${kind} ${signed(by)}; comparing with other places…`));
+      this.result.append(element("p", { class: "quiet" }, `${kind} ${signed(by)}; comparing with random places…`));
       return;
     }
     const elsewhere = change.elsewhere.map((other) => other.score - change.before.score);
@@ -222,7 +222,7 @@ function comparison(by: number, elsewhere: readonly number[], kind: string): str
   }
   const larger = elsewhere.filter((other) => Math.abs(other) < Math.abs(by)).length;
   const [low, high] = [Math.min(...elsewhere), Math.max(...elsewhere)];
-  return `${change} The same region at ${elsewhere.length} other places: ${signed(low)} to ${signed(high)}. The change here is larger than at ${larger} of them.`;
+  return `${change} The same region at ${elsewhere.length} random other places in the film: ${signed(low)} to ${signed(high)}. The change here is larger than at ${larger} of them.`;
 }
 
 function mean(values: readonly number[]): number {

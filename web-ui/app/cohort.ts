@@ -8,6 +8,7 @@ import { number } from "../viewer/words.js";
 import { type Named, type ShownFilm, get } from "./api.js";
 import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
 import { Choice, Status, section } from "./parts.js";
+import { Plot, type Points } from "./plot.js";
 
 interface Column {
   readonly name: string;
@@ -45,10 +46,11 @@ export class CohortPage {
   private readonly status = new Status();
   private readonly count = element("p", { class: "quiet", role: "status" });
   private readonly run = new Choice("Run", () => void this.openRun());
-  private readonly sort = new Choice("Sort by", () => this.refresh());
-  private readonly order = new Choice("Order", () => this.refresh());
+  private readonly sort = new Choice("Sort by", () => this.gallery.reset());
+  private readonly order = new Choice("Order", () => this.gallery.reset());
   private readonly filters = element("div", { class: "filters" });
   private readonly gallery: Gallery;
+  private readonly plot: Plot;
   private readonly content = element("div", { class: "stage" });
   private readonly side = element("div", { class: "panel" });
   private readonly choices = new Map<string, Choice>();
@@ -66,6 +68,11 @@ export class CohortPage {
       failed: (error) => this.status.fail(error),
     };
     this.gallery = new Gallery(pages);
+    this.plot = new Plot({
+      points: (x, y) => get<Points>(`runs/${this.run.value}/points?${this.pointsQuery(x, y)}`),
+      chosen: () => this.gallery.reset(),
+      failed: (error) => this.status.fail(error),
+    });
     this.order.fill([["false", "smallest first"], ["true", "largest first"]]);
     this.root = element("div", { class: "explain" }, this.side, this.content);
     document.addEventListener("keydown", this.onKey);
@@ -94,6 +101,7 @@ export class CohortPage {
     const names: [string, string][] = about.columns.map(({ name, title }) => [name, title]);
     this.sort.fill([["case_id", "order of the run"], ...names]);
     this.fillFilters(about.columns);
+    this.fillPlot(about.columns);
     this.showGallery();
     this.refresh();
   }
@@ -112,16 +120,36 @@ export class CohortPage {
     this.filters.replaceChildren(...[...this.choices.values()].map((choice) => choice.root));
   }
 
+  /** A metric against the probability, where there are both. */
+  private fillPlot(columns: readonly Column[]): void {
+    const numbers = columns.filter(({ kind }) => kind === "number");
+    const names = numbers.map(({ name }) => name);
+    const metric = names.find((name) => name.startsWith("metric_")) ?? "";
+    const x = names.includes("probability") ? "probability" : (names[0] ?? "");
+    this.plot.fill(numbers.map(({ name, title }): [string, string] => [name, title]), x, metric);
+  }
+
   private query(): string {
     const query = new URLSearchParams({ sort: this.sort.value, descending: this.order.value });
-    for (const [name, choice] of this.choices) {
-      if (choice.value !== "") query.append("where", `${name}=${choice.value}`);
-    }
+    for (const condition of [...this.conditions(), ...this.plot.conditions]) query.append("where", condition);
     return query.toString();
+  }
+
+  private pointsQuery(x: string, y: string): string {
+    const query = new URLSearchParams(y === "" ? { x } : { x, y });
+    for (const condition of this.conditions()) query.append("where", condition);
+    return query.toString();
+  }
+
+  /** What the filters ask of a case. */
+  private conditions(): string[] {
+    const chosen = [...this.choices].filter(([, choice]) => choice.value !== "");
+    return chosen.map(([name, choice]) => `${name}=${choice.value}`);
   }
 
   private refresh(): void {
     this.gallery.reset();
+    void this.plot.refresh();
   }
 
   private showGallery(): void {
@@ -130,6 +158,7 @@ export class CohortPage {
     this.side.replaceChildren(
       section("Cases", this.run.root, this.sort.root, this.order.root, this.count),
       section("Filter", this.filters),
+      section("Plot", element("p", { class: "quiet" }, "Drag or click in the plot, or type a range: the gallery shows these cases."), this.plot.root),
     );
     this.content.replaceChildren(this.gallery.root, this.status.root);
     this.gallery.shown();

@@ -10,9 +10,14 @@ import {
   type ShownMap, exportMaps, follow, get, post,
 } from "./api.js";
 import { type PaneContent, Panes } from "./panes.js";
-import { Choice, Status, section } from "./parts.js";
+import { Choice, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
+import { SCALES, type Scale } from "../viewer/settings.js";
 
 const MOST = 6;
+
+const SCALE_NAMES: Readonly<Record<Scale, string>> = {
+  own: "of each map", shared: "of all maps", fixed: "fixed",
+};
 const FEWEST = 2;
 
 type Member = ReturnType<typeof memberOf>;
@@ -30,6 +35,8 @@ class PaneChoice {
   problem = "";
   /** Counts requests, so that a late reply is left out. */
   requests = 0;
+  /** On what the model was trained, where it has to be known. */
+  readonly training = element("p", { class: "notice" });
   private readonly name = element("b");
   private readonly close: HTMLButtonElement;
 
@@ -41,7 +48,7 @@ class PaneChoice {
     this.close = button("×", "Remove the pane", null, remove);
     const weight = element("label", { class: "choice" }, element("span", {}, "Weight"), this.weight);
     const head = element("div", { class: "head" }, this.name, this.close);
-    this.root.append(head, this.model.root, this.method.root, this.layer.root, weight);
+    this.root.append(head, this.model.root, this.training, this.method.root, this.layer.root, weight);
   }
 
   setNumber(index: number, removable: boolean): void {
@@ -56,7 +63,7 @@ class PaneChoice {
     const name = (choice: Choice): string => choice.select.selectedOptions[0]?.textContent ?? "";
     const path = this.map?.layer ?? name(this.layer);
     const title = `${index + 1} · ${name(this.model)} · ${name(this.method)} · ${path}`;
-    return { title, layer: this.layerOfMap, problem: this.problem };
+    return { title, layer: this.layerOfMap, problem: this.problem, combined: false };
   }
 
   forget(problem: string): void {
@@ -76,6 +83,9 @@ export class ComparePage {
   private readonly panes = new Panes(() => this.showSettings());
   private readonly opacity = slider("Opacity", 0.1, 1, (opacity) => this.panes.change({ opacity }));
   private readonly threshold = slider("Threshold", 0, 0.95, (threshold) => this.panes.change({ threshold }));
+  private readonly scale = new Choice("Scale", (scale) => this.setScale(scale as Scale));
+  private readonly limit = element("input", { type: "number", min: 0, step: "any", "aria-label": "Full colour" });
+  private readonly fixed = field("Full colour", this.limit);
   private choices: PaneChoice[] = [];
   private models: readonly Named[] = [];
   private methods: readonly Method[] = [];
@@ -89,8 +99,11 @@ export class ComparePage {
       "The mean and the disagreement (standard deviation) are of the maps, each divided by its mean magnitude: 1 is heat spread evenly.");
     const buttons = element("div", { class: "buttons" }, this.add, this.save);
     const side = element("div", { class: "panel" },
-      section("Film", this.film.root, this.target.root, this.opacity.root, this.threshold.root),
+      section("Film", this.film.root, this.target.root, this.opacity.root, this.threshold.root, this.scale.root, this.fixed),
       section("Panes", this.list, buttons, about));
+    this.scale.fill(SCALES.map((scale) => [scale, SCALE_NAMES[scale]]), "own");
+    this.limit.addEventListener("change", () => this.panes.change({ limit: this.limit.valueAsNumber || 0 }));
+    this.fixed.hidden = true;
     const stage = element("div", { class: "stage" }, this.panes.host, this.status.root);
     this.root = element("div", { class: "explain" }, side, stage);
   }
@@ -191,7 +204,8 @@ export class ComparePage {
   }
 
   private async fillLayers(choice: PaneChoice): Promise<void> {
-    const { layers } = await get<Model>(`models/${choice.model.value}`);
+    const { layers, synthetic } = await get<Model>(`models/${choice.model.value}`);
+    choice.training.textContent = synthetic ? SYNTHETIC_MODEL : "";
     const stages = layers.filter((layer) => layer.stage || layer.auto);
     const options = stages.map(({ path, grid, auto }): [string, string] => {
       const size = grid.join(" × ");
@@ -263,16 +277,24 @@ export class ComparePage {
     const titles = [`Mean of ${made.length} maps`, "Disagreement: standard deviation"];
     if (made.length < FEWEST || this.samples === null) {
       const problem = "needs two maps with a weight above 0";
-      return titles.map((title) => ({ title, layer: null, problem }));
+      return titles.map((title) => ({ title, layer: null, problem, combined: true }));
     }
     const weights = made.map((each) => Number(each.weight.value));
     const { mean, spread } = combine(made.map((each) => each.member!), weights, this.samples);
-    return [mean, spread].map((layer, i) => ({ title: titles[i]!, layer, problem: "" }));
+    return [mean, spread].map((layer, i) => ({ title: titles[i]!, layer, problem: "", combined: true }));
+  }
+
+  private setScale(scale: Scale): void {
+    const largest = this.panes.sharedLimit();
+    this.panes.change(scale === "fixed" && largest > 0 ? { scale, limit: largest } : { scale });
   }
 
   private showSettings(): void {
     const { settings } = this.panes;
     if (settings === null) return;
+    this.scale.select.value = settings.scale;
+    this.fixed.hidden = settings.scale !== "fixed";
+    this.limit.value = String(settings.limit);
     this.opacity.input.value = String(settings.opacity);
     this.threshold.input.value = String(settings.threshold);
   }

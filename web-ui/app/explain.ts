@@ -10,13 +10,14 @@ import {
   type Question, type ShownFilm, type ShownMap, exportMaps, follow, get, give, post, remove,
 } from "./api.js";
 import { Ask } from "./ask.js";
-import { Choice, Status, probabilityText, progressLine, section } from "./parts.js";
+import { Choice, SYNTHETIC_MODEL, Status, probabilityText, progressLine, section } from "./parts.js";
 
 export class ExplainPage {
   readonly root: HTMLElement;
   private readonly status = new Status();
   private readonly films = element("ul", { class: "films", "aria-label": "Films" });
   private readonly findings = element("ul", { class: "findings", "aria-label": "Findings" });
+  private readonly training = element("p", { class: "notice" });
   private readonly notes = element("ul", { class: "notes" });
   private readonly host = element("div", { class: "host" });
   private readonly work = element("div", {});
@@ -50,7 +51,7 @@ export class ExplainPage {
       "div",
       { class: "panel" },
       section("Films", this.giveButton(), this.films),
-      section("Model", this.model.root, this.findings),
+      section("Model", this.model.root, this.training, this.findings),
       section("Map", this.method.root, this.layer.root, this.work, this.exportButton(), this.notes),
       this.ask.root,
     );
@@ -198,6 +199,7 @@ export class ExplainPage {
       const findings = this.film === null ? null : await get<Findings>(`models/${model}/findings/${this.film.id}`);
       if (request !== this.requests) return;
       this.fillLayers(described);
+      this.training.textContent = described.synthetic ? SYNTHETIC_MODEL : "";
       this.maps = this.maps.filter((map) => map.id.startsWith(`${model}/`));
       if (findings === null) {
         this.status.say("");

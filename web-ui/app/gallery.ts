@@ -96,8 +96,15 @@ export class Gallery {
 
   private clearCells(): void {
     this.following ||= this.cells.get(this.current) === document.activeElement;
+    for (const cell of this.cells.values()) this.discard(cell);
     this.cells.clear();
-    this.space.replaceChildren();
+  }
+
+  /** A picture that is no longer wanted is not waited for: the browser has few connections. */
+  private discard(cell: HTMLElement): void {
+    const picture = cell.querySelector("img");
+    if (picture !== null && !picture.complete) picture.removeAttribute("src");
+    cell.remove();
   }
 
   private draw(): void {
@@ -108,7 +115,7 @@ export class Gallery {
     const last = Math.min(this.total, (Math.ceil((scrollTop + clientHeight) / CELL.height) + BEYOND) * columns);
     for (const [index, cell] of this.cells) {
       if (index >= first && index < last) continue;
-      cell.remove();
+      this.discard(cell);
       this.cells.delete(index);
     }
     for (let index = first; index < last; index += 1) {

@@ -19,6 +19,8 @@ export interface PaneContent {
   readonly layer: Layer | null;
   /** Why there is no map; else "". */
   readonly problem: string;
+  /** Whether it is made of other panes, in another unit. */
+  readonly combined: boolean;
 }
 
 class Pane {
@@ -26,7 +28,7 @@ class Pane {
   readonly root: HTMLElement;
   private readonly title = element("span");
   private readonly about = element("small");
-  private content: PaneContent = { title: "", layer: null, problem: "" };
+  private content: PaneContent = { title: "", layer: null, problem: "", combined: false };
 
   constructor(name: string) {
     this.stage = new Stage(null, name);
@@ -152,7 +154,7 @@ export class Panes {
     const shown = isInside ? at : null;
     this.panes.forEach((pane, i) => {
       pane.stage.cross = shown;
-      pane.read(shown, this.limit(this.contents[i]!.layer));
+      pane.read(shown, this.limit(this.contents[i]!));
       pane.stage.request(true);
     });
   }
@@ -203,13 +205,21 @@ export class Panes {
     if (settings === null) return;
     this.panes.forEach((pane, i) => {
       const content = this.contents[i]!;
-      pane.show(content, settings, this.limit(content.layer), moving);
+      pane.show(content, settings, this.limit(content), moving);
     });
   }
 
-  /** The value of full colour: of each map its own. */
-  private limit(layer: Layer | null): number {
-    return layer?.limit ?? 0;
+  /** The value of full colour: on a shared or fixed scale one for all maps; of what is combined its own. */
+  private limit({ layer, combined }: PaneContent): number {
+    if (layer === null) return 0;
+    if (combined || this.settings === null || this.settings.scale === "own") return layer.limit;
+    return this.settings.scale === "shared" ? this.sharedLimit() : this.settings.limit;
+  }
+
+  /** The largest value of the maps. */
+  sharedLimit(): number {
+    const maps = this.contents.filter(({ combined }) => !combined);
+    return Math.max(0, ...maps.map(({ layer }) => layer?.limit ?? 0));
   }
 
   dispose(): void {

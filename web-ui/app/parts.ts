@@ -12,7 +12,10 @@ export class Choice {
   constructor(label: string, onChange: (value: string) => void) {
     this.select = element("select", { "aria-label": label });
     this.root = element("label", { class: "choice" }, element("span", {}, label), this.select);
-    this.select.addEventListener("change", () => onChange(this.select.value));
+    this.select.addEventListener("change", () => {
+      this.showTitle();
+      onChange(this.select.value);
+    });
   }
 
   get value(): string {
@@ -23,6 +26,12 @@ export class Choice {
     const made = options.map(([value, text]) => element("option", { value }, text));
     this.select.replaceChildren(...made);
     if (chosen !== undefined) this.select.value = chosen;
+    this.showTitle();
+  }
+
+  /** A text that is too long for its place is read under the pointer. */
+  private showTitle(): void {
+    this.select.title = this.select.selectedOptions[0]?.textContent ?? "";
   }
 }
 
@@ -102,3 +111,6 @@ export function answerByKey(side: HTMLElement, event: KeyboardEvent): void {
   event.stopPropagation();
   chosen.click();
 }
+
+/** Stands wherever the findings of such a model do. */
+export const SYNTHETIC_MODEL = "Trained on SYNTHETIC films: what it finds says nothing of a real one.";

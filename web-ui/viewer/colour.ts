@@ -9,6 +9,8 @@ export interface Palette {
   readonly diverging: boolean;
   /** 256 colours of 8 bits, red, green and blue. */
   readonly colours: Uint8Array;
+  /** The power of the heat by which the map alone fades into black; 0 where it does not. */
+  readonly fade: number;
 }
 
 const decoded = new Map<string, Palette>();
@@ -22,7 +24,7 @@ export function palette(name: string): Palette {
   if (table === undefined) throw new Error(`unknown colour map ${name}`);
   let known = decoded.get(name);
   if (known === undefined) {
-    known = { name, diverging: table.diverging, colours: bytesOfBase64(table.colours) };
+    known = { name, diverging: table.diverging, colours: bytesOfBase64(table.colours), fade: table.fade };
     decoded.set(name, known);
   }
   return known;

@@ -28,12 +28,13 @@ export class Legend {
     this.high.textContent = number(limit);
     const context = this.bar.getContext("2d")!;
     const image = context.createImageData(WIDTH, 1);
-    const { colours, diverging } = palette(name);
+    const { colours, diverging, fade } = palette(name);
     for (let i = 0; i < WIDTH; i++) {
       const heat = diverging ? (2 * i + 1) / WIDTH - 1 : (i + 0.5) / WIDTH;
-      const isHidden = Math.abs(heat) < threshold; // black, as where the film is black
+      // The map alone, as in the bar of the figures; black where it is hidden.
+      const share = Math.abs(heat) < threshold ? 0 : Math.abs(heat) ** fade;
       const colour = 3 * colourIndex(heat, diverging);
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = isHidden ? 0 : colours[colour + c]!;
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round(share * colours[colour + c]!);
       image.data[4 * i + 3] = 255;
     }
     context.putImageData(image, 0, 0);

@@ -67,10 +67,14 @@ LEAST_SHARE = 0.1
 vanish."""
 
 
+FADE = 0.85
+"""Power of the heat by which the default map alone fades into black."""
+
+
 def _on_black() -> ListedColormap:
     """The default map alone, as it looks over a black film: zero is black."""
     heat = np.linspace(0, 1, 256)
-    colours = _HUES(heat)[:, :3] * (heat**0.85)[:, None]
+    colours = _HUES(heat)[:, :3] * (heat**FADE)[:, None]
     return ListedColormap(colours, name=DEFAULT_COLORMAP)
 
 

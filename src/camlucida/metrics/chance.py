@@ -151,6 +151,37 @@ def moved_elsewhere(mask: Mask, positions: int = SHIFTS) -> Iterator[Mask]:
         yield _moved(mask, corner)
 
 
+def placed_at_random(mask: Mask, count: int, field: Mask, seed: int = 0) -> Iterator[Mask]:
+    """The mask moved as a whole to random other positions inside a field, each at most once.
+
+    All positions are equally probable; the moved mask may overlap the mask.
+
+    Args:
+        mask: (*original), not empty.
+        count: upper bound of their number. None fits where the mask spans the field.
+        field: (*original), a box in which the moved mask has to lie, such as the film without its
+            padding.
+        seed: of the positions.
+
+    >>> mask, field = np.array([True, False, False, False]), np.array([True, True, True, False])
+    >>> sorted(moved.tolist().index(True) for moved in placed_at_random(mask, 5, field))
+    [1, 2]
+    """
+    lengths = [part.stop - part.start for part in _window(mask)]
+    inside = _window(field)
+    room = [max(0, part.stop - part.start - length + 1) for part, length in zip(inside, lengths)]
+    true_corner = tuple(part.start for part in _window(mask))
+    # One position more than wanted, where the true one is among them.
+    total = int(np.prod(room))
+    drawn = np.random.default_rng(seed).choice(total, min(count + 1, total), replace=False)
+    corners = [
+        tuple(int(axis) + part.start for axis, part in zip(np.unravel_index(number, room), inside))
+        for number in drawn
+    ]
+    for corner in [each for each in corners if each != true_corner][:count]:
+        yield _moved(mask, corner)
+
+
 def shifted_overlap(
     predicted: Mask, truth: ArrayLike, positions: int = SHIFTS
 ) -> tuple[float, float]:

@@ -46,6 +46,9 @@ JOINED = ("image", "model", "label", "method", "layer")
 MOST = 500
 """Rows of one page."""
 
+MOST_POINTS = 20_000
+"""Points of a plot."""
+
 _CONDITION = re.compile(r"(?P<column>\w+)(?P<sign><=|>=|!=|=|<|>|~)(?P<value>.*)", re.DOTALL)
 _SIGNS = {"<=": "<=", ">=": ">=", "!=": "<>", "=": "=", "<": "<", ">": ">", "~": "ILIKE"}
 
@@ -167,6 +170,34 @@ class RunCases:
         rows = [plain_row(row) for row in table.to_dict("records")]
         end = start + len(rows)
         return CasePage(rows, int(total), end if end < total else None)
+
+    def points(self, x: str, y: str | None, conditions: Sequence[str] = ()) -> dict[str, Any]:
+        """Values of one column with numbers, or of two, of the cases that have them.
+
+        Args:
+            x, y: columns.
+            conditions: as of :meth:`page`.
+
+        Returns:
+            ``x``; ``y``, None without a second column; and ``total``, of which every n-th is given
+            where there are more than :data:`MOST_POINTS`.
+
+        Raises:
+            UsageError: there is no such column, or a condition is none.
+        """
+        with self._lock:
+            known = list(self.table.columns)
+            columns = [_checked(name, known) for name in (x, y) if name is not None]
+            where, values = _filter(conditions, known)
+            numbers = ", ".join(
+                f'TRY_CAST("{name}" AS DOUBLE) AS c{i}' for i, name in enumerate(columns)
+            )
+            rows = self._db.execute(f"SELECT {numbers} FROM cases {where}", values).fetchnumpy()
+        arrays = np.stack([np.ma.filled(rows[f"c{i}"], np.nan) for i in range(len(columns))])
+        finite = arrays[:, np.isfinite(arrays).all(0)]
+        total = finite.shape[1]
+        given = finite[:, :: max(1, -(-total // MOST_POINTS))].tolist()
+        return {"x": given[0], "y": given[1] if y is not None else None, "total": total}
 
     def matching(self, conditions: Sequence[str] = ()) -> pd.DataFrame:
         """All rows that meet the conditions, in the order of the run.

@@ -28,6 +28,7 @@ from camlucida.metrics.imputation import Fill
 from camlucida.models import LoadedModel, load_model
 from camlucida.models.layer_list import list_layers
 from camlucida.models.preprocessing import prepare, unit_scale
+from camlucida.phantom import is_packaged
 from camlucida.report.viewer.data import map_data
 from camlucida.web.errors import NotFoundError
 from camlucida.web.export import ExportedImage, export_zip
@@ -55,6 +56,12 @@ class OfferedModel:
 
     def __post_init__(self) -> None:
         self.explained = explained_model(self.loaded)
+
+    @cached_property
+    def saw_synthetic_films(self) -> bool:
+        """Whether it is a packaged model, which was trained on synthetic films alone."""
+        checkpoint = self.loaded.checkpoint
+        return checkpoint is not None and is_packaged(checkpoint)
 
     @cached_property
     def layers(self) -> list[dict[str, Any]]:
@@ -119,6 +126,7 @@ class Inference:
             "input": [card.input.channels, *card.input.height_width],
             "layers": offered.layers,
             "notes": [str(note) for note in offered.loaded.notes],
+            "synthetic": offered.saw_synthetic_films,
         }
 
     def findings(self, model: str, film: str, folder: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,9 @@ from camlucida.web.worker import Worker
 
 STATE_FILE = "workbench.sqlite"
 
+DRAWING = 2
+"""Threads that draw small pictures."""
+
 
 @dataclass
 class Workbench:
@@ -31,6 +35,7 @@ class Workbench:
         worker: the process of the models, for what is answered at once.
         jobs: long work.
         runs: by identifier.
+        drawing: threads that draw small pictures.
         study: the reader study, if the server was started for one.
     """
 
@@ -41,6 +46,7 @@ class Workbench:
     worker: Worker = field(init=False)
     jobs: Jobs = field(init=False)
     runs: dict[str, RunCases] = field(init=False)
+    drawing: ThreadPoolExecutor = field(init=False)
     study: Study | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +61,7 @@ class Workbench:
         long_worker = Worker(models, device)
         self.jobs = Jobs(self.store, long_worker, self.with_folder, settings.limits.jobs)
         self.runs = open_runs(settings.runs)
+        self.drawing = ThreadPoolExecutor(DRAWING, "drawing")
         plan = settings.study
         self.study = None if plan is None else Study(plan, self.runs[plan.run], self.store)
 
@@ -80,6 +87,7 @@ class Workbench:
 
     def close(self) -> None:
         """End every process and close the files."""
+        self.drawing.shutdown(cancel_futures=True)
         self.jobs.close()
         self.worker.stop()
         self.films.close()

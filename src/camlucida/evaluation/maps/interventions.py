@@ -21,7 +21,7 @@ from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.measure import UnitScale
 from camlucida.evaluation.maps.target_scores import target_scores
 from camlucida.metrics.annotations import Mask
-from camlucida.metrics.chance import moved_elsewhere
+from camlucida.metrics.chance import placed_at_random
 from camlucida.metrics.curves import CELL_STEPS, cells_plan
 from camlucida.metrics.imputation import Fill, Perturbation, PerturbedImage, impute
 from camlucida.metrics.queue import Done, Plan, Step, evaluate
@@ -36,7 +36,7 @@ suggests (ROAD's imputation)."""
 Action = Literal["hide", "keep"]
 
 PLACES = 25
-"""Most positions of an equally large region that a change is compared with: a 5 × 5 lattice."""
+"""Random positions of an equally large region that a change is compared with."""
 
 RANDOM_ORDERS = 5
 """Random orders beside the map's order in a deletion curve."""
@@ -51,7 +51,7 @@ class RegionChange:
     Attributes:
         share: of the model's input that the region takes.
         before, after: (score, probability); the probability is NaN where the model has none.
-        elsewhere: (N, 2) ``after`` of the same region at other positions in the image.
+        elsewhere: (N, 2) ``after`` of the same region at random other positions in the image.
     """
 
     share: float
@@ -109,13 +109,13 @@ class TestedImage:
             region: (H, W) bool in original pixels.
             action: "hide" or "keep".
             cover: what stands where something is hidden.
-            places: upper bound of the positions that it is compared with; 0 for none.
+            places: random positions inside the film that it is compared with, at most; 0 for none.
 
         Raises:
             UsageError: the region has no pixel that the model sees, or all of them.
         """
         mask = self._on_input(region)
-        moved = list(moved_elsewhere(mask, places)) if places else []
+        moved = list(placed_at_random(mask, places, self._film())) if places else []
         masks = [mask, *moved]
         hidden = masks if action == "hide" else [~each for each in masks]
         steps = [Step("original", lambda: self.image.ready(self.image.tensor))]
@@ -194,6 +194,12 @@ class TestedImage:
         if mask.all():
             raise UsageError("the region is the whole film", "draw it smaller")
         return mask
+
+    def _film(self) -> Mask:
+        """Where the model's input shows the film, and no padding."""
+        whole = torch.ones(1, *self.scan.geometry.original)
+        film: Mask = (self.scan.geometry.map_to_model(whole)[0] > 0.5).numpy()
+        return film
 
     def _scores(self, steps: Sequence[Step]) -> Floats:
         """(steps, 2) score and probability."""

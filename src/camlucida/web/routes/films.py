@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from camlucida.io.decoded import read_decoded
-from camlucida.report.viewer.data import film_data
+from camlucida.report.viewer.data import decoded_film_data
 from camlucida.web.films import KnownFilm
 from camlucida.web.routes.common import PROBLEMS, Bench
 from camlucida.web.workbench import Workbench
@@ -64,5 +64,5 @@ def _encoded(bench: Workbench, film: str) -> bytes:
     image = read_decoded(folder)
     known: KnownFilm = bench.films.film(film)
     notes = [str(warning) for warning in image.warnings]
-    data = {"film": film_data(image.display, known.name), "notes": notes, **known.to_json()}
+    data = {"film": decoded_film_data(image, known.name), "notes": notes, **known.to_json()}
     return json.dumps(data | {"synthetic": image.synthetic}).encode()

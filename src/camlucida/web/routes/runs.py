@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,6 +52,18 @@ async def cases(
     return {"cases": page.rows, "total": page.total, "next": page.next}
 
 
+@router.get("/{run}/points")
+async def points(
+    run: str,
+    bench: Bench,
+    x: str,
+    y: str | None = None,
+    where: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006, FastAPI copies it
+) -> dict[str, Any]:
+    """Values of one column or two, for a plot, of the cases that meet every condition."""
+    return await asyncio.to_thread(cases_of(bench, run).points, x, y, where)
+
+
 @router.get("/{run}/cases/{number}")
 async def case_of(run: str, number: int, bench: Bench) -> dict[str, Any]:
     """One case: its row and measurements, its film's identifier and the film's stored maps."""
@@ -60,7 +73,9 @@ async def case_of(run: str, number: int, bench: Bench) -> dict[str, Any]:
 @router.get("/{run}/cases/{number}/thumbnail.png", response_class=Response)
 async def thumbnail(run: str, number: int, bench: Bench) -> Response:
     """A small picture of a case: its map over its film."""
-    png = await asyncio.to_thread(_thumbnail, bench, cases_of(bench, run), number)
+    # In threads of their own: many that are drawn at once hold up no query.
+    make = partial(_thumbnail, bench, cases_of(bench, run), number)
+    png = await asyncio.get_running_loop().run_in_executor(bench.drawing, make)
     headers = {"cache-control": "private, max-age=3600"}
     return Response(png, media_type="image/png", headers=headers)
 

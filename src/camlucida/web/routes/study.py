@@ -13,7 +13,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.io.decoded import read_decoded
 from camlucida.io.tables.write import csv_bytes
 from camlucida.metrics.reader_study import RATINGS, ArmFigure
-from camlucida.report.viewer.data import film_data, map_data
+from camlucida.report.viewer.data import decoded_film_data, map_data
 from camlucida.report.viewer.encode import encode_floats
 from camlucida.web.errors import NotFoundError
 from camlucida.web.plain import plain
@@ -104,7 +104,7 @@ def _shown(bench: Workbench, study: Study, task: Task) -> dict[str, Any]:
     image = read_decoded(folder)
     shown: dict[str, Any] = asdict(task) | {
         "label": study.of_run.case(task.case)["label"],
-        "film": film_data(image.display, f"case {task.position}"),
+        "film": decoded_film_data(image, f"case {task.position}"),
         "synthetic": image.synthetic,
         "maps": [],
         "numbers": None,
