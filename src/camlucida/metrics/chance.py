@@ -174,11 +174,9 @@ def placed_at_random(mask: Mask, count: int, field: Mask, seed: int = 0) -> Iter
     # One position more than wanted, where the true one is among them.
     total = int(np.prod(room))
     drawn = np.random.default_rng(seed).choice(total, min(count + 1, total), replace=False)
-    corners = [
-        tuple(int(axis) + part.start for axis, part in zip(np.unravel_index(number, room), inside))
-        for number in drawn
-    ]
-    for corner in [each for each in corners if each != true_corner][:count]:
+    corners = np.stack(np.unravel_index(drawn, room), axis=1) + [part.start for part in inside]
+    others = [corner for corner in map(tuple, corners.tolist()) if corner != true_corner]
+    for corner in others[:count]:
         yield _moved(mask, corner)
 
 
