@@ -112,7 +112,7 @@ def _classifiers(record: Record) -> Section:
 
 def _described(model: Record) -> Text:
     name = page_message("described", name=model["title"])
-    return phrase(Strong(name), quoted(model["description"]))
+    return phrase(Strong(name), " ", quoted(model["description"]))
 
 
 def _classifier_row(model: Record) -> Row:

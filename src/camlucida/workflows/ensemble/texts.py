@@ -23,7 +23,7 @@ declare(
         "weights": "Weights",
         "weight_of": "{weight:.3g} ({share:.0%})",
         "method_at": "{methods:,} at {layers:,}",
-        "described": "{name}: ",
+        "described": "{name}:",
         "reading": "How to read this page",
         "shown_ranked": (
             "the {top} most probable labels of each classifier and every label with a probability "
