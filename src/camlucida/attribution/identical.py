@@ -58,6 +58,8 @@ def _identical_pairs(explanations: Iterable[Explanation]) -> Iterator[IdenticalP
 
 
 def _identical(first: Explanation, second: Explanation) -> bool:
+    if first.grid != second.grid:  # of the layer, and of the pixels
+        return False
     largest = [float(explanation.raw.abs().max()) for explanation in (first, second)]
     if min(largest) == 0:
         return False

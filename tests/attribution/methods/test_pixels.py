@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from camlucida import explain
 from camlucida.attribution.guided import GuidedReLUs
+from camlucida.attribution.identical import identical_methods
 from camlucida.core.errors import LayerError, NoEvidenceError, UsageError
 from camlucida.core.noise import noisy
 from camlucida.core.tensors import resize
@@ -218,6 +219,15 @@ def test_a_map_of_pixels_is_made_once_whatever_the_layers(
         ("input_x_gradient", "(input)", grid),
     ]
     assert len(explanations) == 6
+
+
+def test_maps_of_other_grids_are_not_identical() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+    methods = ["gradcam", "finercam", "guided_gradcam", "input_x_gradient", "occlusion"]
+    explanations = explain(nets.seeded(net), nets.images(1, 1, 4, 4), 1, methods, "0")
+    assert {e.grid for e in explanations} == {(2, 2), (4, 4)}
+    pairs = identical_methods(explanations)
+    assert all("input_x_gradient" not in (pair.first, pair.second) for pair in pairs)
 
 
 def test_results_can_be_requested_again_by_their_layer(rectified: tuple[Rectified, Tensor]) -> None:
