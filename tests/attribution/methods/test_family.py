@@ -71,7 +71,8 @@ def test_kpcacam_is_scikit_learns_kernel_pca_with_a_sign() -> None:
     expected *= np.sign(np.corrcoef(expected, total)[0, 1])
     raw = METHODS["kpcacam"].run(activations)
     np.testing.assert_allclose(raw.flatten(), expected, atol=1e-10)
-    assert METHODS["kpcacam"].caution(activations) == [None]
+    assert METHODS["kpcacam"].caution(raw, activations) == [None]
+    assert METHODS["kpcacam"].caution(raw.abs(), activations) == [Message("caution.orientation")]
 
 
 def test_kpcacam_of_equal_cells_says_that_nothing_is_determined() -> None:
@@ -98,10 +99,12 @@ def test_segeigencam_as_in_the_paper() -> None:
 def test_segeigencam_warns_of_even_signs() -> None:
     activations = torch.tensor([[[[1.0, -1.0, 0.0]]]])
     ones = torch.ones_like(activations)
-    assert METHODS["segeigencam"].caution(activations, ones) == [Message("caution.even_signs")]
+    run, caution = METHODS["segeigencam"].run, METHODS["segeigencam"].caution
+    even = run(activations, ones)
+    assert caution(even, activations, ones) == [Message("caution.even_signs")]
     clear = torch.tensor([[[[-3.0, 1.0, 0.0]]]])
-    assert METHODS["segeigencam"].caution(clear, ones) == [None]
-    assert METHODS["segeigencam"].run(clear, ones).tolist() == [[[3.0, -1.0, 0.0]]]
+    assert caution(run(clear, ones), clear, ones) == [None]
+    assert run(clear, ones).tolist() == [[[3.0, -1.0, 0.0]]]
 
 
 # --- more passes than one -------------------------------------------------------------------------
@@ -174,3 +177,9 @@ def test_smooth_gradcam_pp_of_a_tiny_gradient_does_not_underflow() -> None:
     tiny = explain(net, image, 1, "smooth_gradcam_pp", "features")[0].raw
     assert plain.abs().max() > 0
     assert tiny.abs().max() > 0
+
+
+def test_cautions_reach_the_record(bent: tuple[nn.Module, Tensor]) -> None:
+    net, image = bent
+    pair = explain(net, image, 1, ["segeigencam", "kpcacam", "fem"], "features:pre")
+    assert [e.grid for e in pair] == [(4, 5)] * 3

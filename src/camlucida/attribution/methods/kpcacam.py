@@ -15,18 +15,18 @@ MOST_CELLS = 4096
 
 
 def undetermined_kernel(
-    activations: Tensor, gradients: Tensor | None = None
+    maps: Tensor, activations: Tensor, gradients: Tensor | None = None
 ) -> list[Message | None]:
-    """As of Eigen-CAM, of the first kernel component.
+    """As of Eigen-CAM: the kernel is centred, so that a map without a negative cell is a magnitude.
 
     Args:
+        maps: (B, *grid).
         activations: (B, K, *grid).
         gradients: not used.
     """
-    component, separate = _first_kernel_component(activations)
-    _, determined = unsigned_component(component[:, None], activations.sum(1))
-    good = (determined & separate).tolist()
-    return [None if item else Message("caution.orientation") for item in good]
+    flat = maps.flatten(1)
+    magnitudes = ((flat >= 0).all(1) & (flat > 0).any(1)).tolist()
+    return [Message("caution.orientation") if item else None for item in magnitudes]
 
 
 @method(

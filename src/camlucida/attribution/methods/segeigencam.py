@@ -19,14 +19,14 @@ declare(
 )
 
 
-def unclear_sign(activations: Tensor, gradients: Tensor) -> list[Message | None]:
+def unclear_sign(maps: Tensor, activations: Tensor, gradients: Tensor) -> list[Message | None]:
     """What is to be said where the largest and the smallest value hardly differ in magnitude.
 
     Args:
-        activations: (B, K, *grid).
-        gradients: (B, K, *grid).
+        maps: (B, *grid).
+        activations, gradients: (B, K, *grid), not used.
     """
-    flat = segeigencam(activations, gradients).flatten(1)
+    flat = maps.flatten(1)
     high, low = flat.amax(1), -flat.amin(1)
     clear = (high - low > ORIENTED * high) | (high == 0)
     return [None if good else Message("caution.even_signs") for good in clear.tolist()]
