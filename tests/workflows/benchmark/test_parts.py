@@ -1,11 +1,12 @@
-"""Measurements that a stopped benchmark has finished."""
+"""Measurements that a stopped benchmark has finished, and what it measures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from camlucida.workflows.benchmark.arms import Scored
+from camlucida.attribution.methods import METHODS
+from camlucida.workflows.benchmark.arms import Scored, methods
 from camlucida.workflows.benchmark.parts import RECORD, Parts
 
 
@@ -42,3 +43,10 @@ def test_another_request_has_parts_of_its_own(tmp_path):
     assert parts.read("main") is not None
     parts.remove()
     assert not any(tmp_path.iterdir())
+
+
+def test_maps_of_the_pixels_are_not_ranked_with_those_of_a_grid():
+    names = methods()
+    assert {"gradcam", "scorecam"} <= set(names)
+    assert all(METHODS[name].kind != "input" for name in names)
+    assert not set(names) & {"rise", "occlusion", "random"}

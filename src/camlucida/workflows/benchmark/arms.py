@@ -157,8 +157,12 @@ def rho(arm: str) -> float:
 
 
 def methods() -> tuple[str, ...]:
-    """Every registered method but those that are baselines."""
-    return tuple(name for name, method in METHODS.items() if method.unit != "none")
+    """Every registered method whose maps have the layer's grid, without baselines.
+
+    Maps of the pixels have another resolution: ROAD and the upper bound do not compare them.
+    """
+    chosen = [name for name, method in METHODS.items() if method.unit != "none"]
+    return tuple(name for name in chosen if METHODS[name].kind != "input")
 
 
 def films_of(entry: ArmModel, number: int, seed: int) -> list[Twins]:

@@ -95,8 +95,8 @@ declare(
     {
         "title": "Run it, and add your method",
         "scores": (
-            "The benchmark scores every registered method and your own: a function of a module "
-            "that Python finds (the current folder is searched), "
+            "The benchmark scores every registered method whose maps have the layer's grid, and "
+            "your own: a function of a module that Python finds (the current folder is searched), "
         ),
         "or": " or ",
         "stop": ".",

@@ -26,6 +26,7 @@ declare(
         "maps": "Maps scored",
         "maps_of": "{maps}, in {rows} rows",
         "models": "Models",
+        "methods": "Methods",
         "generator": "Generator of the films",
         "version": ", version ",
         "seed": ", seed {seed}",

@@ -65,6 +65,7 @@ def run_section(b: Benchmark) -> Section:
         (page_text("films"), page_text("films_of", **size_values)),
         (page_text("maps"), page_text("maps_of", maps=maps, rows=len(b.rows))),
         (page_text("models"), _models(about["models"])),
+        (page_text("methods"), ", ".join(about["settings"]["methods"])),
         (page_text("generator"), phrase(*generator, page_text("seed", seed=about["seed"]))),
         (page_text("layer"), list(dict.fromkeys(b.rows["layer"]))),
         (page_text("versions"), versions),
