@@ -13,6 +13,9 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from starlette.testclient import TestClient
 
+from camlucida.io.image import RawImage
+from camlucida.io.read import read_image
+from camlucida.report.viewer.data import decoded_film_data
 from camlucida.report.viewer.encode import encode_samples
 from camlucida.web.app import create_app, guarded
 from camlucida.web.settings import Limits
@@ -43,6 +46,25 @@ def test_a_film_of_16_bits_keeps_them(client):
     shown = client.get(f"/api/films/{film}").json()["film"]
     assert (shown["bits"], shown["window"]) == (16, [0, 65535])
     assert shown["data"] == encode_samples(grey)
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm"])
+def test_a_dicom_film_begins_as_its_display(name):
+    image = read_image(get_testdata_file(name))
+    film = decoded_film_data(image, "a")
+    low, high = film["window"]
+    assert film["bits"] == 16
+    shown = np.clip((65535.0 * image.pixels - low) / (high - low), 0, 1) * 255
+    assert np.abs(shown - image.display).max() <= 1.01
+
+
+def test_a_display_that_is_no_window_is_given_itself():
+    grey = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    sigmoid = (1 / (1 + np.exp(-8 * (grey - 0.5)))).astype(np.float32)
+    display = np.rint(255 * sigmoid).astype(np.uint8)
+    film = decoded_film_data(RawImage(grey, display, "a", sigmoid, {"bits": 12}), "a")
+    assert film["window"] == [0, 65535]
+    assert film["data"] == encode_samples(np.rint(65535 * sigmoid.astype(float)).astype(np.uint16))
 
 
 def test_the_same_bytes_are_one_film(client, film):
