@@ -161,6 +161,75 @@ def test_every_method_runs_on_tokens(method):
     assert explain(net, x, 1, method)[0].grid == (4, 6)
 
 
+class Ordered(nn.Module):
+    """Tokens in an order of one's own, two blocks of PyTorch, and the mean."""
+
+    def __init__(self, order, prefix: int = 0, behind: int = 0) -> None:
+        super().__init__()
+        self.patches, self.order = nn.Conv2d(3, 16, 8, 8), order
+        self.others = nn.Parameter(torch.randn(1, prefix + behind, 16))
+        self.prefix = prefix
+        # The norm comes after the attention: no layer shows tokens before they are mixed.
+        blocks = (nn.TransformerEncoderLayer(16, 2, 24, batch_first=True) for _ in range(2))
+        self.blocks, self.head = nn.Sequential(*blocks), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        cells = self.order(self.patches(x))
+        first, last = self.others.expand(len(x), -1, -1).tensor_split([self.prefix], 1)
+        tokens = self.blocks(torch.cat([first, cells, last], 1))
+        return self.head(tokens[:, 0] if self.prefix else tokens.mean(1))
+
+
+def by_rows(cells: Tensor) -> Tensor:
+    return cells.flatten(2).mT
+
+
+@pytest.mark.parametrize(("prefix", "behind"), [(6, 0), (1, 4), (0, 1)])
+def test_tokens_that_are_mixed_at_once_keep_their_prefix(prefix, behind):
+    net, x = nets.seeded(Ordered(by_rows, prefix, behind)).eval(), nets.images(1, 3, 32, 48)
+    (e,) = explain(net, x, 1, GRADIENT, "blocks.0")
+    product = by_hand(net, x, "blocks.0")[0, prefix : prefix + 24].sum(-1)
+    torch.testing.assert_close(e.raw, product.reshape(4, 6))
+
+
+@pytest.mark.parametrize("size", [(32, 48), (40, 40)])
+def test_tokens_column_by_column_are_seen(size):
+    net = nets.seeded(Ordered(lambda cells: by_rows(cells.mT))).eval()
+    x = nets.images(1, 3, *size)
+    rows, columns = size[0] // 8, size[1] // 8
+    (e,) = explain(net, x, 1, GRADIENT)
+    product = by_hand(net, x, "blocks")[0].sum(-1)
+    torch.testing.assert_close(e.raw, product.reshape(columns, rows).T)
+    assert explain(net, x, 1, "ablationcam")[0].grid == (rows, columns)
+
+
+def test_tokens_in_groups_are_no_grid():
+    def grouped(cells: Tensor) -> Tensor:
+        groups = cells.unflatten(3, (2, -1)).unflatten(2, (2, -1))  # (B, K, 2, h, 2, w)
+        return groups.permute(0, 2, 4, 3, 5, 1).flatten(1, 4)
+
+    net, x = nets.seeded(Ordered(grouped)).eval(), nets.images(1, 3, 64, 64)
+    with pytest.raises(LayerError, match="lie neither in rows nor in columns"):
+        explain(net, x, 1, layer="blocks.1")
+    (e,) = explain(net, x, 1)
+    assert e.layer == "patches"
+    assert [warning.code for warning in e.scan.warnings] == ["layer.stem"]
+
+
+def test_as_many_channels_as_rows_and_columns_are_told_apart():
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.keep, self.head = nn.Conv2d(3, 4, 8, 8), nn.ReLU(), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.keep(self.conv(x).movedim(1, -1)).mean((1, 2)))
+
+    net, x = nets.seeded(Last()).eval(), nets.images(1, 3, 32, 32)
+    (e,) = explain(net, x, 1, GRADIENT, "keep")
+    torch.testing.assert_close(e.raw, by_hand(net, x, "keep")[0].sum(-1))
+
+
 # --- a grid that the user states ------------------------------------------------------------------
 
 

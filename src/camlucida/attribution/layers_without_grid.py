@@ -33,6 +33,9 @@ def without_grid(
         around = _block_around(ref, firings)
         block = f"choose the block around it, {around}" if around else fix
         return LayerError(f"layer {name!r} works on windows of the image, {shape}", block)
+    if firing.unordered:
+        what = f"layer {name!r} holds tokens {shape} that lie neither in rows nor in columns"
+        return LayerError(f"{what}, so that their positions are not known", fix)
     if not firing.depends:
         return LayerError(f"layer {name!r} does not depend on the image (a table, say)", fix)
     if has_one_cell(shape):

@@ -44,6 +44,7 @@ class Firing:
             the gradient cannot show that.
         inner: whether it is passed over by ``auto``: its input handed on, tokens that a linear
             layer made (a query, a key or a value, say), or steps of a recurrent layer.
+        unordered: whether it holds tokens that lie neither in rows nor in columns.
     """
 
     ref: LayerRef
@@ -56,6 +57,7 @@ class Firing:
     depends: bool = False
     connected: bool | None = None
     inner: bool = False
+    unordered: bool = False
 
 
 @dataclass(frozen=True)

@@ -132,10 +132,15 @@ class GridTracer:
         if output.ndim == len(self._size) + 2 and output.shape[0] == self._batch:
             layout = self._map(module, output)
         if layout is None and output.ndim == 3:
-            layout = self._tokens(module, output)
+            layout = self._tokens(module, args, output)
         if layout is None or max(layout.to_grid(output).shape[2:]) < 2:
             return None
         return layout
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether the user states where the cells of tokens lie."""
+        return bool(self._stated.grid)
 
     def windows(self, output: Tensor) -> bool:
         """Whether an output holds windows of the image, stacked along the batch."""
@@ -196,7 +201,7 @@ class GridTracer:
         if math.prod(cells) == patches.shape[1]:
             self._learn(cells)
 
-    def _tokens(self, module: nn.Module, output: Tensor) -> Layout | None:
+    def _tokens(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
         """Of (B, N, K), (N, B, K) or (B, K, N)."""
         batch_first = output.shape[0] == self._batch
         if not batch_first and output.shape[1] != self._batch:
@@ -204,6 +209,10 @@ class GridTracer:
         axis = 0 if batch_first else 1
         if batch_first and isinstance(module, (nn.Conv1d, nn.BatchNorm1d, nn.Unfold)):
             return self._layout(output.transpose(1, 2), axis, channels_last=False)
+        given = args[0] if args else None
+        if isinstance(given, Tensor) and given.shape == output.shape:
+            # What no image changes is seen before an attention mixes the tokens.
+            self._note_ends(given.movedim(axis, 0))
         return self._layout(output.movedim(axis, 0), axis, channels_last=True)
 
     def _layout(self, rows: Tensor, axis: int, channels_last: bool) -> Layout | None:
@@ -228,15 +237,22 @@ class GridTracer:
         match = self._fitting(count, exact, self._known)
         if match is not None:
             return match
-        # Rows that no image changes are positions, or queries, which depend on it later.
-        if self._ends.get(count, (count, 0)) == (count, 0):
-            ends = _unchanged_ends(rows[..., :_CHANNELS]) if len(rows) == 2 else (0, 0)
-            first = self._ends.setdefault(count, ends)
-            self._ends[count] = ends if sum(ends) else first
+        self._note_ends(rows)
         queries = self._ends[count] == (count, 0)
         grids = self._known if queries else list(self._grids())
         others = [*exact, *self._others_for(count)] if self._stated.prefix is None else exact
         return self._fitting(count, others, grids)
+
+    def _note_ends(self, rows: Tensor) -> None:
+        """Note, at the first sight of so many tokens, which of them no image changes.
+
+        Rows that no image changes are positions, or queries, which depend on it later.
+        """
+        count = rows.shape[1]
+        if self._ends.get(count, (count, 0)) == (count, 0):
+            ends = _unchanged_ends(rows[..., :_CHANNELS]) if len(rows) == 2 else (0, 0)
+            first = self._ends.setdefault(count, ends)
+            self._ends[count] = ends if sum(ends) else first
 
     def _fitting(
         self, count: int, others: Sequence[tuple[int, int]], grids: Sequence[Cells]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
+from camlucida.models.cell_order import CellOrder, changed_spot, needs_order
 from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, without
 from camlucida.models.grids import GridTracer, TokenGrid, differs, is_attention
@@ -70,6 +71,7 @@ def survey(
             error = failure
             continue
         explained = score(output, images[0]) if run.named is None else run.named
+        run.order_cells()
         return run.survey(explained, whole)
     assert error is not None
     raise error
@@ -92,6 +94,11 @@ def _two_images(inputs: Inputs) -> Inputs:
             second = first + spread * noise
         pairs.append(torch.cat([first, second]))
     return tuple(pairs)
+
+
+def _same_twice(inputs: Inputs) -> list[Tensor]:
+    """The first of the two images that :func:`_two_images` made, twice."""
+    return [torch.cat([x[:1], x[:1]]) if x.ndim and len(x) == 2 else x for x in inputs]
 
 
 @dataclass
@@ -238,6 +245,40 @@ class _Run:
             self.tensors[ref] = tensor
         if layout is not None:
             self.current[ref] = layout
+
+    def order_cells(self) -> None:
+        """See by one more forward pass in which order cells lie, where no shape shows it."""
+        images = self.inputs[self.image]
+        shapes = {ref: tuple(self.tensors[ref].shape) for ref in self.current}
+        own = [ref for ref in shapes if not self.family.covers(ref.path)]
+        unsure = [ref for ref in own if needs_order(self.current[ref], shapes[ref])]
+        can_be_seen = images.ndim == 4 and self.batch == 2 and not self.tracer.is_stated
+        if not unsure or not can_be_seen:
+            return
+        order = CellOrder({ref: self.current[ref] for ref in own}, shapes)
+        inputs = _same_twice(self.inputs)
+        inputs[self.image] = changed_spot(images)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                order.run(self.model, tuple(inputs))
+        except ModelError:
+            return
+        for ref, shown in order.orders.items():
+            self._reorder(ref, shown)
+
+    def _reorder(self, ref: LayerRef, layout: Layout | None) -> None:
+        before = self.current.pop(ref)
+        known = [entry for entry in self.layouts[ref] if entry[2] is not before]
+        if layout is None:
+            self.firings[ref] = replace(self.firings[ref], cells=(), channels=0, unordered=True)
+        else:
+            self.current[ref] = layout
+            tensor = self.tensors[ref]
+            axis = 0 if tensor.shape[0] == self.batch else 1
+            known.insert(0, (axis, without(tuple(tensor.shape), axis), layout))
+            channels = layout.to_grid(tensor).shape[1]
+            self.firings[ref] = replace(self.firings[ref], channels=channels)
+        self.layouts[ref] = known
 
     def survey(self, score: Tensor | None, whole: bool) -> Survey:
         """What was seen, with the layers that ``score`` depends on."""
