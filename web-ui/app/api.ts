@@ -40,9 +40,14 @@ export interface Model extends Named {
 export interface Method {
   readonly name: string;
   readonly title: string;
-  readonly kind: "gradient" | "activation" | "probe";
+  readonly kind: "gradient" | "activation" | "probe" | "input";
   readonly class_specific: boolean;
   readonly cost: string;
+}
+
+/** Whether a map takes many passes through the model, and is made as a job. */
+export function isSlow(method: Method): boolean {
+  return method.kind === "probe" || method.kind === "input";
 }
 
 export interface Finding {

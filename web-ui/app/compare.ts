@@ -6,8 +6,19 @@ import { combine, memberOf } from "../viewer/ensemble.js";
 import { type Film as Samples, decodeFilm } from "../viewer/film.js";
 import { type Layer, layerOf } from "../viewer/layer.js";
 import {
-  type Film, type Findings, type Method, type Model, type Named, type Question, type ShownFilm,
-  type ShownMap, exportMaps, follow, get, post,
+  exportMaps,
+  follow,
+  get,
+  isSlow,
+  post,
+  type Film,
+  type Findings,
+  type Method,
+  type Model,
+  type Named,
+  type Question,
+  type ShownFilm,
+  type ShownMap,
 } from "./api.js";
 import { type PaneContent, Panes } from "./panes.js";
 import { Choice, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
@@ -141,7 +152,7 @@ export class ComparePage {
       () => this.remove(made),
     );
     made.model.fill(this.models.map(({ id, name }) => [id, name]), model);
-    made.method.fill(this.methods.map((each) => [each.name, each.kind === "probe" ? `${each.title} (slow)` : each.title]), method);
+    made.method.fill(this.methods.map((each) => [each.name, isSlow(each) ? `${each.title} (slow)` : each.title]), method);
     made.layer.fill([["auto", "auto"]], "auto");
     this.choices.push(made);
     this.list.append(made.root);
@@ -152,7 +163,7 @@ export class ComparePage {
   private async addPane(): Promise<void> {
     const last = this.choices.at(-1)!;
     const used = this.choices.map((each) => each.method.value);
-    const fast = this.methods.filter(({ kind }) => kind !== "probe").map(({ name }) => name);
+    const fast = this.methods.filter((each) => !isSlow(each)).map(({ name }) => name);
     const method = fast.find((name) => !used.includes(name)) ?? last.method.value;
     await this.changed(this.newPane(method, last.model.value), true);
   }
@@ -261,7 +272,7 @@ export class ComparePage {
 
   private async made(question: Question): Promise<ShownMap> {
     const method = this.methods.find((each) => each.name === question.method);
-    if (method?.kind !== "probe") return post<ShownMap>("maps", question);
+    if (!method || !isSlow(method)) return post<ShownMap>("maps", question);
     return (await follow<ShownMap>({ kind: "map", ...question }, () => undefined)).result!;
   }
 

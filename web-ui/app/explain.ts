@@ -6,8 +6,23 @@ import { mountViewer } from "../viewer/mount.js";
 import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import {
-  type Film, type Finding, type Findings, type Job, type Method, type Model, type Named,
-  type Question, type ShownFilm, type ShownMap, exportMaps, follow, get, give, post, remove,
+  exportMaps,
+  follow,
+  get,
+  give,
+  isSlow,
+  post,
+  remove,
+  type Film,
+  type Finding,
+  type Findings,
+  type Job,
+  type Method,
+  type Model,
+  type Named,
+  type Question,
+  type ShownFilm,
+  type ShownMap,
 } from "./api.js";
 import { Ask } from "./ask.js";
 import { Choice, SYNTHETIC_MODEL, Status, probabilityText, progressLine, section } from "./parts.js";
@@ -70,7 +85,7 @@ export class ExplainPage {
       this.methods = methods;
       this.known = films;
       this.model.fill(models.map(({ id, name }) => [id, name]));
-      this.method.fill(methods.map((each) => [each.name, each.kind === "probe" ? `${each.title} (slow)` : each.title]), "gradcam");
+      this.method.fill(methods.map((each) => [each.name, isSlow(each) ? `${each.title} (slow)` : each.title]), "gradcam");
       this.listFilms();
       if (films.length > 0) await this.open(films[0]!.id);
       else await this.changeModel();
@@ -270,7 +285,7 @@ export class ExplainPage {
   /** A map at once, or, of a method of many forward passes, as a job. */
   private async made(question: object, request: number): Promise<ShownMap | null> {
     const method = this.methods.find((each) => each.name === this.method.value);
-    if (method?.kind !== "probe") return post<ShownMap>("maps", question);
+    if (!method || !isSlow(method)) return post<ShownMap>("maps", question);
     const progress = (job: Job<ShownMap>): void => {
       if (request !== this.requests) return;
       const cancel = (): void => void remove(`jobs/${job.id}`);

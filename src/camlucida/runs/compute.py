@@ -101,7 +101,8 @@ class Worker:
             truth = torch.ones(spec.height_width, dtype=torch.bool)
         methods = [METHODS[name] for name in self.recipe.methods]
         # methods that probe the model take many forwards, and fail on no request that others pass
-        quick = [method.name for method in methods if method.kind != "probe"] or ["eigencam"]
+        at_once = ("gradient", "activation")
+        quick = [method.name for method in methods if method.kind in at_once] or ["eigencam"]
         try:
             requests = self._requests()
             maps = explain(self.model, grey, requests, quick, self.recipe.layers, truth=[truth])

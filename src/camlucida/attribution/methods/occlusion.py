@@ -76,9 +76,9 @@ def _covered(
     """A copy of the image (1, C, *spatial) for each window, which is 0 in it."""
     copies = image.expand(len(windows), *image.shape[1:]).clone()
     for number, window in enumerate(windows):
-        pixels = (
+        pixels = tuple(
             slice(axis[first], axis[min(first + 2, len(axis) - 1)])
             for first, axis in zip(window, edges)
         )
-        copies[(number, slice(None), *pixels)] = 0
+        copies[number, :][(slice(None), *pixels)] = 0
     return copies

@@ -90,11 +90,14 @@ def random_masks(count: int, size: Sequence[int], generator: torch.Generator) ->
     (torch.Size([3, 9, 9]), True)
     """
     cells = (CELLS + 1,) * len(size)
-    kept = (torch.rand((count, *cells), generator=generator) < KEPT).float()
-    steps = [-(-side // CELLS) for side in size]
-    enlarged = resize(kept, [step * (CELLS + 1) for step in steps])
-    masks = []
-    for mask in enlarged:
-        shifts = [int(torch.randint(step, (1,), generator=generator)) for step in steps]
-        masks.append(mask[tuple(slice(a, a + side) for a, side in zip(shifts, size))])
-    return torch.stack(masks)
+    steps = torch.tensor([-(-side // CELLS) for side in size])
+    kept, offsets = [], []
+    for _ in range(count):  # mask by mask, so that any division into batches gives the same masks
+        kept.append(torch.rand(cells, generator=generator) < KEPT)
+        offsets.append((torch.rand(len(size), generator=generator) * steps).long().tolist())
+    enlarged = resize(torch.stack(kept).float(), (steps * (CELLS + 1)).tolist())
+    return torch.stack([_window(mask, at, size) for mask, at in zip(enlarged, offsets)])
+
+
+def _window(mask: Tensor, offset: Sequence[int], size: Sequence[int]) -> Tensor:
+    return mask[tuple(slice(first, first + side) for first, side in zip(offset, size))]
