@@ -164,7 +164,7 @@ def test_a_missing_card_and_an_empty_folder(tmp_path, card, capsys):
     assert run("explain", write_image(tmp_path / "a.png"), "--model", tmp_path / "crad.toml") == 2
     assert "did you mean card.toml" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
-    assert run("explain", tmp_path / "empty", "--model", card, "--out", tmp_path / "out") == 1
+    assert run("explain", tmp_path / "empty", "--model", card, "--out", tmp_path / "out") == 2
     assert str(tmp_path / "empty") in capsys.readouterr().err
 
 

@@ -29,6 +29,7 @@ class Biases(TorchFunctionMode):
     Attributes:
         leaves: (B, K, *grid), or (B, K) of a linear layer, in the order in which they ran.
 
+    >>> import torch
     >>> x = torch.tensor([[1.0, 2.0]], requires_grad=True)
     >>> with Biases() as biases:
     ...     y = F.linear(x, torch.ones(1, 2), torch.tensor([5.0]))

@@ -26,7 +26,8 @@ def case(image: Path, mask: Path | None = None) -> dict:
 def annotations(masks: Path | None, labels=("age",), task="regression"):
     problems: list[str] = []
     about = {"masks": None if masks is None else str(masks), "boxes": None}
-    return Annotations(SimpleNamespace(about=about), labels, task, problems), problems
+    run = SimpleNamespace(about=about, image_names=lambda: [("a", "a.png")])
+    return Annotations(run, labels, task, problems), problems
 
 
 @pytest.mark.parametrize(
