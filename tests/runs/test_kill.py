@@ -24,7 +24,7 @@ def test_killed_at_every_step_and_resumed(tmp_path):
     assert min(map(int, done.stdout.split())) > 25  # there were steps to die at
 
 
-FILMS_TO_INTERRUPT = 400
+FILMS_TO_INTERRUPT = 150
 """So many that most are left when the second part is seen, also on a busy machine."""
 
 

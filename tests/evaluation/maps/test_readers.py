@@ -68,7 +68,7 @@ def test_intervals_are_by_patient():
     assert worded.count("by patient") == 2
 
 
-def evaluated(tmp_path, film, truth):
+def evaluated(tmp_path, film, truth, side):
     """Evaluate a network of two labels on one film with public ground truth."""
     from PIL import Image
 
@@ -87,9 +87,8 @@ def evaluated(tmp_path, film, truth):
     )
     films = tmp_path / "films"
     films.mkdir()
-    picture = np.arange(200 * 200).reshape(200, 200) % 251
-    large = np.kron(picture, np.ones((12, 12))).astype(np.uint8)
-    Image.fromarray(large).save(films / film)
+    picture = np.arange(side * side).reshape(side, side) // 8 % 251
+    Image.fromarray(picture.astype(np.uint8)).save(films / film)
     words = ["evaluate", str(films), "--model", str(card), "--truth", truth]
     words += ["--metrics", "hit", "--baselines", "none", "--out", str(tmp_path / "out")]
     with contextlib.suppress(SystemExit):
@@ -98,7 +97,7 @@ def evaluated(tmp_path, film, truth):
 
 def test_an_evaluation_with_readers(tmp_path, capsys):
     """Three readers' boxes of a VinBigData film: their agreement stands beside the map's."""
-    evaluated(tmp_path, "9a5094b2563a1ef3ff50dc5c7ff71345.png", "vinbig")
+    evaluated(tmp_path, "9a5094b2563a1ef3ff50dc5c7ff71345.png", "vinbig", 2400)
     output = capsys.readouterr()
     assert "1 of 1 image is in the tables of vinbig" in output.err
     rows = pd.read_csv(tmp_path / "out" / "readers.csv")
@@ -113,7 +112,7 @@ def test_an_evaluation_with_readers(tmp_path, capsys):
 
 
 def test_an_evaluation_with_views(tmp_path):
-    evaluated(tmp_path, "00013118_008.png", "nih")
+    evaluated(tmp_path, "00013118_008.png", "nih", 1024)
     rows = pd.read_csv(tmp_path / "out" / "rows.csv")
     public = read_public_truth("nih", [Path("00013118_008.png")], ("Atelectasis",))
     assert set(rows["view"]) == {public.views["00013118_008"]} <= {"PA", "AP"}
