@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
-from camlucida.attribution.layers_without_grid import without_grid
+from camlucida.attribution.layers_without_grid import stacked_images, without_grid
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
 from camlucida.attribution.positive_part import find_positive, known_positive
 from camlucida.attribution.rectified import split_pre
@@ -187,6 +187,9 @@ class _Known:
     def _no_grid(self) -> LayerError:
         """Why ``auto`` has no layer."""
         firings = self.survey().firings
+        stacked = stacked_images(self.inputs[0].shape, firings)
+        if stacked is not None:
+            return stacked
         if any(firing.depends and has_one_cell(firing.shape) for firing in firings):
             return LayerError(
                 "no layer of this model has more than one cell on images of this size, and a map "
@@ -373,4 +376,6 @@ def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> Laye
     fix = usable_layers(watch.model, watch.inputs, spec=known.spec)
     if str(ref) not in watch.gridless:
         return LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)
-    return without_grid(name, ref, watch.gridless[str(ref)], known.survey().firings, fix)
+    firings = known.survey().firings
+    stacked = stacked_images(known.inputs[0].shape, firings)
+    return stacked or without_grid(name, ref, watch.gridless[str(ref)], firings, fix)

@@ -46,6 +46,36 @@ def without_grid(
     return LayerError(what, fix)
 
 
+def stacked_images(shape: Sequence[int], firings: Sequence[Firing]) -> LayerError | None:
+    """The error of a stack of images, which a model runs one by one through layers of one image.
+
+    Args:
+        shape: of the input, batch first.
+        firings: of a survey of the model.
+
+    Returns:
+        None where the input is no such stack.
+
+    >>> encoder = Firing(LayerRef("conv"), "Conv2d", (4, 8, 7, 7), depends=True)
+    >>> print(stacked_images((1, 4, 3, 56, 56), [encoder]).what)
+    the input (1, 4, 3, 56, 56) is a stack of images: the layers see B × 4 images in place of ...
+    >>> stacked_images((1, 3, 56, 56), [encoder])
+    """
+    if len(shape) != 5:
+        return None
+    # A volume's own convolutions are in 3-D: those in 2-D have views, or slices, as their batch.
+    flat = [firing for firing in firings if "Conv2d" in firing.type and firing.depends]
+    count = next((firing.shape[0] for firing in flat if firing.shape[0] in shape[1:3]), None)
+    if count is None:
+        return None
+    return LayerError(
+        f"the input {tuple(shape)} is a stack of images: the layers see B × {count} images in "
+        "place of B, so that no map belongs to one input",
+        "write a forward that takes each image as a tensor (B, C, H, W) of its own and runs the "
+        "encoder on one after the other; the map is of the one that comes last",
+    )
+
+
 def _block_around(ref: LayerRef, firings: Sequence[Firing]) -> LayerRef | None:
     """The first layer with a grid that holds ``ref``."""
     above = [other.ref for other in firings if other.cells and _is_inside(ref, other.ref)]

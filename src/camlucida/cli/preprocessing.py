@@ -60,6 +60,7 @@ def fit_preprocessing_command(
 ) -> None:
     """Find the preprocessing that reproduces the predictions which training stored."""
     from camlucida.workflows.preprocessing_fit import FitSettings, fit_preprocessing
+    from camlucida.workflows.preprocessing_fit.job import UNFITTED
 
     settings = FitSettings(
         model=model,
@@ -83,7 +84,7 @@ def fit_preprocessing_command(
     print_ranking(fit)
     print_written([card] if card else [])
     finish((), fit.notes)
-    if fit.verdict == "other":
+    if fit.verdict in UNFITTED:
         raise typer.Exit(1)
 
 

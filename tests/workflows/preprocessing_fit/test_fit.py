@@ -190,6 +190,57 @@ def test_classes_alone_are_said_to_tell_less(study):
     assert any(note.code == "fit.classes_only" for note in fit.notes)
 
 
+def fitted_by_command(folder, capsys):
+    """Exit code of the command, whether a card was written, and what was printed."""
+    with pytest.raises(SystemExit) as code:
+        main(
+            [
+                *("fit-preprocessing", "-m", str(folder / "card.toml")),
+                *("--predictions", str(folder / "val_predictions.csv")),
+                *("--images", str(folder / "images"), "--seconds", "1"),
+                *("--device", "cpu", "-o", str(folder / "out.toml")),
+            ]
+        )
+    output = capsys.readouterr()
+    return code.value.code, (folder / "out.toml").exists(), output.err + output.out
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
+def test_predictions_that_do_not_vary_tell_no_pipelines_apart(study, capsys, task):
+    """A network of zero weights: the stored numbers are exact with any pipeline."""
+    net = study.folder / "net.py"
+    bias = "net[-1].bias.data = torch.tensor([0.1, -0.3, 0.7])[:outputs] * 0.1"
+    zero = f"    net[-1].weight.data.zero_()\n    {bias}\n    return net\n"
+    net.write_text(NET.replace("    return net\n", zero))
+    study(task=task, outputs=1 if task == "regression" else 3)
+    code, written, text = fitted_by_command(study.folder, capsys)
+    assert (code, written) == (1, False)
+    assert "do not vary over the 8 images compared, so they cannot tell pipelines apart" in text
+    assert "no pipeline reproduces" not in text
+    assert "reproduces the stored predictions" not in text
+
+
+def test_one_class_alone_tells_no_pipelines_apart(study):
+    study()
+    path = study.folder / "val_predictions.csv"
+    frame = pd.read_csv(path)[["image", "true", "pred"]]
+    common = frame["pred"].mode()[0]
+    frame[frame["pred"] == common].to_csv(path, index=False)
+    fit, card = fit_preprocessing(settings(study.folder), out=study.folder / "out.toml")
+    assert (fit.verdict, card) == ("constant", None)
+
+
+def test_equal_predictions_of_another_network_are_reproduced_by_none(study, capsys):
+    study()
+    path = study.folder / "val_predictions.csv"
+    frame = pd.read_csv(path)
+    frame[["prob_0", "prob_1", "prob_2"]] = 0.98, 0.01, 0.01
+    frame.assign(pred=0).to_csv(path, index=False)
+    code, written, text = fitted_by_command(study.folder, capsys)
+    assert (code, written) == (1, False)
+    assert "no pipeline reproduces the stored predictions" in text
+
+
 def test_no_pipeline_fits_predictions_of_other_weights(study, capsys):
     study()
     path = study.folder / "val_predictions.csv"
@@ -198,18 +249,9 @@ def test_no_pipeline_fits_predictions_of_other_weights(study, capsys):
     frame[columns] = frame[columns].to_numpy()[::-1]
     frame["pred"] = frame[columns].to_numpy().argmax(1)
     frame.to_csv(path, index=False)
-    with pytest.raises(SystemExit) as code:
-        main(
-            [
-                *("fit-preprocessing", "-m", str(study.folder / "card.toml")),
-                *("--predictions", str(path), "--images", str(study.folder / "images")),
-                *("--seconds", "1", "--device", "cpu", "-o", str(study.folder / "out.toml")),
-            ]
-        )
-    assert code.value.code == 1
-    assert not (study.folder / "out.toml").exists()
-    output = capsys.readouterr()
-    assert "of the last epoch and the checkpoint is the best one" in output.err + output.out
+    code, written, text = fitted_by_command(study.folder, capsys)
+    assert (code, written) == (1, False)
+    assert "of the last epoch and the checkpoint is the best one" in text
 
 
 def test_the_grid_holds_each_pipeline_once():

@@ -35,6 +35,13 @@ CLOSE_SCORES = 0.05
 CLOSE_SHARE = 0.5
 """And up to this share of what the stored scores vary by."""
 
+CONSTANT = 2e-4
+"""Below this standard deviation stored scores do not vary, but for rounding."""
+
+
+ROUNDING = 1e-6
+"""Below this share of their magnitude the values of a regression differ by rounding alone."""
+
 
 @dataclass(frozen=True)
 class StoredOutputs:
@@ -67,10 +74,15 @@ class StoredOutputs:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of a regression's values, the unit of its errors; 1 of others."""
-        if self.task != "regression":
+        """Unit of the errors: 1 of probabilities, the standard deviation of a regression's values.
+
+        Of values that do not vary it is their magnitude.
+        """
+        if self.task != "regression" or not np.isfinite(self.scores).any():
             return 1.0
-        return float(np.nanstd(self.scores)) or 1.0
+        deviation = float(np.nanstd(self.scores))
+        magnitude = float(np.nanmax(np.abs(self.scores)))
+        return deviation if deviation > ROUNDING * magnitude else magnitude or 1.0
 
 
 def stored_outputs(predictions: Predictions, files: Sequence[Path | None]) -> StoredOutputs:
@@ -130,7 +142,8 @@ class Agreement:
             standard deviations of the stored ones; NaN where no score is stored.
         largest: median over images of the largest error.
         errors: of each image.
-        spread: mean standard deviation over images of the stored scores, in the unit of errors.
+        spread: mean standard deviation over images of the stored scores, in the unit of errors;
+            where no score is stored, 0 for one class alone and 1 for several.
     """
 
     images: int
@@ -148,8 +161,13 @@ class Agreement:
 
     @property
     def verdict(self) -> str:
-        """ "same", "close" or "other"."""
-        if np.isfinite(self.same) and self.same < SAME_CLASSES:
+        """ "same", "close", "other", or "constant": nearly equal, as any other could be."""
+        other_classes = np.isfinite(self.same) and self.same < SAME_CLASSES
+        if self.spread < CONSTANT:
+            # Equal probabilities, of which rounding decides the class, have any class.
+            wrong = self.error > SAME_SCORES if np.isfinite(self.error) else other_classes
+            return "other" if wrong else "constant"
+        if other_classes:
             return "other"
         if not np.isfinite(self.error):
             return "same"
@@ -175,15 +193,24 @@ def agreement(computed: Floats, stored: StoredOutputs) -> Agreement:
     0.25
     """
     distance = np.abs(computed - stored.scores) / stored.spread
-    measured = np.isfinite(distance).any(1)
+    measured: NDArray[np.bool_] = np.asarray(np.isfinite(distance).any(1))
     errors = np.full(len(distance), np.nan)
     errors[measured] = np.nanmean(distance[measured], axis=1)
     worst = np.nanmax(distance[measured], axis=1) if measured.any() else np.array([np.nan])
     error = float(np.nanmean(errors)) if measured.any() else float("nan")
     same = _same_classes(computed, stored)
-    known = stored.scores[measured]
-    spread = float(np.nanmean(np.nanstd(known, axis=0))) / stored.spread if len(known) else 1.0
+    spread = _variation(stored, measured)
     return Agreement(len(distance), same, error, float(np.median(worst)), errors, spread)
+
+
+def _variation(stored: StoredOutputs, measured: NDArray[np.bool_]) -> float:
+    """:attr:`Agreement.spread`."""
+    if measured.any():
+        scores = stored.scores[measured]
+        of_labels = np.nanstd(scores[:, np.isfinite(scores).any(0)], axis=0)
+        return float(of_labels.mean()) / stored.spread
+    stated = stored.classes[stored.classes.any(1)]
+    return float((stated != stated[:1]).any())
 
 
 def _same_classes(computed: Floats, stored: StoredOutputs) -> float:

@@ -52,6 +52,11 @@ declare(
             "another fold, averaged weights (EMA) beside raw ones, classes in another order, "
             "predictions averaged over augmented images, or another network"
         ),
+        "constant": (
+            "the stored predictions do not vary over the {images} {images:|image|images} compared, "
+            "so they cannot tell pipelines apart, and no card is written: give predictions that "
+            "differ between images (of more images, or probabilities in place of classes)"
+        ),
         "cut": "the time ran out before all stages; give more --seconds",
         "classes_only": (
             "the file stores classes and no probabilities: pipelines with equal classes cannot be "
@@ -66,6 +71,9 @@ MOST_IMAGES = 32
 """Images that the final ranking is measured on."""
 
 SECONDS = 600.0
+
+UNFITTED = ("other", "constant")
+"""Verdicts of which no card is written."""
 
 Progress = Callable[..., object]
 
@@ -106,7 +114,8 @@ class Fit:
     Attributes:
         ranking: pipelines, the best first.
         patients: of the images that they were measured on.
-        verdict: of the best: "same" (it reproduces the predictions), "close" or "other".
+        verdict: of the best: "same" (it reproduces the predictions), "close", "other", or
+            "constant" (the predictions do not vary, and cannot tell pipelines apart).
         stated: whether the best is the card's own.
         tried: number of pipelines.
         notes: for the reader.
@@ -136,7 +145,8 @@ def fit_preprocessing(
 
     Args:
         settings: the model, its predictions and the images.
-        out: file of the card; None writes none. None is written where no pipeline fits.
+        out: file of the card; None writes none. None is written where no pipeline fits, or where
+            the predictions cannot tell pipelines apart.
         progress: of the pipelines tried.
         tell: takes the message of how long it will take.
 
@@ -162,7 +172,7 @@ def fit_preprocessing(
         tell=tell,
     )
     written = None
-    if out is not None and fit.verdict != "other":
+    if out is not None and fit.verdict not in UNFITTED:
         write_toml(out, card_fields(_portable(card, base), fit.best.spec))
         written = out
     fit_notes = (*predictions.notes, *notes, *fit.notes)
@@ -243,6 +253,8 @@ def _notes(ranking: Sequence[Ranked], stated: bool, cut: bool) -> list[Message]:
         tied = [each for each in ranking[1:] if each.agreement.rank[0] - best.rank[0] < TIED]
         if tied:
             notes.append(Message("fit.tied", {"count": len(tied)}))
+    elif best.verdict == "constant":
+        notes.append(Message("fit.constant", {"images": best.images}))
     else:
         notes.append(Message(f"fit.{best.verdict}"))
     if best.error != best.error:  # NaN: no probability is stored

@@ -157,7 +157,8 @@ class Search:
 
 
 def _reproduces(ranked: Ranked) -> bool:
-    return ranked.agreement.verdict == "same"
+    # Where the predictions do not vary, nothing better can be seen.
+    return ranked.agreement.verdict in ("same", "constant")
 
 
 def _exact(ranked: Ranked) -> bool:

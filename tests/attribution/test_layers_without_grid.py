@@ -1,0 +1,66 @@
+"""What is said of layers that no map can lie over, and the way around it."""
+
+import pytest
+import torch
+from torch import nn
+
+from camlucida import explain
+from camlucida.core.errors import LayerError
+from tests.support import nets
+
+
+class Stacked(nn.Module):
+    """An encoder of every view of a stack (B, V, C, H, W), pooled, and a head over all views."""
+
+    def __init__(self, views: int) -> None:
+        super().__init__()
+        layers = nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        self.encoder, self.head = nn.Sequential(*layers), nn.Linear(4 * views, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = self.encoder(x.flatten(0, 1)).flatten(1)
+        return self.head(pooled.unflatten(0, x.shape[:2]).flatten(1))
+
+
+class OneByOne(Stacked):
+    """The same of separate views, as the error recommends."""
+
+    def forward(self, *views: torch.Tensor) -> torch.Tensor:
+        pooled = [self.encoder(view).flatten(1) for view in views]
+        return self.head(torch.cat(pooled, 1))
+
+
+class Slices(Stacked):
+    """The same of the slices of a volume (B, C, D, H, W)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.transpose(1, 2))
+
+
+@pytest.mark.parametrize("layer", ["auto", "encoder.0"])
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [
+        (Stacked(4), (1, 4, 3, 16, 16)),
+        (Stacked(4), (2, 4, 3, 16, 16)),
+        (Slices(5), (1, 3, 5, 16, 16)),
+    ],
+)
+def test_a_stack_of_images_is_refused_by_its_shape(net, shape, layer):
+    with pytest.raises(LayerError) as refused:
+        explain(nets.seeded(net), torch.rand(shape), 1, layer=layer)
+    assert str(shape) in refused.value.what
+    assert "is a stack of images" in refused.value.what
+    assert "(B, C, H, W)" in refused.value.fix
+    assert "one cell" not in str(refused.value)
+
+
+def test_views_one_after_the_other_are_explained_by_the_last():
+    """In closed form: the map is the head's weights of the last view over its own activations."""
+    net = nets.seeded(OneByOne(3)).eval()
+    views = tuple(torch.rand(3, 1, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+    (found,) = explain(net, views, 1, "gradcam", layer="encoder.1")
+    activations = net.encoder[:2](views[2])[0]
+    weights = net.head.weight[1, 8:, None, None] / 64
+    torch.testing.assert_close(found.raw, (weights * activations).sum(0).detach())
+    assert found.provenance["image_inputs"] == [2]
