@@ -37,12 +37,36 @@ class Slices(Stacked):
         return super().forward(x.transpose(1, 2))
 
 
+class Looped(OneByOne):
+    """The same of a stack whose views are taken out one by one."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(*x.unbind(1))
+
+
+class Mean(nn.Module):
+    """The mean over depth."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(2)
+
+
+class Flattened(nn.Sequential):
+    """A network of volumes with a 2-D layer behind the mean over depth."""
+
+    def __init__(self) -> None:
+        head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+        super().__init__(nn.Conv3d(1, 3, 3), Mean(), nn.Conv2d(3, 4, 3), *head)
+
+
 @pytest.mark.parametrize("layer", ["auto", "encoder.0"])
 @pytest.mark.parametrize(
     ("net", "shape"),
     [
         (Stacked(4), (1, 4, 3, 16, 16)),
         (Stacked(4), (2, 4, 3, 16, 16)),
+        (Stacked(1), (1, 1, 3, 16, 16)),
+        (Looped(4), (1, 4, 3, 16, 16)),
         (Slices(5), (1, 3, 5, 16, 16)),
     ],
 )
@@ -53,6 +77,14 @@ def test_a_stack_of_images_is_refused_by_its_shape(net, shape, layer):
     assert "is a stack of images" in refused.value.what
     assert "(B, C, H, W)" in refused.value.fix
     assert "one cell" not in str(refused.value)
+
+
+def test_a_volume_is_no_stack_of_images():
+    net, volume = nets.seeded(Flattened()), torch.rand(1, 1, 6, 16, 16)
+    (found,) = explain(net, volume, 1)
+    assert (found.layer, found.grid) == ("0", (4, 14, 14))
+    with pytest.raises(LayerError, match="layer '2' has no spatial grid"):
+        explain(net, volume, 1, layer="2")
 
 
 def test_views_one_after_the_other_are_explained_by_the_last():

@@ -58,19 +58,18 @@ def stacked_images(shape: Sequence[int], firings: Sequence[Firing]) -> LayerErro
 
     >>> encoder = Firing(LayerRef("conv"), "Conv2d", (4, 8, 7, 7), depends=True)
     >>> print(stacked_images((1, 4, 3, 56, 56), [encoder]).what)
-    the input (1, 4, 3, 56, 56) is a stack of images: the layers see B × 4 images in place of ...
+    the input (1, 4, 3, 56, 56) is a stack of images: the layers see each as an image of its ...
     >>> stacked_images((1, 3, 56, 56), [encoder])
     """
-    if len(shape) != 5:
+    if len(shape) != 5 or any("Conv3d" in firing.type for firing in firings):
         return None
-    # A volume's own convolutions are in 3-D: those in 2-D have views, or slices, as their batch.
+    # Views, or slices of a volume, are the batch of a convolution in 2-D, or come one by one.
     flat = [firing for firing in firings if "Conv2d" in firing.type and firing.depends]
-    count = next((firing.shape[0] for firing in flat if firing.shape[0] in shape[1:3]), None)
-    if count is None:
+    if all(firing.shape[0] * firing.calls not in shape[1:3] for firing in flat):
         return None
     return LayerError(
-        f"the input {tuple(shape)} is a stack of images: the layers see B × {count} images in "
-        "place of B, so that no map belongs to one input",
+        f"the input {tuple(shape)} is a stack of images: the layers see each as an image of its "
+        "own, so that none has a grid over the stack",
         "write a forward that takes each image as a tensor (B, C, H, W) of its own and runs the "
         "encoder on one after the other; the map is of the one that comes last",
     )
