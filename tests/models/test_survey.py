@@ -129,6 +129,46 @@ def test_steps_of_a_recurrent_layer_are_no_layer_of_auto():
     assert (e.raw != 0).all()  # of the LSTM, the last step alone has a gradient
 
 
+class Gated(nn.Module):
+    """Features scaled by a gate on a coarser grid."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU())
+        self.gate = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(6, 6, 3, padding=1), nn.Sigmoid())
+        self.gated = nn.Conv2d(6, 6, 1)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        features = self.features(x)
+        gate = nn.functional.interpolate(self.gate(features), scale_factor=2)
+        return self.head(self.gated(features * gate).mean((2, 3)))
+
+
+class Enlarged(Gated):
+    """All of the image passes the coarser grid, which is enlarged."""
+
+    def forward(self, x):
+        coarse = nn.functional.interpolate(self.gate(self.features(x)), scale_factor=2)
+        return self.head(self.gated(coarse).mean((2, 3)))
+
+
+class Parallel(Gated):
+    """Two grids side by side: the image passes neither alone."""
+
+    def forward(self, x):
+        features = self.features(x)
+        return self.head(self.gate(features).mean((2, 3)) + features.amax((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("network", "layer"), [(Gated, "gated"), (Enlarged, "gate"), (Parallel, "gate")]
+)
+def test_a_gate_beside_the_trunk_is_no_layer_of_auto(network, layer):
+    (e,) = explain(nets.seeded(network()).eval(), nets.images(1, 3, 16, 16), 1)
+    assert e.layer == layer
+
+
 def test_merged_tokens_are_a_coarser_grid():
     net, x = nets.seeded(vits.Windowed()).eval(), nets.images(1, 3, 32, 48)
     found = grids(net, x)

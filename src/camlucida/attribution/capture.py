@@ -225,7 +225,7 @@ def _merged(surveys: Sequence[Survey]) -> Survey:
         for ref, known in other.layouts.items():
             layouts[ref] = [*layouts.get(ref, ()), *known]
     untested = first.untested.union(*(other.untested for other in surveys[1:]))
-    return Survey(firings, layouts, first.dense, untested)
+    return Survey(firings, layouts, first.dense, untested, first.trunk)
 
 
 def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:

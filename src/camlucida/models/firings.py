@@ -69,12 +69,14 @@ class Survey:
         layouts: path and index → the batch axis, the shape without it, and the layout.
         dense: channels of an output with the image's axes, else 0.
         untested: layers that the graph of the score holds, of which no gradient was taken.
+        trunk: the layer of ``auto`` where the coarsest one is beside the trunk.
     """
 
     firings: list[Firing]
     layouts: Mapping[LayerRef, list[tuple[int, tuple[int, ...], Layout]]]
     dense: int = 0
     untested: frozenset[LayerRef] = frozenset()
+    trunk: LayerRef | None = None
 
     def layout(self, ref: LayerRef, output: Tensor, batch: int) -> Layout | None:
         """The layout of a layer's output.
@@ -97,18 +99,31 @@ class Survey:
     def auto(self) -> Firing | None:
         """The layer of ``auto``: the last of the coarsest grid that the score depends on.
 
-        A finer one after it is a decoder. Linear projections of tokens, as inside an attention, and
-        recurrent layers are passed over. None where no layer has a grid.
+        A finer one after it is a decoder; but where the image reaches a score without axes past the
+        coarsest grid, as past a gate, it is the last layer that all of the image passes. None where
+        no layer has a grid.
+        """
+        if self.trunk is not None:
+            return as_fired(self.trunk, self.firings)
+        candidates = self.candidates
+        fewest = min((math.prod(firing.cells) for firing in candidates), default=0)
+        coarsest = [firing for firing in candidates if math.prod(firing.cells) == fewest]
+        coarsest = list(filter(self._is_no_score, coarsest)) or coarsest
+        return coarsest[-1] if coarsest else None
+
+    @property
+    def candidates(self) -> list[Firing]:
+        """The layers with a grid that the score depends on, in order of completion.
+
+        Linear projections of tokens, as inside an attention, and recurrent layers are left out
+        where there are others.
         """
         candidates = [firing for firing in self.firings if firing.cells and firing.depends]
         if any(firing.connected for firing in candidates):
             candidates = [firing for firing in candidates if firing.connected]
         for wanted in (_is_single, _is_feature, self._is_no_score):
             candidates = list(filter(wanted, candidates)) or candidates
-        fewest = min((math.prod(firing.cells) for firing in candidates), default=0)
-        coarsest = [firing for firing in candidates if math.prod(firing.cells) == fewest]
-        coarsest = list(filter(self._is_no_score, coarsest)) or coarsest
-        return coarsest[-1] if coarsest else None
+        return candidates
 
     def _is_no_score(self, firing: Firing) -> bool:
         return firing.channels != self.dense

@@ -72,6 +72,15 @@ class ScoreGradients:
             start, step = before, 2 * step
         return survey if any_nonzero else self.test_all(seen)
 
+    def has_path_around(self, ref: LayerRef, image: Tensor) -> bool:
+        """Whether the graph leads from the image to the score past a layer.
+
+        Args:
+            ref: a layer with a tensor.
+            image: the leaf that the model was run on.
+        """
+        return id(image) in _edges(self._score, _edge(self._tensors[ref]))
+
     def _nonzero(self, refs: Sequence[LayerRef]) -> dict[LayerRef, bool] | None:
         """Whether the gradient of the cells of each layer has a value; None if there is none."""
         tensors = [self._tensors[ref] for ref in refs]
@@ -111,8 +120,8 @@ def _edge(tensor: Tensor) -> object:
     return id(tensor) if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
 
 
-def _edges(score: Tensor) -> set[object]:
-    """The :func:`_edge` of every tensor that the graph of a score holds."""
+def _edges(score: Tensor, closed: object = None) -> set[object]:
+    """The :func:`_edge` of every tensor that the graph of a score holds, not going through one."""
     edges: set[object] = {_edge(score)}
     seen, nodes = set(), [score.grad_fn]
     while nodes:
@@ -124,7 +133,7 @@ def _edges(score: Tensor) -> set[object]:
         if leaf is not None:
             edges.add(id(leaf))
         for following, output in node.next_functions:
-            if following is not None:
+            if following is not None and (following, output) != closed:
                 edges.add((following, output))
                 nodes.append(following)
     return edges

@@ -111,6 +111,7 @@ class _Run:
         firings: what the modules returned.
         tensors: the outputs of at least three axes, part of the graph where they are.
         named: what the module at ``logits_from`` returned.
+        leaves: the inputs that the model ran on, as the graph knows them.
     """
 
     model: nn.Module
@@ -125,6 +126,7 @@ class _Run:
     layouts: dict[LayerRef, list[tuple[int, tuple[int, ...], Layout]]] = field(default_factory=dict)
     current: dict[LayerRef, Layout] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    leaves: list[Tensor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         images = self.inputs[self.image]
@@ -149,6 +151,7 @@ class _Run:
 
     def _input(self, x: Tensor) -> Tensor:
         x = x.detach()
+        self.leaves.append(x)
         if not self.differentiable or not x.is_floating_point():
             return x
         # A clone, for a model may change its input in place.
@@ -290,8 +293,25 @@ class _Run:
             return seen
         gradients = ScoreGradients(score, self.tensors, self.current)
         if whole:
-            return gradients.test_all(seen)
-        return gradients.test_candidates(seen, resolve(self.model, "auto"))
+            seen = gradients.test_all(seen)
+        else:
+            seen = gradients.test_candidates(seen, resolve(self.model, "auto"))
+        return replace(seen, trunk=self._trunk(seen, gradients))
+
+    def _trunk(self, seen: Survey, gradients: ScoreGradients) -> LayerRef | None:
+        """The last layer that all of the image passes, where the coarsest is not one of these.
+
+        A gate on a coarser grid, or the lowest level of an encoder with a decoder, is beside the
+        way that most of the image takes. None where the coarsest is passed, or no later one is.
+        """
+        coarsest, image = seen.auto, self.leaves[self.image]
+        if coarsest is None or seen.dense or not gradients.has_path_around(coarsest.ref, image):
+            return None
+        later = seen.firings[seen.firings.index(coarsest) + 1 :]
+        for firing in reversed(seen.candidates):
+            if firing in later and not gradients.has_path_around(firing.ref, image):
+                return firing.ref
+        return None
 
 
 def _is_inner(module: nn.Module, args: Any, tensor: Tensor) -> bool:
