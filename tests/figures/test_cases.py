@@ -178,3 +178,9 @@ def test_analysis_sheet_says_what_it_was_given():
     )
     assert "no evidence" in figure_text(empty)
     assert "map values (no region)" in figure_text(empty)
+
+
+@pytest.mark.parametrize(("raw", "is_log"), [([[0.0, 0.0]], False), ([[0.0, 1.0]], True)])
+def test_the_histogram_of_an_empty_map_has_no_logarithm(raw, is_log):
+    figure = analysis_sheet(explanation(raw), np.ones((40, 60), bool), [], outlines={})
+    assert ("log" in {axes.get_yscale() for axes in figure.axes}) == is_log

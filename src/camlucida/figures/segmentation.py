@@ -160,7 +160,8 @@ def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
                 label=label,
             )
             axes.axvline(mean, color=colour, linestyle="--", linewidth=1.2)
-    axes.set_yscale("log")
+    if values.any():  # of an empty map every pixel is in one bin
+        axes.set_yscale("log")
     axes.set_xlabel(_text("value"), fontsize=8)
     axes.set_ylabel(_text("share"), fontsize=8)
     axes.tick_params(labelsize=7)
