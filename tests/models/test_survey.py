@@ -449,6 +449,37 @@ def test_queries_of_a_decoder_are_no_cells():
     assert tracer(norm, (decoded,), decoded) is None
 
 
+class Decoding(nn.Module):
+    """Learned queries, which attend to the image's 4 × 6 cells, are pooled."""
+
+    def __init__(self, queries, by_name):
+        super().__init__()
+        self.by_name = by_name
+        self.patches = nn.Conv2d(3, 8, 8, 8)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True)
+        self.queries = nn.Parameter(torch.randn(1, queries, 8))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.decoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        cells = self.encoder(self.patches(x).flatten(2).transpose(1, 2))
+        queries = self.queries.expand(len(x), -1, -1)
+        if self.by_name:
+            attended, _ = self.attention(query=queries, key=cells, value=cells)
+        else:
+            attended, _ = self.attention(queries, cells, cells)
+        return self.head(self.decoder(queries + attended).mean(1))
+
+
+@pytest.mark.parametrize("queries", [10, 24])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_queries_as_many_as_cells_are_no_cells(queries, by_name):
+    net = nets.seeded(Decoding(queries, by_name)).eval()
+    (e,) = explain(net, nets.images(1, 3, 32, 48), 1)
+    assert (e.layer, e.grid) == ("encoder", (4, 6))
+
+
 class Counted(torch.autograd.Function):
     """Hands its input on, and counts passes forwards and backwards."""
 

@@ -2,7 +2,8 @@
 
 Tokens are taken for rows of cells, one after the other. Some networks put them column by column, or
 in groups; an output with as many channels as rows does not show which of its axes are which. Where
-a spot of the image is changed and the change stays in few cells, these show the order.
+a spot of the image is changed and the change stays in few cells, these show the order. Learned
+queries may be as many as the cells: they do not depend on the image before they attend to it.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class CellOrder:
         of_tokens: grid → number of the reading that its tokens show.
         changes: grid → by how much its cells changed in each layer that shows their order, from the
             least on.
-        lost: whether tokens were seen that are those of an earlier layer in another order.
+        lost: whether tokens were seen that are those of an earlier layer in another order, or
+            learned queries as many as the cells.
     """
 
     layouts: Mapping[LayerRef, Layout]
@@ -116,9 +118,10 @@ class CellOrder:
             ModelError: it cannot run on them.
         """
         paths = {ref.path for ref in self.layouts}
-        handles = [
-            model.get_submodule(path).register_forward_hook(self._hook(path)) for path in paths
-        ]
+        handles = []
+        for path in paths:
+            module = model.get_submodule(path)
+            handles.append(module.register_forward_hook(self._hook(path), with_kwargs=True))
         try:
             with forwarding(inputs), torch.no_grad():
                 model(*inputs)
@@ -129,15 +132,18 @@ class CellOrder:
     def _hook(self, path: str) -> Callable[..., None]:
         refs = [ref for ref in self.layouts if ref.path == path]
 
-        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        def hook(
+            module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+        ) -> None:
+            given = next(iter((*args, *kwargs.values())), None)
             for ref in refs:
                 tensor = main_tensor(output) if ref.index is None else _item(output, ref.index)
                 if isinstance(tensor, Tensor) and tuple(tensor.shape) == self.shapes[ref]:
-                    self._note(ref, args, tensor)
+                    self._note(ref, given, tensor)
 
         return hook
 
-    def _note(self, ref: LayerRef, args: tuple[Any, ...], tensor: Tensor) -> None:
+    def _note(self, ref: LayerRef, given: Any, tensor: Tensor) -> None:
         layout = self.layouts[ref]
         cells = tuple(layout.to_grid(tensor).shape[2:])
         ordered = True
@@ -146,7 +152,7 @@ class CellOrder:
             shown = _shown(readings, tensor)
             ordered = shown is not None and shown < len(readings)
             if tensor.ndim == 3:
-                shown = self._of_tokens(cells, readings, args, tensor)
+                shown = self._of_tokens(cells, readings, given, tensor)
             self.orders.pop(ref, None)
             if shown:
                 self.orders[ref] = readings[shown] if shown < len(readings) else None
@@ -157,13 +163,16 @@ class CellOrder:
         self,
         cells: tuple[int, ...],
         readings: Sequence[Layout],
-        args: tuple[Any, ...],
+        given: Any,
         tensor: Tensor,
     ) -> int | None:
         """The reading that tokens show, or those before them: mixed ones have the same order."""
         # What a module is given comes first: an attention mixes it.
-        given = [x for x in args[:1] if isinstance(x, Tensor) and x.shape == tensor.shape]
-        for tokens in (*given, tensor):
+        before = [given] if isinstance(given, Tensor) and given.shape == tensor.shape else []
+        if _are_queries(readings[0], given, tensor):
+            self.lost = True
+            self.of_tokens[cells] = len(readings)
+        for tokens in (*before, tensor):
             shown = _shown(readings, tokens)
             if shown == len(readings):
                 self.lost = self.lost or self._is_seen(cells, _sorted_change(readings[0], tokens))
@@ -225,6 +234,17 @@ def _shown(readings: Sequence[Layout], tensor: Tensor) -> int | None:
         if any(reaching):
             return reaching.index(True)
     return len(readings) if tensor.ndim == 3 else None
+
+
+def _are_queries(layout: Layout, given: Any, tokens: Tensor) -> bool:
+    """Whether a module made tokens that depend on the image of as many that do not."""
+    if not isinstance(given, Tensor) or given.shape[1:] != tokens.shape[1:]:
+        return False
+    start = given.expand_as(tokens) if len(given) == 1 else given
+    if start.shape != tokens.shape or not start.is_floating_point():
+        return False
+    changes = _sorted_change(layout, start), _sorted_change(layout, tokens)
+    return not changes[0].any() and bool(changes[1].any())
 
 
 def _sorted_change(layout: Layout, tensor: Tensor) -> Tensor:
