@@ -30,9 +30,9 @@ from camlucida.figures.colours import (
     overlay_colours,
 )
 from camlucida.figures.contours import half_maximum, peak
-from camlucida.report.viewer import PALETTES, encode_floats, encode_samples
 from camlucida.report.viewer.data import geometry_data
-from camlucida.report.viewer.palettes import DIVERGING
+from camlucida.report.viewer.encode import encode_floats, encode_samples
+from camlucida.report.viewer.palettes import DIVERGING, PALETTES
 from camlucida.report.viewer.words import viewer_words
 
 WEB_UI = Path(__file__).parents[1] / "web-ui"

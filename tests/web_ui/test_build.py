@@ -10,7 +10,7 @@ import pytest
 from scripts import viewer_tables
 
 from camlucida.figures.colours import colour_table
-from camlucida.report.viewer import PALETTES
+from camlucida.report.viewer.palettes import PALETTES
 from tests.support.paths import REPOSITORY
 
 STATIC = REPOSITORY / "src" / "camlucida" / "web" / "static"

@@ -17,8 +17,9 @@ from camlucida.core.scan import Scan
 from camlucida.figures.overlay import blend
 from camlucida.report.document import Document, Paragraph, Picture, Section
 from camlucida.report.render import render_document
-from camlucida.report.viewer import ViewerCase, case_file, page_viewer, write_case
-from camlucida.report.viewer.page import remove_cases, viewer_script
+from camlucida.report.viewer.case_files import write_case
+from camlucida.report.viewer.data import case_file
+from camlucida.report.viewer.page import ViewerCase, page_viewer, remove_cases, viewer_script
 from camlucida.report.writers.html import write_html, write_page
 from tests.support.browser import chromium
 

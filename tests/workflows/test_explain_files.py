@@ -52,6 +52,7 @@ def test_workers_write_the_same_files_and_keep_the_order(tmp_path):
 
 
 SCRIPT = """
+import sys
 from pathlib import Path
 from camlucida.figures.image_files import ImageJob
 from camlucida.workflows.explain_files import ImageWriter
@@ -62,14 +63,18 @@ job = ImageJob(Path("out"), None, "film.png", "maps.npz", ())
 results = [*files.add("first", job), *files.rest()]
 files.close()
 print(results[0].tag, results[0].error)
+print({"torch", "matplotlib", "pandas", "scipy"} & set(sys.modules))
 """
 
 
 def test_a_script_without_a_guard_is_not_run_again_in_the_workers(tmp_path):
+    """Nor does a worker need the libraries of networks and figures: it begins at once."""
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, "script.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "the script runs\nfirst None\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "the script runs\nfirst None\nset()\n"), (
+        done.stderr
+    )
     assert (tmp_path / "out" / "maps.npz").exists()
 
 

@@ -27,7 +27,7 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
-from camlucida.report.viewer import ViewerCase, page_viewer, remove_cases
+from camlucida.report.viewer.page import ViewerCase, page_viewer, remove_cases
 from camlucida.report.writers.html import write_page
 
 declare(

@@ -24,7 +24,8 @@ from camlucida.io.tables import listing
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
-from camlucida.report.viewer import CaseFile, case_file
+from camlucida.report.viewer.case_files import CaseFile
+from camlucida.report.viewer.data import case_file
 from camlucida.workflows.explain_batches import BatchExplainer, ReadImage
 from camlucida.workflows.explain_files import ImageWriter, Written
 from camlucida.workflows.prefetched import Prefetched

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from camlucida.figures.image_files import ImageJob, MapRegions, write_image
-from camlucida.report.viewer import CaseFile, write_case
+from camlucida.report.viewer.case_files import CaseFile, write_case
 
 FEW = 24
 """Images up to which the calling process writes itself: a worker takes a second to start."""

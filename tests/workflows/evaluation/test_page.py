@@ -18,7 +18,8 @@ from camlucida.evaluation.maps.summary import (
     ranking,
     summarise,
 )
-from camlucida.report.viewer import case_file, write_case
+from camlucida.report.viewer.case_files import write_case
+from camlucida.report.viewer.data import case_file
 from camlucida.workflows.evaluation.limits import limits
 from camlucida.workflows.evaluation.page import (
     EvaluationAbout,

@@ -23,7 +23,8 @@ from camlucida.metrics.annotations import Mask
 from camlucida.report.data import SERIES, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
 from camlucida.report.sections.base import section
-from camlucida.report.viewer import case_file, mask_outlines, write_case
+from camlucida.report.viewer.case_files import write_case
+from camlucida.report.viewer.data import case_file, mask_outlines
 
 declare(
     "cases",

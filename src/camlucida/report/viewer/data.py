@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from camlucida.figures.overlay import scale_text
 from camlucida.figures.style import label_name
 from camlucida.io.image import RawImage
 from camlucida.metrics.annotations import Mask
-from camlucida.report.viewer.encode import encode_floats, encode_samples
+from camlucida.report.viewer.case_files import CaseFile
+from camlucida.report.viewer.encode import encode_floats, film_data
 from camlucida.report.viewer.palettes import palette_for
 
 HALF_A_LEVEL = 0.5 / 255
@@ -25,8 +27,6 @@ HALF_A_LEVEL = 0.5 / 255
 
 FITTED = 20_000
 """Pixels by which a window is determined; all pixels check it."""
-
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def viewer_data(
@@ -85,37 +85,6 @@ def maps_data(
         "notice": notice_line(False),
         "synthetic": explanations[0].scan.synthetic,
         "colormap": palette_for(colormap),
-    }
-
-
-def film_data(
-    samples: Samples,
-    name: str,
-    window: tuple[float, float] | None = None,
-    invert: bool = False,
-) -> dict[str, Any]:
-    """The film of the viewer.
-
-    Args:
-        samples: (H, W) or (H, W, 3) of 8 bits, or (H, W) of 16 bits.
-        name: of the image.
-        window: samples that are black and white; all that the bits can hold if None.
-        invert: whether low samples are light.
-
-    >>> film_data(np.zeros((2, 3), np.uint16), "blank")["window"]
-    [0, 65535]
-    """
-    height, width = samples.shape[:2]
-    bits = 8 * samples.dtype.itemsize
-    return {
-        "id": name,
-        "width": width,
-        "height": height,
-        "channels": 3 if samples.ndim == 3 else 1,
-        "bits": bits,
-        "data": encode_samples(samples),
-        "window": list(window or (0, 2**bits - 1)),
-        "invert": invert,
     }
 
 
@@ -228,3 +197,22 @@ def geometry_data(geometry: Geometry) -> dict[str, Any]:
         "scale": list(geometry.scale),
         "offset": list(geometry.offset),
     }
+
+
+def case_file(
+    path: Path,
+    explanations: Sequence[Explanation],
+    colormap: str | None = None,
+    outlines: Sequence[dict[str, Any]] = (),
+) -> CaseFile:
+    """The explanations of an image for the viewer.
+
+    Args:
+        path: of the script.
+        explanations: as in :func:`viewer_data`.
+        colormap: the one to begin with.
+        outlines: as there.
+    """
+    scan = explanations[0].scan
+    about = maps_data(explanations, outlines=outlines, colormap=colormap)
+    return CaseFile(path, scan.id, scan.picture(), about)

@@ -1,16 +1,19 @@
-"""Numbers as text in JSON: samples of a film, and cells of a map."""
+"""Numbers as text in JSON: a film with its samples, and cells of a map."""
 
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from camlucida.io.deflate import deflate
 
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
-def encode_samples(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> str:
+
+def encode_samples(samples: Samples) -> str:
     """The samples of a film, without loss.
 
     Each is its difference from the sample of the same channel on its left (from 0 in the first
@@ -46,3 +49,34 @@ def encode_floats(values: ArrayLike) -> str:
     'AACAPwAAAMA='
     """
     return base64.b64encode(np.asarray(values, "<f4").tobytes()).decode("ascii")
+
+
+def film_data(
+    samples: Samples,
+    name: str,
+    window: tuple[float, float] | None = None,
+    invert: bool = False,
+) -> dict[str, Any]:
+    """The film of the viewer.
+
+    Args:
+        samples: (H, W) or (H, W, 3) of 8 bits, or (H, W) of 16 bits.
+        name: of the image.
+        window: samples that are black and white; all that the bits can hold if None.
+        invert: whether low samples are light.
+
+    >>> film_data(np.zeros((2, 3), np.uint16), "blank")["window"]
+    [0, 65535]
+    """
+    height, width = samples.shape[:2]
+    bits = 8 * samples.dtype.itemsize
+    return {
+        "id": name,
+        "width": width,
+        "height": height,
+        "channels": 3 if samples.ndim == 3 else 1,
+        "bits": bits,
+        "data": encode_samples(samples),
+        "window": list(window or (0, 2**bits - 1)),
+        "invert": invert,
+    }

@@ -8,28 +8,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
-from camlucida.attribution.explanation import Explanation
-from camlucida.core.files import write_bytes
 from camlucida.core.messages import Texts
-from camlucida.report.viewer.data import Samples, film_data, maps_data
+from camlucida.report.viewer.case_files import in_html, read_case
 from camlucida.report.viewer.words import viewer_words
 
 INLINED = 16
 """Images up to which all of them stand in the page."""
-
-
-_CALL = "camlucidaViewer.deliver("
-_END = ");\n"
 
 
 @dataclass(frozen=True)
@@ -112,63 +104,6 @@ def page_viewer(cases: Sequence[ViewerCase], folder: Path) -> PageViewer | None:
     return PageViewer(cases, folder, len(cases) <= INLINED) if cases else None
 
 
-@dataclass(frozen=True)
-class CaseFile:
-    """An image of the viewer, to be written as a script beside a page, in any process.
-
-    Attributes:
-        path: of the script.
-        name: of the image.
-        film: its samples.
-        about: the rest of the data.
-    """
-
-    path: Path
-    name: str
-    film: Samples
-    about: Mapping[str, Any]
-
-
-def case_file(
-    path: Path,
-    explanations: Sequence[Explanation],
-    colormap: str | None = None,
-    outlines: Sequence[dict[str, Any]] = (),
-) -> CaseFile:
-    """The explanations of an image for the viewer.
-
-    Args:
-        path: of the script.
-        explanations: as in :func:`camlucida.report.viewer.viewer_data`.
-        colormap: the one to begin with.
-        outlines: as there.
-    """
-    scan = explanations[0].scan
-    about = maps_data(explanations, outlines=outlines, colormap=colormap)
-    return CaseFile(path, scan.id, scan.picture(), about)
-
-
-def write_case(case: CaseFile) -> None:
-    """Write the data of an image as a script beside a page.
-
-    Raises:
-        OSError: the system refuses the folder or the file.
-    """
-    data = {"film": film_data(case.film, case.name), **case.about}
-    write_bytes(case.path, f"{_begin(case.name)}{in_html(data)}{_END}".encode())
-
-
-def read_case(path: Path, name: str) -> str:
-    """The data of a script that :func:`write_case` wrote, as JSON."""
-    return path.read_text("utf-8").removeprefix(_begin(name)).removesuffix(_END)
-
-
-def image_of(path: Path) -> str:
-    """The name of the image in a script that :func:`write_case` wrote."""
-    begin = path.read_text("utf-8").removeprefix(_CALL)
-    return str(json.JSONDecoder().raw_decode(begin)[0])
-
-
 def remove_cases(cases: Sequence[ViewerCase], folder: Path) -> None:
     """Remove the scripts that a page has taken in, and their folder where nothing else is in it."""
     parents = set()
@@ -181,21 +116,7 @@ def remove_cases(cases: Sequence[ViewerCase], folder: Path) -> None:
             parent.rmdir()
 
 
-def in_html(value: object) -> str:
-    """JSON that holds no ``<``, so that no text in it ends a script or begins a comment.
-
-    >>> in_html({"a": "</script>"})
-    '{"a": "\\\\u003c/script>"}'
-    """
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
 @cache
 def viewer_script() -> str:
     """The built viewer, which the package carries."""
     return (files("camlucida") / "web" / "static" / "viewer.js").read_text("utf-8")
-
-
-def _begin(name: str) -> str:
-    return f"{_CALL}{in_html(name)}, "

@@ -26,7 +26,8 @@ from camlucida.report.document import Document
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document, with_english_figures
 from camlucida.report.rendered import RenderedDocument, RenderedFigure, figures_of, plain
-from camlucida.report.viewer import PageViewer, ViewerCase, image_of
+from camlucida.report.viewer.case_files import image_of
+from camlucida.report.viewer.page import PageViewer, ViewerCase
 from camlucida.report.writers.breaks import parts
 
 WIDEST = 1280

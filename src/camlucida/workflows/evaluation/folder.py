@@ -24,7 +24,8 @@ from camlucida.figures.panels import figure_png, three_panel
 from camlucida.io.tables import write_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import REPLICATES
-from camlucida.report.viewer import case_file, mask_outlines, write_case
+from camlucida.report.viewer.case_files import write_case
+from camlucida.report.viewer.data import case_file, mask_outlines
 from camlucida.workflows.evaluation.page import (
     EvaluationAbout,
     EvaluationTables,

@@ -34,7 +34,8 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
-from camlucida.report.viewer import PageViewer, ViewerCase, image_of
+from camlucida.report.viewer.case_files import image_of
+from camlucida.report.viewer.page import PageViewer, ViewerCase
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.evaluation.limits import MAP, limits
 from camlucida.workflows.evaluation.page_tables import (

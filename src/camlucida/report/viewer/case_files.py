@@ -1,0 +1,70 @@
+"""Scripts beside a page, an image each, written and read in any process.
+
+What stands here needs no network's library: a worker process that writes begins at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from camlucida.core.files import write_bytes
+from camlucida.report.viewer.encode import Samples, film_data
+
+_CALL = "camlucidaViewer.deliver("
+_END = ");\n"
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """An image of the viewer, to be written as a script beside a page, in any process.
+
+    Attributes:
+        path: of the script.
+        name: of the image.
+        film: its samples.
+        about: the rest of the data.
+    """
+
+    path: Path
+    name: str
+    film: Samples
+    about: Mapping[str, Any]
+
+
+def write_case(case: CaseFile) -> None:
+    """Write the data of an image as a script beside a page.
+
+    Raises:
+        OSError: the system refuses the folder or the file.
+    """
+    data = {"film": film_data(case.film, case.name), **case.about}
+    write_bytes(case.path, f"{_begin(case.name)}{in_html(data)}{_END}".encode())
+
+
+def read_case(path: Path, name: str) -> str:
+    """The data of a script that :func:`write_case` wrote, as JSON."""
+    return path.read_text("utf-8").removeprefix(_begin(name)).removesuffix(_END)
+
+
+def image_of(path: Path) -> str:
+    """The name of the image in a script that :func:`write_case` wrote."""
+    begin = path.read_text("utf-8").removeprefix(_CALL)
+    return str(json.JSONDecoder().raw_decode(begin)[0])
+
+
+def in_html(value: object) -> str:
+    """JSON that holds no ``<``, so that no text in it ends a script or begins a comment.
+
+    >>> in_html({"a": "</script>"})
+    '{"a": "\\\\u003c/script>"}'
+    """
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _begin(name: str) -> str:
+    return f"{_CALL}{in_html(name)}, "
