@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+from camlucida.attribution.methods import METHODS
 from tests.support.paths import REPOSITORY
 
 EXAMPLE = re.compile(
@@ -29,3 +30,12 @@ def test_the_example_prints_what_the_readme_says(tmp_path) -> None:
     assert done.stdout == printed
     names = {path.name for path in (tmp_path / "out/honest_resnet").iterdir()}
     assert "900_pneumothorax_gradcam_features_overlay.jpg" in names
+
+
+def test_the_number_of_methods() -> None:
+    """Of the layers and of the input; the baselines "random" and "center" are counted apart."""
+    text = (REPOSITORY / "README.md").read_text("utf-8")
+    methods = [method for name, method in METHODS.items() if name not in ("random", "center")]
+    of_input = sum(method.kind == "input" for method in methods)
+    assert f"their quality: {len(methods)} methods" in text
+    assert f"{len(methods) - of_input} of the CAM family, {of_input} of the input's pixels" in text
