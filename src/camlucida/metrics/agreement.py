@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 from torch import Tensor
 
 from camlucida.core.errors import UsageError
@@ -189,6 +188,8 @@ def kendall_w(maps: Sequence[ArrayLike]) -> float:
     >>> kendall_w([[1, 2, 3], [10, 20, 30]])
     1.0
     """
+    from scipy.stats import rankdata  # half a second, which a command without ranks is spared
+
     checked = [as_map(m) for m in maps]
     if len(checked) < 2 or len({m.shape for m in checked}) > 1:
         raise UsageError(

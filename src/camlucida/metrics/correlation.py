@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from camlucida.core.errors import UsageError
 
@@ -58,6 +57,8 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     >>> spearman([1, 2, 3], [1, 4, 100])
     1.0
     """
+    from scipy.stats import rankdata  # half a second, which a command without ranks is spared
+
     x = np.asarray(a, float).reshape(-1)
     y = np.asarray(b, float).reshape(-1)
     finite = np.isfinite(x).all() and np.isfinite(y).all()

@@ -21,8 +21,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from camlucida.core.messages import Message, declare
 
@@ -115,7 +114,7 @@ def wilson(top: Floats, bottom: Floats, level: float) -> tuple[float, float]:
         effective = min(float(size), float(spread / variance))
     z = float(ndtri((1 + level) / 2))
     if not np.isclose(effective, dependent):
-        effective *= (z / float(stats.t.ppf((1 + level) / 2, max(len(top) - 1, 1)))) ** 2
+        effective *= (z / float(stdtrit(max(len(top) - 1, 1), (1 + level) / 2))) ** 2
     added = z * z / effective
     centre = (share + added / 2) / (1 + added)
     half = z / (1 + added) * np.sqrt(spread / effective + added / (4 * effective))
@@ -198,7 +197,7 @@ def tails_of(patients: int, level: float) -> Floats:
     """
     if not 1 < patients < FEW_PATIENTS:
         return np.array([(1 - level) / 2, (1 + level) / 2])
-    reach = np.sqrt(patients / (patients - 1)) * stats.t.ppf((1 + level) / 2, patients - 1)
+    reach = np.sqrt(patients / (patients - 1)) * stdtrit(patients - 1, (1 + level) / 2)
     return np.asarray(ndtr([-reach, reach]))
 
 

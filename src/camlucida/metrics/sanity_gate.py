@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from camlucida.core.errors import UsageError
 from camlucida.metrics.base import metric
@@ -79,7 +79,7 @@ class Bounds:
     @property
     def quantile(self) -> float:
         """Of Student's t, one-sided."""
-        return float(t.ppf(1 - ALPHA, self.patients - 1))
+        return float(stdtrit(self.patients - 1, 1 - ALPHA))
 
     @property
     def margin(self) -> Floats:
@@ -262,4 +262,4 @@ def _needed(distance: float, error: float, patients: int) -> float:
     """Patients with which a distance from a bound is noticed; NaN without one."""
     if not isfinite(distance) or not isfinite(error) or distance == 0:
         return float("nan")
-    return float(ceil(patients * ((norm.ppf(1 - ALPHA) + norm.ppf(POWER)) * error / distance) ** 2))
+    return float(ceil(patients * ((ndtri(1 - ALPHA) + ndtri(POWER)) * error / distance) ** 2))

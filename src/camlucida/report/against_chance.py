@@ -11,7 +11,7 @@ from math import ceil, isfinite
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from camlucida.metrics.description import area_above_half_of_noise
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
@@ -211,9 +211,9 @@ def more_patients(difference: Estimate, patients: int) -> int | None:
     """
     if difference.verdict != "same" or difference.estimate == 0:
         return None
-    z = float(norm.ppf((1 + LEVEL) / 2))
+    z = float(ndtri((1 + LEVEL) / 2))
     error = (difference.high - difference.low) / (2 * z)
-    needed = patients * ((z + float(norm.ppf(POWER))) * error / difference.estimate) ** 2
+    needed = patients * ((z + float(ndtri(POWER))) * error / difference.estimate) ** 2
     return max(1, ceil(needed) - patients)
 
 

@@ -16,8 +16,8 @@ from camlucida.figures.contours import half_maximum
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import scale_text
 from camlucida.figures.style import label_name
+from camlucida.io.annotations.annotation import Mask
 from camlucida.io.image import RawImage
-from camlucida.metrics.annotations import Mask
 from camlucida.report.viewer.case_files import CaseFile
 from camlucida.report.viewer.encode import encode_floats, film_data
 from camlucida.report.viewer.palettes import palette_for
