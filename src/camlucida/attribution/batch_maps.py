@@ -222,6 +222,8 @@ def _probe_maps(
         keys = [MapKey(i, t, method.name, index) for t in range(len(explained.targets[i]))]
         maps.raw.update(zip(keys, raw))
         maps.replays[i, method.name, index] = probe.replay
+        for caution in probe.cautions:
+            maps.cautions.update(dict.fromkeys(keys, caution))
 
 
 def _input_maps(

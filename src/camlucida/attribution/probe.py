@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -13,6 +14,7 @@ from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, ModelError
+from camlucida.core.messages import Message
 from camlucida.core.tensors import full
 from camlucida.models.state import (
     instance_forward,
@@ -57,6 +59,7 @@ class Probe:
         targets: functions logits (N, C, …) → (N,).
         scores: (T,) of the image as it is.
         batch_size: altered inputs in one forward.
+        cautions: what is to be said of the maps; a method adds to them.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Probe:
         self.activations = full(layer.activations.detach()[image : image + 1])
         self.scores = self._score(reference)[:, 0]
         self.batch_size = batch_size
+        self.cautions: list[Message] = []
         self._largest = _bytes(self.activations)
 
     @property
@@ -180,6 +184,28 @@ class Probe:
         tail = self._can_replay_tail()
         parts = [activations] if tail else activations.split(self.batch_size)
         return torch.cat([self._score(self._run_tail(part, tail)) for part in parts], 1)
+
+    @torch.enable_grad()
+    def gradients_tail(self, activations: Tensor) -> Tensor:
+        """The gradient of each score by the layer's output, where that is replaced.
+
+        Args:
+            activations: (N, K, *grid).
+
+        Returns:
+            (T, N, K, *grid), in at least float32; 0 where a score does not depend on the layer.
+
+        Raises:
+            ModelError: the graph cannot be differentiated.
+        """
+        tail = self._can_replay_tail()
+        parts = []
+        for part in activations.detach().split(self.batch_size):
+            leaf = part.clone().requires_grad_()
+            # A clone goes in, for the model may overwrite it.
+            logits = self._run_tail(leaf.clone(), tail)
+            parts.append(Graph(leaf, logits, self._score(logits)).gradients())
+        return torch.cat(parts, 1)
 
     def _score(self, logits: Tensor) -> Tensor:
         return torch.stack([target(full(logits)) for target in self.targets])
@@ -299,24 +325,27 @@ def _replaced(model: nn.Module, stubs: Mapping[str, Mapping[int, Stub]]) -> Iter
         stubs: path → number of the call → stub.
     """
     changed: list[tuple[nn.Module, Any]] = []
+    calls: Counter[str] = Counter()
+    # A reader of outputs may run the model twice: each pass counts its calls anew.
+    handle = model.register_forward_pre_hook(lambda module, args: calls.clear())
     try:
         for path, by_call in stubs.items():
             module = model.get_submodule(path)
             changed.append((module, instance_forward(module)))
-            set_forward(module, _stubbed(module.forward, by_call))
+            set_forward(module, _stubbed(module.forward, path, by_call, calls))
         yield
     finally:
+        handle.remove()
         for module, forward in reversed(changed):
             set_forward(module, forward)
 
 
-def _stubbed(run: Callable[..., Any], by_call: Mapping[int, Stub]) -> Callable[..., Any]:
-    calls = 0
-
+def _stubbed(
+    run: Callable[..., Any], path: str, by_call: Mapping[int, Stub], calls: Counter[str]
+) -> Callable[..., Any]:
     def forward(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        stub = by_call.get(calls)
-        calls += 1
+        stub = by_call.get(calls[path])
+        calls[path] += 1
         return run(*args, **kwargs) if stub is None else stub(lambda: run(*args, **kwargs))
 
     return forward

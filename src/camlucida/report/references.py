@@ -134,6 +134,13 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "International Conference on Machine Learning (ICML)",
             2017,
         ),
+        "erion2021": Reference(
+            "Erion G, Janizek JD, Sturmfels P, Lundberg SM, Lee SI",
+            "Improving performance of deep learning models with axiomatic attribution priors and "
+            "expected gradients",
+            "Nature Machine Intelligence 3:620–631",
+            2021,
+        ),
         "springenberg2015": Reference(
             "Springenberg JT, Dosovitskiy A, Brox T, Riedmiller M",
             "Striving for Simplicity: The All Convolutional Net",

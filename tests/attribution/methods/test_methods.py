@@ -22,7 +22,10 @@ BASELINES = {"random", "center"}
 ORACLES_OF_THE_FAMILY = {  # of test_family.py
     *("fem", "kpcacam", "segeigencam", "finercam", "shapleycam", "smooth_gradcam_pp"),
 }
-PIXELS = {name for name, method in METHODS.items() if method.kind == "input"}  # test_pixels.py
+ORACLES_OF_PATHS = {"layer_integrated_gradients", "layer_expected_gradients"}  # of test_paths.py
+PIXELS = {
+    name for name, method in METHODS.items() if method.kind == "input"
+}  # test_pixels.py, test_paths.py
 APART = {*PIXELS, "guided_gradcam"}  # refuses a network without a ReLU
 LAYERED = [name for name in METHODS if name not in APART]
 NOISY = {"smooth_gradcam_pp"}  # other pixels get other noise
@@ -52,7 +55,7 @@ def maps(
 
 
 def test_every_method_has_an_oracle():
-    apart = {"cam", "ablationcam", "scorecam"} | ORACLES_OF_THE_FAMILY
+    apart = {"cam", "ablationcam", "scorecam"} | ORACLES_OF_THE_FAMILY | ORACLES_OF_PATHS
     assert set(METHODS) == set(cams.REFERENCE) | apart | BASELINES | APART
 
 

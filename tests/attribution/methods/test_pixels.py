@@ -13,7 +13,10 @@ from camlucida.core.noise import noisy
 from camlucida.core.tensors import resize
 from tests.support import nets
 
-PIXELS = ["input_x_gradient", "smoothgrad", "integrated_gradients", "guided_backprop", "fullgrad"]
+PIXELS = [
+    *("input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients"),
+    *("guided_backprop", "fullgrad"),
+]
 
 
 class Rectified(nn.Module):

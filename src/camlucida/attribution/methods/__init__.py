@@ -23,6 +23,9 @@ from camlucida.attribution.methods import rise  # noqa: F401
 from camlucida.attribution.methods import input_x_gradient  # noqa: F401
 from camlucida.attribution.methods import smoothgrad  # noqa: F401
 from camlucida.attribution.methods import integrated_gradients  # noqa: F401
+from camlucida.attribution.methods import expected_gradients  # noqa: F401
+from camlucida.attribution.methods import layer_integrated_gradients  # noqa: F401
+from camlucida.attribution.methods import layer_expected_gradients  # noqa: F401
 from camlucida.attribution.methods import fullgrad  # noqa: F401
 from camlucida.attribution.methods import guided_backprop  # noqa: F401
 from camlucida.attribution.methods import guided_gradcam  # noqa: F401

@@ -1,28 +1,16 @@
 """Integrated gradients."""
 
-import numpy as np
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods.base import method
-from camlucida.core.messages import Message, declare
+from camlucida.attribution.paths import check_completeness, path_attributions
 
 NODES = 32
 """Points of the Gauss–Legendre rule between the reference and the image."""
-
-TOLERATED = 0.05
-"""A gap of the sum of a larger share of the difference in score is said."""
-
-declare(
-    "caution",
-    {
-        "completeness": (
-            "the cells of the integrated gradients add up to {sum:.3g}, and the score differs from "
-            "that of the reference by {difference:.3g}: the integral is not exact here"
-        )
-    },
-)
 
 
 @method(
@@ -58,25 +46,7 @@ def integrated_gradients(probe: InputProbe) -> Tensor:
     tensor([[0.1904, 0.5712],
             [0.0000, 0.0000]])
     """
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    image = probe.inputs[0]
-    steps = torch.from_numpy((nodes + 1) / 2).to(image)
-    along = steps.reshape(-1, *(1,) * image.ndim) * image
-    gradients = probe.gradients(along)
-    shares = torch.from_numpy(weights / 2).to(gradients)
-    mean = torch.einsum("n,tn...->t...", shares, gradients)
-    maps = (mean * image).sum(1)
-    _check_completeness(probe, maps)
+    reference = torch.zeros_like(probe.inputs)
+    maps = path_attributions(probe.inputs, reference, probe.gradients, NODES).sum(1)
+    check_completeness(maps, probe.scores - probe.score(reference)[:, 0], probe.cautions)
     return maps
-
-
-def _check_completeness(probe: InputProbe, maps: Tensor) -> None:
-    reference = probe.score(torch.zeros_like(probe.inputs))[:, 0]
-    differences = probe.scores - reference
-    sums = maps.flatten(1).sum(1)
-    scale = torch.maximum(differences.abs(), maps.abs().flatten(1).sum(1) * 1e-2)
-    gaps = (sums - differences).abs() > TOLERATED * scale
-    if bool(gaps.any()):
-        worst = int((sums - differences).abs().argmax())
-        values = {"sum": float(sums[worst]), "difference": float(differences[worst])}
-        probe.cautions.append(Message("caution.completeness", values))
