@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
-from camlucida.figures import files as figure_files
-from camlucida.io.png import png_bytes
 from camlucida.runs import Run, execute
 from tests.support.cohorts import write_cohort
-from tests.support.figures import coarsen
+from tests.support.figures import blank, coarsen
 from tests.support.paths import REPOSITORY
 
 # Each test process has a core of its own.
@@ -48,10 +45,7 @@ def fine_figures(monkeypatch):
 @pytest.fixture
 def blank_figures(monkeypatch):
     """Files of figures are written without a picture: for tests of numbers and words."""
-    pixel = png_bytes(np.zeros((1, 1, 3), np.uint8), 72)
-    for kind, content in (("png", pixel), ("pdf", b"%PDF")):
-        monkeypatch.setitem(figure_files._WRITERS, kind, lambda *_, content=content: content)
-    monkeypatch.setattr(figure_files, "_lay_out", lambda figure: None)
+    blank(monkeypatch)
 
 
 @pytest.hookimpl(optionalhook=True)

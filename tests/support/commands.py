@@ -1,7 +1,7 @@
 """``python -m tests.support.commands JSON``: commands one after the other in a new process.
 
 JSON is a list of commands, each a list of words. What they print is printed as a JSON list; the
-first command that fails ends the process with its exit code.
+first command that fails ends the process with its exit code. Figures are files without a picture.
 """
 
 import io
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from camlucida.cli import main
-from tests.support.figures import coarsen
+from tests.support.figures import blank
 
 
 def output(words: list[str]) -> str:
@@ -30,5 +30,5 @@ def output(words: list[str]) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    coarsen(pytest.MonkeyPatch())
+    blank(pytest.MonkeyPatch())
     print(json.dumps([output(words) for words in json.loads(sys.argv[1])]))

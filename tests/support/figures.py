@@ -1,6 +1,10 @@
-"""Figures that are quick to write: few pixels, and fonts of Type 3 in a PDF."""
+"""Figures that are quick to write: few pixels, PDF fonts of Type 3; or no picture at all."""
 
+import numpy as np
 import pytest
+
+from camlucida.figures import files as figure_files
+from camlucida.io.png import png_bytes
 
 DPI = 40
 """Pixels an inch, in place of the 300 of a user's figures."""
@@ -10,3 +14,11 @@ def coarsen(patch: pytest.MonkeyPatch, dpi: int = DPI, pdf_fonts: int = 3) -> No
     """Figures have this resolution and kind of fonts until the patch is undone."""
     patch.setattr("camlucida.figures.sheets.DPI", dpi)
     patch.setattr("camlucida.figures.files.PDF_FONTS", pdf_fonts)
+
+
+def blank(patch: pytest.MonkeyPatch) -> None:
+    """Files of figures are written without a picture until the patch is undone."""
+    pixel = png_bytes(np.zeros((1, 1, 3), np.uint8), 72)
+    for kind, content in (("png", pixel), ("pdf", b"%PDF")):
+        patch.setitem(figure_files._WRITERS, kind, lambda *_, content=content: content)
+    patch.setattr(figure_files, "_lay_out", lambda figure: None)
