@@ -9,7 +9,7 @@ from camlucida import explain
 from camlucida.attribution.methods import METHODS
 from camlucida.models import load_model
 from camlucida.phantom import film, model_cards
-from tests.support import nets
+from tests.support import nets, transformers
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -37,6 +37,8 @@ def both(
 def test_every_method_gives_the_map_of_the_cpu(method, dtype, tolerance):
     """``features`` precedes an in-place ReLU, which must not change the capture on a GPU."""
     net, inputs = nets.seeded(nets.Cnn()), nets.images(3, 3, 12, 10)
+    if method in nets.ATTENTION:
+        net, inputs = nets.seeded(transformers.Vit()), nets.images(3, 3, 32, 48)
     layer = "act" if method == "cam" else "features"
     cpu, cuda = both(net, inputs, method, layer, dtype)
     largest = np.abs(cpu).max()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from camlucida.attribution.methods import METHODS
+from tests.support import nets
 from tests.support.paths import REPOSITORY
 
 EXAMPLE = re.compile(
@@ -36,6 +37,9 @@ def test_the_number_of_methods() -> None:
     """Of the layers and of the input; the baselines "random" and "center" are counted apart."""
     text = (REPOSITORY / "README.md").read_text("utf-8")
     methods = [method for name, method in METHODS.items() if name not in ("random", "center")]
-    of_input = sum(method.kind == "input" for method in methods)
+    of_attention = len(nets.ATTENTION)
+    of_input = sum(method.kind == "input" for method in methods) - of_attention
+    of_family = len(methods) - of_input - of_attention
     assert f"their quality: {len(methods)} methods" in text
-    assert f"{len(methods) - of_input} of the CAM family, {of_input} of the input's pixels" in text
+    kinds = f"{of_input} of the input's pixels, {of_attention} of a transformer's attention"
+    assert f"{of_family} of the CAM family, {kinds}" in text

@@ -15,8 +15,13 @@ from camlucida.attribution.capture import capture, run_output
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.probe import Probe
 from camlucida.models.state import frozen
+from camlucida.models.survey import survey
 
 Pair = namedtuple("Pair", ["logits", "features"])
+
+
+ATTENTION = ("attention_rollout", "gradient_rollout", "legrad")
+"""Methods that only a transformer has."""
 
 
 def seeded(net: nn.Module, seed: int = 0, scale: float = 0.4) -> nn.Module:
@@ -58,7 +63,8 @@ def probing(
 
         layer_of = forward.layers[0]
         one = inputs[image : image + 1]
-        pixels = partial(InputProbe, one, run, [score], reference, 8)
+        about = net, partial(survey, net, (one,))
+        pixels = partial(InputProbe, one, run, [score], reference, 8, *about)
         yield Probe(net, (inputs,), layer_of, image, run, [score], reference, 8, captured, pixels)
 
 

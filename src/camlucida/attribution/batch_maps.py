@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from camlucida.attribution.batches import Batch
-from camlucida.attribution.capture import Forward, gradient_reaches, usable_layers
+from camlucida.attribution.capture import Forward, gradient_reaches, surveyed, usable_layers
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.capture_inputs import image_inputs
 from camlucida.attribution.explained_model import ExplainedModel, ModelRuns
@@ -242,7 +242,7 @@ def _input_maps(
 
 
 def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProbe:
-    tensors = explained.batch.tensors
+    model, tensors = explained.model, explained.batch.tensors
     if len(image_inputs(tensors)) > 1:
         raise LayerError(
             "this model takes several images, and maps of pixels are made for models of one",
@@ -260,6 +260,8 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         explained.targets[i],
         explained.output.logits[i : i + 1].detach(),
         explained.batch.probe_size,
+        model.module,
+        partial(surveyed, model.module, tensors, model.spec, model.tokens),
     )
 
 

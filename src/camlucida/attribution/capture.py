@@ -122,6 +122,17 @@ def capture(
     return forward
 
 
+def surveyed(
+    model: nn.Module, inputs: tuple[Tensor, ...], spec: OutputSpec, stated: TokenGrid | None
+) -> Survey:
+    """What is known of a model's layers; found once an input size by running it.
+
+    Args:
+        model, inputs, spec, stated: as of :func:`capture`.
+    """
+    return _Known(model, inputs, spec, stated).survey()
+
+
 class _Known:
     """What is known of a model's layers before it runs: by its family, or by a survey.
 

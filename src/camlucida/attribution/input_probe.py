@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from camlucida.attribution.graph import Graph, Score
+from camlucida.attribution.token_cells import Cells, token_cells
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
+from camlucida.models.firings import Survey
 
 INPUT = "(input)"
 """The layer's name of a map of the image's pixels, in requests and results."""
@@ -25,12 +27,15 @@ class InputProbe:
         targets: functions logits (N, C, …) → (N,).
         reference: the image's logits (1, C, …).
         batch_size: altered images in one forward.
+        module: the model itself.
+        survey: of the model's layers, made where it is needed.
 
     Attributes:
         inputs: (1, C, *spatial) the image.
         targets: as above.
         scores: (T,) of the image as it is.
         batch_size: altered images in one forward.
+        module: the model itself.
         cautions: what is to be said of the maps; a method adds to them.
     """
 
@@ -41,11 +46,21 @@ class InputProbe:
         targets: Sequence[Score],
         reference: Tensor,
         batch_size: int,
+        module: nn.Module,
+        survey: Callable[[], Survey],
     ) -> None:
-        self._logits = logits
+        self._logits, self._survey, self.module = logits, survey, module
         self.inputs, self.targets, self.batch_size = image, targets, batch_size
         self.scores = self._score(reference)[:, 0]
         self.cautions: list[Message] = []
+
+    def token_cells(self, count: int) -> Cells | None:
+        """How a number a token of a transformer lies on the grid; None where that is not traced.
+
+        Args:
+            count: of the tokens, with class and register tokens.
+        """
+        return token_cells(self._survey(), count)
 
     @torch.no_grad()
     def score(self, images: Tensor) -> Tensor:

@@ -272,7 +272,7 @@ class Probe:
             recorded = _repeat(output, self._image, self._batch, count)
             stubs.setdefault(path, {})[call] = _returning(recorded)
         stubs.setdefault(layer.ref.path, {})[layer.call] = altered
-        with _replaced(self._model, stubs):
+        with replaced(self._model, stubs):
             logits = self._logits(*self._arguments(count))
         if not reached:
             raise ModelError(
@@ -317,7 +317,7 @@ def _watched(model: nn.Module, hook: Callable[..., None]) -> Iterator[None]:
 
 
 @contextmanager
-def _replaced(model: nn.Module, stubs: Mapping[str, Mapping[int, Stub]]) -> Iterator[None]:
+def replaced(model: nn.Module, stubs: Mapping[str, Mapping[int, Stub]]) -> Iterator[None]:
     """Modules return what ``stubs`` give for the calls named there; forwards are restored after.
 
     Args:

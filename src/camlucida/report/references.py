@@ -153,6 +153,26 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "Advances in Neural Information Processing Systems (NeurIPS)",
             2019,
         ),
+        "abnar2020": Reference(
+            "Abnar S, Zuidema W",
+            "Quantifying Attention Flow in Transformers",
+            "Annual Meeting of the Association for Computational Linguistics (ACL)",
+            2020,
+        ),
+        "chefer2021": Reference(
+            "Chefer H, Gur S, Wolf L",
+            "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder "
+            "Transformers",
+            "IEEE/CVF International Conference on Computer Vision (ICCV)",
+            2021,
+        ),
+        "bousselham2025": Reference(
+            "Bousselham W, Boggust A, Chaybouti S, Strobelt H, Kuehne H",
+            "LeGrad: An Explainability Method for Vision Transformers via Feature Formation "
+            "Sensitivity",
+            "IEEE/CVF International Conference on Computer Vision (ICCV)",
+            2025,
+        ),
         "zeiler2014": Reference(
             "Zeiler MD, Fergus R",
             "Visualizing and Understanding Convolutional Networks",

@@ -26,7 +26,7 @@ ORACLES_OF_PATHS = {"layer_integrated_gradients", "layer_expected_gradients"}  #
 PIXELS = {
     name for name, method in METHODS.items() if method.kind == "input"
 }  # test_pixels.py, test_paths.py
-APART = {*PIXELS, "guided_gradcam"}  # refuses a network without a ReLU
+APART = {*PIXELS, *nets.ATTENTION, "guided_gradcam"}  # refuses a network without a ReLU
 LAYERED = [name for name in METHODS if name not in APART]
 NOISY = {"smooth_gradcam_pp"}  # other pixels get other noise
 FUNCTIONS = [n for n, method in METHODS.items() if method.kind in ("gradient", "activation")]

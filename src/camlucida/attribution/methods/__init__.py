@@ -29,6 +29,9 @@ from camlucida.attribution.methods import layer_expected_gradients  # noqa: F401
 from camlucida.attribution.methods import fullgrad  # noqa: F401
 from camlucida.attribution.methods import guided_backprop  # noqa: F401
 from camlucida.attribution.methods import guided_gradcam  # noqa: F401
+from camlucida.attribution.methods import attention_rollout  # noqa: F401
+from camlucida.attribution.methods import gradient_rollout  # noqa: F401
+from camlucida.attribution.methods import legrad  # noqa: F401
 from camlucida.attribution.methods import random  # noqa: F401
 from camlucida.attribution.methods import center  # noqa: F401
 from camlucida.attribution.methods.base import METHODS, Method, at_layers, method

@@ -1,0 +1,45 @@
+"""Attention rollout."""
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.input_probe import InputProbe
+from camlucida.attribution.methods.base import method
+from camlucida.attribution.token_attention import self_attention
+
+
+@method(
+    "attention_rollout",
+    "Attention rollout",
+    "Abnar & Zuidema 2020, ACL, Eq. 1",
+    kind="input",
+    class_specific=False,
+    unit="none",
+    cost="2 forwards",
+    description=(
+        "the attention of all layers of a transformer multiplied, half of each layer passing by "
+        "it; the same for every target [@abnar2020]"
+    ),
+)
+def attention_rollout(probe: InputProbe) -> Tensor:
+    """Attention of all layers, multiplied; the same map for every target.
+
+    ``Ã_l = (½ A_l + ½ I) Ã_{l−1}`` with A_l the mean over the heads. The map is the row of the
+    class token where the head reads that alone, else the mean of the rows that it reads; class and
+    register tokens are left out.
+
+    Args:
+        probe: one image.
+
+    Returns:
+        (T, *grid of the tokens), in [0, 1], without a unit.
+
+    Raises:
+        NoEvidenceError: the model has no self-attention of all tokens to all.
+    """
+    attention = self_attention(probe)
+    rows = attention.read_by_score()
+    identity = torch.eye(rows.shape[1]).to(rows)
+    for layer in reversed(attention.probabilities()):
+        rows = rows @ (layer.mean(0) + identity) / 2
+    return attention.cells(rows)

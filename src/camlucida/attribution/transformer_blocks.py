@@ -1,0 +1,112 @@
+"""The blocks of a transformer: what a head would say of the tokens behind each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from camlucida.attribution.attention import Attentions
+from camlucida.attribution.probe import Stub
+from camlucida.models.state import main_tensor, replace_tensor
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A call of a module around one attention, from tokens to as many tokens."""
+
+    path: str
+    call: int
+    given: Tensor
+    tokens: Tensor
+    output: Any
+
+
+class Blocks:
+    """Notes, while a model runs, the blocks around its attentions.
+
+    The block of an attention is the outermost module that runs this one alone, and returns tokens
+    of the shape that it is given.
+
+    Args:
+        module: the model.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._blocks: dict[int, _Block] = {}
+
+    @contextmanager
+    def noted(self, attentions: Attentions) -> Iterator[None]:
+        """The forward pass runs inside.
+
+        Args:
+            attentions: active in the same pass.
+        """
+        handles = []
+        for path, module in self._module.named_modules():
+            if path:
+                before, after = self._hooks(path, attentions.probabilities)
+                handles.append(module.register_forward_pre_hook(before))
+                handles.append(module.register_forward_hook(after, with_kwargs=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _hooks(
+        self, path: str, probabilities: Sequence[Tensor]
+    ) -> tuple[Callable[..., None], Callable[..., None]]:
+        starts: list[int] = []
+        calls = 0
+
+        def before(module: nn.Module, args: Any) -> None:
+            starts.append(len(probabilities))
+
+        def after(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+            nonlocal calls
+            start = starts.pop()
+            given, made = next(iter((*args, *kwargs.values())), None), main_tensor(output)
+            one = len(probabilities) == start + 1
+            if one and isinstance(given, Tensor) and made is not None and given.shape == made.shape:
+                # Of nested modules the outermost ends last.
+                block = _Block(path, calls, given, made, output)
+                self._blocks[id(probabilities[start])] = block
+            calls += 1
+
+        return before, after
+
+    def skipping(self, layers: Sequence[Tensor]) -> list[dict[str, dict[int, Stub]]] | None:
+        """For each layer but the last, what makes the head read the tokens behind its block.
+
+        Args:
+            layers: attention probabilities, in order.
+
+        Returns:
+            Path → number of the call → what the block returns instead, for
+            :func:`~camlucida.attribution.probe.replaced`; None where the blocks are not modules of
+            which each takes what the one before it returns.
+        """
+        blocks = [self._blocks.get(id(layer)) for layer in layers]
+        known = [block for block in blocks if block is not None]
+        follow = all(before.tokens is block.given for before, block in pairwise(known))
+        if len(known) < len(blocks) or not follow:
+            return None
+        return [_all_return(known, block.tokens) for block in known[:-1]]
+
+
+def _all_return(blocks: Sequence[_Block], tokens: Tensor) -> dict[str, dict[int, Stub]]:
+    stubs: dict[str, dict[int, Stub]] = {}
+    for block in blocks:
+        stubs.setdefault(block.path, {})[block.call] = _returning(block, tokens)
+    return stubs
+
+
+def _returning(block: _Block, tokens: Tensor) -> Stub:
+    changed = replace_tensor(block.output, block.tokens, tokens)
+    return lambda run: changed
