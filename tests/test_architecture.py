@@ -78,6 +78,7 @@ def test_heavy_packages_are_imported_where_they_are_used(path):
     at_import = {name.partition(".")[0] for name, now in imported(path) if now}
     outside = at_import - set(sys.stdlib_module_names) - {"camlucida"}
     assert not outside & {"torchvision", "timm", "torchxrayvision", "segmentation_models_pytorch"}
+    assert not outside & {"transformers", "onnx", "onnx2torch", "onnxruntime"}
     if room == "core":
         assert outside <= {"torch", "numpy"}
     if room == "attribution":

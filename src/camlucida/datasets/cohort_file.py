@@ -20,7 +20,7 @@ from pydantic import (
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.files import parse_toml, reading
-from camlucida.models.card import factory_file, is_factory
+from camlucida.models.card import anchored_factory, is_factory
 
 
 def _listed(value: Any) -> Any:
@@ -132,11 +132,7 @@ class CohortFile:
         file = self.resolve(entry.card)
         if file.is_file() or not is_factory(entry.card):
             return {"card": str(file), "checkpoint": checkpoint}
-        local = factory_file(entry.card)
-        if local is None:
-            return {"card": entry.card, "checkpoint": checkpoint}
-        source, function = local
-        card = f"{self.resolve(str(source))}:{function}"
+        card = anchored_factory(entry.card, self.path.parent)
         return {"card": card, "checkpoint": checkpoint}
 
 

@@ -23,7 +23,7 @@ class Card(BaseModel):
 
     Attributes:
         factory: what builds the model: ``net.py:build``, ``package.module:callable``,
-            ``torchvision:resnet50`` and its like.
+            ``torchvision:resnet50`` and its like, ``hf:FOLDER``.
         args, checkpoint: keyword arguments of the factory; file of weights, relative to the card.
         checkpoint_key: which network of the file, where it holds several.
         task: "multiclass", "multilabel", "binary", "segmentation" or "regression"; None guesses it.
@@ -111,8 +111,8 @@ class Card(BaseModel):
 
 
 _FACTORY_HELP = (
-    'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…" '
-    'or "torchxrayvision:…"'
+    'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…", '
+    '"torchxrayvision:…" or "hf:FOLDER"'
 )
 
 
@@ -142,6 +142,26 @@ def factory_file(factory: str) -> tuple[Path, str] | None:
     return (Path(where).expanduser(), what) if where.endswith(".py") else None
 
 
+def anchored_factory(factory: str, folder: Path) -> str:
+    """A factory with the absolute path of its file, or of its Hugging Face folder that exists.
+
+    Args:
+        factory: ``where:what``.
+        folder: that a relative path starts from.
+
+    >>> anchored_factory("net.py:build", Path("/study")), anchored_factory("timm:vgg11", Path())
+    ('/study/net.py:build', 'timm:vgg11')
+    """
+    user_file = factory_file(factory)
+    if user_file is not None:
+        return f"{(folder / user_file[0]).absolute()}:{user_file[1]}"
+    prefix, _, name = factory.partition(":")
+    if prefix != "hf":
+        return factory
+    local = folder / Path(name).expanduser()
+    return f"hf:{local.absolute()}" if local.is_dir() else factory
+
+
 def read_card(
     source: str | Path, factory: str | None = None, checkpoint: str | Path | None = None
 ) -> tuple[Card, Path]:
@@ -169,7 +189,7 @@ def read_card(
         bare = is_factory(str(source)) and not path.is_file()
         data: dict[str, Any] = {"factory": str(source)} if bare else _read_toml(path)
     if factory is not None:
-        data["factory"] = _from_here(factory)
+        data["factory"] = anchored_factory(factory, Path.cwd())
     if checkpoint is not None:
         data["checkpoint"] = str(Path.cwd() / Path(checkpoint).expanduser())
     card = _validated(data, "the factory" if bare else path.name)
@@ -200,7 +220,7 @@ def resolve_card(card: Card, defaults: Mapping[str, Any], where: str) -> Card:
     """
     stated = card.model_dump(exclude_unset=True)
     merged = {**defaults, **stated}
-    merged["input"] = _merged_input(defaults.get("input", {}), stated.get("input", {}))
+    merged["input"] = _merged_input(defaults.get("input", {}), stated.get("input", {}), where)
     if merged.get("output", "logits") == "logits" and "logits_from" not in stated:
         merged.pop("logits_from", None)
     return _validated(merged, where)
@@ -209,9 +229,12 @@ def resolve_card(card: Card, defaults: Mapping[str, Any], where: str) -> Card:
 _SCALE_KEYS = ("range", "mean", "std")
 
 
-def _merged_input(defaults: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
+def _merged_input(
+    defaults: Mapping[str, Any], stated: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     """Defaults that contradict a stated key go: the grey scale is one thing, and so is the crop."""
     kept = dict(defaults)
+    _check_steps(defaults, stated, where)
     if stated.get("steps") or stated.get("transform"):
         # The steps are the whole preprocessing: nothing of the factory's is added to them.
         kept = {key: kept[key] for key in ALWAYS if key in kept and key != "size"}
@@ -226,12 +249,6 @@ def _merged_input(defaults: Mapping[str, Any], stated: Mapping[str, Any]) -> dic
     if stated.get("fit", "center-crop") not in ("center-crop", "short-side"):
         kept.pop("crop", None)
     return {**kept, **stated}
-
-
-def _from_here(factory: str) -> str:
-    """Anchor a factory given on the command line in the current directory."""
-    user_file = factory_file(factory)
-    return factory if user_file is None else f"{Path.cwd() / user_file[0]}:{user_file[1]}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -263,6 +280,19 @@ def _no_card(path: Path) -> UsageError:
 
 def _cards_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.toml"))
+
+
+def _check_steps(defaults: Mapping[str, Any], stated: Mapping[str, Any], where: str) -> None:
+    """Raises UsageError for a key that would have to change the steps of the factory."""
+    if "steps" not in defaults or stated.keys() & {"steps", "transform"}:
+        return
+    replaced = sorted(key for key in stated if key == "size" or key not in ALWAYS)
+    if replaced:
+        raise UsageError(
+            f"{where}: the model's own preprocessing is a list of steps, which "
+            f"input.{replaced[0]} cannot change",
+            f"leave it out, or write the whole list: steps = {defaults['steps']}",
+        )
 
 
 def _validated(data: Mapping[str, Any], where: str) -> Card:

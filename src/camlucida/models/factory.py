@@ -8,7 +8,7 @@ import importlib.util
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -16,18 +16,26 @@ from types import ModuleType
 from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError, did_you_mean
-from camlucida.models.card import factory_file
+from camlucida.models.card import anchored_factory, factory_file
 from camlucida.models.module_facts import module_facts
 from camlucida.models.unset import UnsetParameters
-from camlucida.models.zoo import ZOO, Args, Defaults, guard, hush, is_xrv, xrv_defaults
+from camlucida.models.zoo import (
+    ZOO,
+    Args,
+    Defaults,
+    guard,
+    hush,
+    is_xrv,
+    xrv_defaults,
+)
 
 
 def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
     """Build a model.
 
     Args:
-        factory: ``torchvision:resnet50`` and its like, ``package.module:callable``, or
-            ``net.py:build`` (the file is relative to ``base``).
+        factory: ``torchvision:resnet50`` and its like, ``hf:FOLDER``, ``package.module:callable``,
+            or ``net.py:build`` (folder and file are relative to ``base``).
         args: keyword arguments. For another package's model, ``pretrained = false`` asks for random
             weights.
         base: folder of the card.
@@ -43,7 +51,7 @@ def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
     Linear(in_features=2, out_features=1, bias=True)
     """
     args, pretrained = _settled(factory, args, pretrained)
-    module = _built(factory, args, base, pretrained)
+    module = _built(anchored_factory(factory, base), args, base, pretrained)
     hush(module)
     return module
 
@@ -80,7 +88,14 @@ def _built(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
         return _called(f"{path.name}:{function}", _file(path), function, args)
 
 
-def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+def defaults(
+    factory: str,
+    args: Args,
+    pretrained: bool,
+    module: nn.Module,
+    base: Path = Path(),
+    stated: Set[str] = frozenset(),
+) -> Defaults:
     """Card fields that are known without being stated; ``input`` is a mapping of its own.
 
     What the module itself tells is the same for a bare one; see
@@ -91,6 +106,11 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
         args: of the factory.
         pretrained: False when the weights come from a checkpoint.
         module: that the factory built.
+        base: folder of the card.
+        stated: keys that the card has under ``[input]``.
+
+    Raises:
+        ModelError: how images are prepared is not known, and the card does not state it.
 
     >>> module = nn.ReLU()
     >>> module.labels = ["Mass", "Nodule"]
@@ -98,9 +118,15 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
     {'labels': ('Mass', 'Nodule')}
     """
     args, pretrained = _settled(factory, args, pretrained)
-    prefix, _, name = factory.partition(":")
+    prefix, _, name = anchored_factory(factory, base).partition(":")
     if prefix in ZOO:
-        return ZOO[prefix].defaults(name, args, pretrained, module)
+        package = ZOO[prefix]
+        fields = package.defaults(name, args, pretrained, module)
+        if package.inputs is None:
+            return fields
+        with guard(f"{factory}: its preprocessing cannot be read"):
+            read = package.inputs(name, args, pretrained, module, frozenset(stated))
+        return {**fields, "input": read}
     if is_xrv(module):
         return xrv_defaults(module)
     return module_facts(module)

@@ -128,7 +128,10 @@ def load_model(
     name = read.name or (source.path.stem if source.path else read.factory)
     built = _built(replace(source, card=read))
     read, module = built.card, built.module
-    known_fields = defaults(read.factory, read.args, read.checkpoint is None, module)
+    stated = read.input.model_fields_set
+    known_fields = defaults(
+        read.factory, read.args, read.checkpoint is None, module, source.base, stated
+    )
     known_fields, stated_notes = _with_stated(read, source.base, known_fields)
     resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)

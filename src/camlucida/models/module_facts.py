@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import nn
 
 from camlucida.core.output_spec import OutputSpec, Task
-from camlucida.models.zoo import ZOO, Defaults, operating_points
+from camlucida.models.zoo import ZOO, Defaults, config_facts, operating_points
 
 __all__ = ["module_facts", "operating_points", "shows_task", "spec_of_module"]
-
-_PROBLEMS: dict[str, Task] = {
-    "single_label_classification": "multiclass",
-    "multi_label_classification": "multilabel",
-    "regression": "regression",
-}
-"""``config.problem_type`` of Hugging Face → task."""
 
 
 def module_facts(module: nn.Module) -> Defaults:
@@ -35,7 +25,7 @@ def module_facts(module: nn.Module) -> Defaults:
     {'labels': ('Mass', 'Nodule')}
     """
     known = (package.facts(module) for package in ZOO.values())
-    facts = next(filter(None, known), None) or _of_config(getattr(module, "config", None))
+    facts = next(filter(None, known), None) or config_facts(getattr(module, "config", None))
     if "labels" in facts:
         return facts
     for attribute in ("labels", "pathologies"):
@@ -54,20 +44,6 @@ def shows_task(module: nn.Module) -> bool:
     False
     """
     return "task" in module_facts(module)
-
-
-def _of_config(config: Any) -> Defaults:
-    facts: Defaults = {}
-    problem = getattr(config, "problem_type", None)
-    if problem in _PROBLEMS:
-        facts["task"] = _PROBLEMS[problem]
-    names = getattr(config, "id2label", None)
-    if isinstance(names, Mapping) and names:
-        labels = [str(names.get(i, "")) for i in range(len(names))]
-        named = any(label != f"LABEL_{i}" for i, label in enumerate(labels))
-        if named and all(labels):
-            facts["labels"] = tuple(labels)
-    return facts
 
 
 def spec_of_module(module: nn.Module) -> OutputSpec:

@@ -16,7 +16,13 @@ from camlucida.io.pickles import plain
 from camlucida.models.alternatives import bare
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.backbones import bodies, classifiers
-from camlucida.models.card import Card, factory_file, is_factory, read_card
+from camlucida.models.card import (
+    Card,
+    anchored_factory,
+    factory_file,
+    is_factory,
+    read_card,
+)
 from camlucida.models.checkpoint import State, layouts, only_network, several_networks
 from camlucida.models.checkpoint_file import SUFFIXES, CheckpointFile, read_checkpoint
 from camlucida.models.key_matching import COUNTER, copied_keys, is_outside, same_tensor
@@ -30,7 +36,12 @@ CHECKPOINT_NAMES = ("best_model.pth", "best_model.pt")
 """What training scripts call the checkpoint that they keep; the first that exists is taken."""
 
 
-COUNTS = {"torchvision": "num_classes", "timm": "num_classes", "smp": "classes"}
+COUNTS = {
+    "torchvision": "num_classes",
+    "timm": "num_classes",
+    "smp": "classes",
+    "hf": "num_labels",
+}
 """Package of networks → its argument for the number of outputs."""
 
 
@@ -245,16 +256,14 @@ def _named(model: str | Path, file: Path, task: Task | None, outputs: int | None
         raise UsageError(
             f"{model} is a {card.task} model, not one for {task}", "name a card of this task"
         )
-    user_file = factory_file(card.factory)
     update: dict[str, Any] = {} if task is None else {"task": task}
-    if user_file is not None:
-        update["factory"] = f"{base / user_file[0]}:{user_file[1]}"
+    update["factory"] = anchored_factory(card.factory, base)
     transform = card.input.transform
     if transform is not None and factory_file(transform) is not None:
         update["input"] = card.input.model_copy(update={"transform": str(base / transform)})
     prefix = card.factory.partition(":")[0]
     if prefix in ZOO and is_factory(str(model)) and outputs is not None:
-        update["args"] = {"classes" if prefix == "smp" else "num_classes": outputs}
+        update["args"] = {COUNTS.get(prefix, "num_classes"): outputs}
     return card.model_copy(update=update)
 
 

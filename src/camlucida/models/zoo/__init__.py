@@ -4,6 +4,7 @@ Labels, scale of the input, kind of output. One file a package, which is importe
 names it.
 """
 
+from camlucida.models.zoo.huggingface import HUGGINGFACE, config_facts
 from camlucida.models.zoo.package import Args, Defaults, Zoo, guard
 from camlucida.models.zoo.smp import SMP
 from camlucida.models.zoo.timm import TIMM
@@ -21,6 +22,7 @@ __all__ = [
     "Args",
     "Defaults",
     "Zoo",
+    "config_facts",
     "guard",
     "hush",
     "is_xrv",
@@ -33,5 +35,6 @@ ZOO: dict[str, Zoo] = {
     "timm": TIMM,
     "smp": SMP,
     "torchxrayvision": TORCHXRAYVISION,
+    "hf": HUGGINGFACE,
 }
 """Prefix of a factory → the package behind it."""

@@ -31,11 +31,14 @@ class Zoo:
         build: (name, args, pretrained) → module. With ``pretrained`` false nothing is downloaded.
         defaults: (name, args, pretrained, module) → card fields.
         facts: module → what its output means, as card fields; {} for another package's module.
+        inputs: (name, args, pretrained, module, keys that the card states) → fields of ``[input]``
+            that are looked up only where they are needed; None for a package that has none.
     """
 
     build: Callable[[str, Args, bool], nn.Module]
     defaults: Callable[[str, Args, bool, nn.Module], Defaults]
     facts: Callable[[nn.Module], Defaults]
+    inputs: Callable[[str, Args, bool, nn.Module, frozenset[str]], Defaults] | None = None
 
 
 @contextmanager
@@ -70,13 +73,14 @@ with base 10: 'x'
         raise ModelError(f"{what}: {type(error).__name__}{detail}", fix) from error
 
 
-def import_package(name: str) -> ModuleType:
-    """Import a package of the ``zoo`` extra.
+def import_package(name: str, extra: str = "zoo") -> ModuleType:
+    """Import a package of an extra.
 
     Undo what the import does to the process's warnings and ``sys.path``.
 
     Args:
         name: of the package, as it is imported.
+        extra: that installs it.
 
     Raises:
         ModelError: it is not installed, or cannot be imported.
@@ -98,7 +102,7 @@ def import_package(name: str) -> ModuleType:
         what = f"{name} is not installed"
         if name in sys.modules:
             what = f"{name} cannot be imported: {error}"
-        raise ModelError(what, 'pip install "camlucida[zoo]"') from error
+        raise ModelError(what, f'pip install "camlucida[{extra}]"') from error
     finally:
         sys.path[:] = path
 

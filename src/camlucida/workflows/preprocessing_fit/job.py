@@ -19,7 +19,7 @@ from camlucida.io import read_image
 from camlucida.io.image import RawImage
 from camlucida.io.read import expand_paths
 from camlucida.models.assumptions import assumes_size
-from camlucida.models.card import Card, factory_file, is_factory, read_card
+from camlucida.models.card import Card, anchored_factory, factory_file, is_factory, read_card
 from camlucida.models.load import LoadedModel, load_model
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.recognise import recognise
@@ -308,10 +308,7 @@ def _card(settings: FitSettings) -> tuple[Card, Path, bool]:
 
 def _portable(card: Card, base: Path) -> Card:
     """The card with absolute paths."""
-    update: dict[str, Any] = {}
-    user_file = factory_file(card.factory)
-    if user_file is not None:
-        update["factory"] = f"{base / user_file[0]}:{user_file[1]}"
+    update: dict[str, Any] = {"factory": anchored_factory(card.factory, base)}
     if card.checkpoint is not None:
         update["checkpoint"] = str(base / Path(card.checkpoint).expanduser())
     transform = card.input.transform
