@@ -176,6 +176,49 @@ def test_a_box_is_hidden_and_the_change_is_shown(browser, films):
         assert page.locator(".result svg path.random").nth(4).wait_for() is None
 
 
+def masked(reply):
+    """Pixels that a painted region has, and all."""
+    lengths = [int(part) for part in reply.value.request.post_data_json["mask"].split()]
+    return sum(lengths[1::2]), sum(lengths)
+
+
+def test_a_region_is_painted_and_erased_by_mouse_and_by_keys(browser, films):
+    with opened(browser) as page:
+        page.set_input_files("input[type=file]", [films / "2.png"])
+        page.get_by_role("button", name="Open 2.png").wait_for()
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.get_by_role("button", name="Paint a region").click()
+        page.get_by_label("Size").fill("60")
+        stage = page.locator(".host .stage").bounding_box()
+        middle = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + 150, middle[1] + 40, steps=3)
+        with page.expect_response("**/api/region") as reply:
+            page.mouse.up()
+        stroke, whole = masked(reply)
+        assert whole == 96 * 80
+        zoom = stage["height"] / 96
+        area = (np.pi * 30**2 + 60 * np.hypot(150, 40)) / zoom**2
+        assert stroke == pytest.approx(area, rel=0.1)
+        page.locator(".result svg .here").wait_for()
+        assert "other places" in page.locator(".result").inner_text()
+        page.keyboard.press("x")  # the cross, in the middle of the film
+        page.keyboard.press("e")
+        with page.expect_response("**/api/region") as reply:
+            page.keyboard.press("a")
+        erased = masked(reply)[0]
+        assert erased < stroke
+        page.keyboard.press("e")
+        for _ in range(20):
+            page.keyboard.press("ArrowLeft")
+        with page.expect_response("**/api/region") as reply:
+            page.keyboard.press("a")
+        assert masked(reply)[0] > erased
+        page.get_by_role("button", name="Clear what is painted").click()
+        assert page.locator(".result").inner_text() == ""
+
+
 def test_by_keyboard_alone(browser, films):
     with opened(browser) as page:
         page.locator(".findings button").first.wait_for()

@@ -2,17 +2,22 @@
 
 import type { MapData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
+import type { Painting } from "../viewer/brush.js";
 import type { Region } from "../viewer/pointer.js";
+import type { Settings, Tool } from "../viewer/settings.js";
 import { number, percent } from "../viewer/words.js";
 import {
   type Curve, type Job, type Occlusion, type RegionChange, follow, post, remove,
 } from "./api.js";
 import { curve, strip } from "./chart.js";
+import { BrushTools } from "./brush_tools.js";
 import { Choice, progressLine, scoreText, section, signed, type Status } from "./parts.js";
 
 /** Cells of a side of the grid that is slid over the film. */
 const CELLS = 8;
 const PLACES = 25;
+/** Milliseconds without another stroke or box before the random places are compared. */
+const PAUSE = 300;
 
 /** What is tested: a film, a model and a target, with the map that is shown. */
 export interface Question {
@@ -25,8 +30,9 @@ export interface Question {
 
 export interface Asked {
   question(): Question | null;
-  /** The tool of the viewer that draws a box, on or off. */
-  draw(on: boolean): void;
+  /** Change settings of the viewer. */
+  change(settings: Partial<Settings>): void;
+  /** Show a box; null shows neither a box nor what was painted. */
   region(box: Region | null): void;
   /** A map of the current film to show, made of another's geometry. */
   addMap(make: (like: MapData) => MapData): void;
@@ -39,12 +45,19 @@ export class Ask {
   private readonly action = new Choice("Region", () => void this.test());
   private readonly cover = new Choice("Filled with", () => void this.test());
   private readonly sides: HTMLInputElement[];
-  private box: Region | null = null;
+  private readonly brush: BrushTools;
+  /** What is tested, as the server takes it. */
+  private region: { readonly box: Region } | { readonly mask: string } | null = null;
   private tests = 0;
-  private drawing = false;
+  private tool: Tool = "pan";
 
   constructor(private readonly target: Asked, private readonly status: Status) {
-    this.drawButton = button("Draw a box", "Draw a box on the film (w)", false, () => this.toggle());
+    this.drawButton = button("Draw a box", "Draw a box on the film (w)", false, () => this.toggle("region"));
+    this.brush = new BrushTools({
+      toggle: () => this.toggle("brush"),
+      change: (settings) => this.target.change(settings),
+      clear: () => this.clear(true),
+    });
     this.action.fill([["hide", "hidden"], ["keep", "kept alone"]]);
     this.cover.fill([["blur", "blur"], ["mean", "mean grey"], ["inpaint", "its border"]]);
     this.sides = ["x", "y", "width", "height"].map((name) => this.side(name));
@@ -54,7 +67,8 @@ export class Ask {
     const hottest = button("Hide hottest cells", "Hide the hottest cells of the map, more and more", null, () => void this.hideHottest());
     this.root = section(
       "Ask the model",
-      element("div", { class: "buttons" }, this.drawButton, slide, hottest),
+      element("div", { class: "buttons" }, this.drawButton, this.brush.button, slide, hottest),
+      this.brush.root,
       this.action.root,
       this.cover.root,
       element("details", {}, element("summary", {}, "Box by numbers"), form),
@@ -66,14 +80,15 @@ export class Ask {
   clear(film: boolean): void {
     this.tests += 1;
     this.result.replaceChildren();
-    if (film) this.box = null;
-    this.target.region(this.box);
-    if (this.box !== null) void this.test();
+    if (film) this.region = null;
+    this.redraw();
+    if (this.region !== null) void this.test();
   }
 
-  /** The viewer drew the film anew: the box is drawn again. */
+  /** The viewer drew the film anew: the box is drawn again; what is painted is still there. */
   redraw(): void {
-    this.target.region(this.box);
+    if (this.region === null) this.target.region(null);
+    else if ("box" in this.region) this.target.region(this.region.box);
   }
 
   /** A box was drawn on the film. */
@@ -81,19 +96,29 @@ export class Ask {
     const values = [box.x, box.y, box.width, box.height];
     this.sides.forEach((side, i) => (side.value = String(Math.round(values[i]!))));
     if (!done) return;
-    this.box = { ...box };
+    this.region = { box: { ...box } };
     void this.test();
   }
 
-  /** The viewer's tool was changed elsewhere. */
-  setDrawing(on: boolean): void {
-    this.drawing = on;
-    this.drawButton.setAttribute("aria-pressed", String(on));
+  /** A region was painted, or erased until nothing is left of it. */
+  painted(painting: Painting): void {
+    if (painting.isEmpty) {
+      this.clear(true);
+      return;
+    }
+    this.region = { mask: painting.runs() };
+    void this.test();
   }
 
-  private toggle(): void {
-    this.setDrawing(!this.drawing);
-    this.target.draw(this.drawing);
+  /** The viewer's settings were changed, here or there. */
+  showSettings(settings: Settings): void {
+    this.tool = settings.tool;
+    this.drawButton.setAttribute("aria-pressed", String(this.tool === "region"));
+    this.brush.show(settings);
+  }
+
+  private toggle(tool: Tool): void {
+    this.target.change({ tool: this.tool === tool ? "pan" : tool });
   }
 
   private side(name: string): HTMLInputElement {
@@ -103,7 +128,7 @@ export class Ask {
   private fromNumbers(): void {
     const [x, y, width, height] = this.sides.map((side) => side.valueAsNumber || 0);
     const box = { x: x!, y: y!, width: width!, height: height! };
-    this.box = box;
+    this.region = { box };
     this.target.region(box);
     void this.test();
   }
@@ -111,14 +136,15 @@ export class Ask {
   /** One forward pass for the change, then those of the regions elsewhere. */
   private async test(): Promise<void> {
     const question = this.target.question();
-    if (question === null || this.box === null) return;
+    if (question === null || this.region === null) return;
     const test = ++this.tests;
     const { film, model, target } = question;
-    const { x, y, width, height } = this.box;
     const [action, cover] = [this.action.value, this.cover.value];
-    const request = { film, model, target, box: [x, y, width, height], action, cover };
+    const request = { film, model, target, ...regionData(this.region), action, cover };
     try {
       for (const places of [0, PLACES]) {
+        if (places > 0) await pause(PAUSE);
+        if (test !== this.tests) return;
         const change = await post<RegionChange>("region", { ...request, places });
         if (test !== this.tests) return;
         this.show(change, action, places > 0);
@@ -213,6 +239,16 @@ export class Ask {
       return null;
     }
   }
+}
+
+function regionData(region: { box: Region } | { mask: string }): object {
+  if ("mask" in region) return region;
+  const { x, y, width, height } = region.box;
+  return { box: [x, y, width, height] };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => window.setTimeout(resolve, milliseconds));
 }
 
 function comparison(by: number, elsewhere: readonly number[], kind: string): string {

@@ -56,7 +56,7 @@ export class ExplainPage {
     this.ask = new Ask(
       {
         question: () => this.question(),
-        draw: (on) => this.viewer?.change({ tool: on ? "region" : "pan" }),
+        change: (settings) => this.viewer?.change(settings),
         region: (box) => this.viewer?.setRegion(box),
         addMap: (make) => this.addMap(make),
       },
@@ -324,7 +324,8 @@ export class ExplainPage {
     this.shown = film.id;
     this.viewer = mountViewer(this.host, data, {
       onRegion: (box, done) => this.ask.drawn(box, done),
-      onChange: (settings) => this.ask.setDrawing(settings.tool === "region"),
+      onPaint: (painting) => this.ask.painted(painting),
+      onChange: (settings) => this.ask.showSettings(settings),
       onImage: (step) => this.step(step),
     });
   }

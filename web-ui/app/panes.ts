@@ -126,6 +126,8 @@ export class Panes {
       window: (level, width) => this.dragWindow(level, width),
       point: (at) => this.point(at === null ? null : stage.view.toFilm(at)),
       region: () => undefined,
+      paint: () => undefined,
+      lift: () => undefined,
     });
   }
 

@@ -4,7 +4,7 @@ import { paletteNames } from "./colour.js";
 import { windowOf } from "./controls.js";
 import type { ViewerData } from "./data.js";
 import type { Command } from "./keyboard.js";
-import { MODES, SCALES, type Settings, type Tool } from "./settings.js";
+import { BRUSHES, MODES, SCALES, type Settings, type Tool } from "./settings.js";
 
 type Change = Partial<Settings> | null;
 
@@ -26,7 +26,8 @@ export function changeOf(
   );
 }
 
-function ofNumbers(command: Command, { opacity, threshold, level }: Settings): Change {
+function ofNumbers(command: Command, { opacity, threshold, level, brush }: Settings): Change {
+  const brushOf = (size: number): number => Math.min(Math.max(Math.round(size), BRUSHES.least), BRUSHES.most);
   const step = (value: number, by: number, low: number, high: number): number =>
     Math.min(Math.max(Math.round((value + by) * 100) / 100, low), high);
   switch (command) {
@@ -36,6 +37,8 @@ function ofNumbers(command: Command, { opacity, threshold, level }: Settings): C
     case "thresholdUp": return { threshold: step(threshold, 0.05, 0, 0.95) };
     case "lineDown": return { level: step(level, -0.05, 0.05, 0.95) };
     case "lineUp": return { level: step(level, 0.05, 0.05, 0.95) };
+    case "brushSmaller": return { brush: brushOf(brush / 1.25) };
+    case "brushLarger": return { brush: brushOf(brush * 1.25) };
     default: return null;
   }
 }
@@ -47,6 +50,7 @@ function ofSwitches(command: Command, settings: Settings): Change {
     case "boxes": return { boxes: !settings.boxes };
     case "truth": return { truth: !settings.truth };
     case "invert": return { invert: !settings.invert };
+    case "erase": return { erase: !settings.erase };
     default: return null;
   }
 }

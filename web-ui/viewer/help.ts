@@ -1,16 +1,19 @@
 /** The keys, in a dialog. */
 
 import { button, element, freshId } from "./dom.js";
-import { KEYS } from "./keyboard.js";
+import { BRUSH_KEYS, KEYS } from "./keyboard.js";
+import type { Tool } from "./settings.js";
 import type { Words } from "./words.js";
 
-export function helpDialog(words: Words): HTMLDialogElement {
+/** What the keys do where a drag can do what `tools` say. */
+export function helpDialog(words: Words, tools: readonly Tool[]): HTMLDialogElement {
   const id = freshId();
   const title = element("h2", { id }, words.help);
   const dialog = element("dialog", { "aria-labelledby": id }, title);
   title.append(button("×", words.close, null, () => dialog.close()));
   const list = element("dl");
   for (const [keys, code] of KEYS) {
+    if (BRUSH_KEYS.includes(code) && !tools.includes("brush")) continue;
     const term = element("dt", {}, ...keys.map(([key]) => element("kbd", {}, key)));
     list.append(term, element("dd", {}, words[code]));
   }

@@ -9,7 +9,8 @@ export type Command =
   | "previousMap" | "nextMap" | "previousImage" | "nextImage"
   | "show" | "opacityDown" | "opacityUp" | "thresholdDown" | "thresholdUp"
   | "lineDown" | "lineUp" | "contour" | "boxes" | "truth"
-  | "colormap" | "scale" | "invert" | "tool" | "compare" | "cross" | "reset" | "help" | "close";
+  | "colormap" | "scale" | "invert" | "tool" | "compare" | "cross" | "reset" | "help" | "close"
+  | "paint" | "erase" | "brushSmaller" | "brushLarger";
 
 /** Keys as they are shown, their commands, and what they do. */
 export const KEYS: readonly (readonly [readonly (readonly [string, Command])[], Code])[] = [
@@ -35,9 +36,14 @@ export const KEYS: readonly (readonly [readonly (readonly [string, Command])[], 
   [[["w", "tool"]], "key_tool"],
   [[["d", "compare"]], "key_compare"],
   [[["x", "cross"]], "key_cross"],
+  [[["a", "paint"], ["e", "erase"]], "key_paint"],
+  [[["f", "brushSmaller"], ["g", "brushLarger"]], "key_brush"],
   [[["r", "reset"]], "key_reset"],
   [[["?", "help"]], "key_help"],
 ];
+
+/** Functions of the brush, which not every page has. */
+export const BRUSH_KEYS: readonly Code[] = ["key_paint", "key_brush"];
 
 const ARROWS: Readonly<Record<string, string>> = {
   ArrowLeft: "←",

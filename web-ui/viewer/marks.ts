@@ -1,5 +1,6 @@
 /** Lines, boxes, annotations and the reading cross, drawn over the panels in canvas 2D. */
 
+import type { Painting } from "./brush.js";
 import type { BoxData, OutlineData } from "./data.js";
 import type { HeatBox } from "./boxes.js";
 import type { Marks } from "./layer.js";
@@ -26,6 +27,7 @@ const DARK = "rgba(0, 0, 0, 0.75)";
 const LIGHT = "#ffffff";
 const TRUTH = "#35e0ff";
 const BOX = "#ffe14d";
+const MARK = "#7dff9b";
 
 export function drawMarks(
   context: CanvasRenderingContext2D,
@@ -110,7 +112,39 @@ export function drawCross(
   path.lineTo(panel.left + x + 16, y);
   path.moveTo(panel.left + x, y - 16);
   path.lineTo(panel.left + x, y + 16);
-  twoTone(context, path, "#7dff9b", 1.5);
+  twoTone(context, path, MARK, 1.5);
+}
+
+/** What is painted, in every panel. */
+export function drawPainting(
+  context: CanvasRenderingContext2D,
+  view: View,
+  panel: { left: number; width: number; height: number },
+  painting: Painting,
+): void {
+  const [x, y] = view.toPanel([0, 0]);
+  const { columns, rows, step } = painting;
+  context.save();
+  context.beginPath();
+  context.rect(panel.left, 0, panel.width, panel.height);
+  context.clip();
+  context.imageSmoothingEnabled = false;
+  const [width, height] = [columns * step * view.zoom, rows * step * view.zoom];
+  context.drawImage(painting.picture(), panel.left + x, y, width, height);
+  context.restore();
+}
+
+export function drawBrush(
+  context: CanvasRenderingContext2D,
+  [x, y]: Point,
+  radius: number,
+  erase: boolean,
+): void {
+  const path = new Path2D();
+  path.arc(x, y, radius, 0, 2 * Math.PI);
+  context.setLineDash(erase ? [4, 4] : []);
+  twoTone(context, path, MARK, 1.5);
+  context.setLineDash([]);
 }
 
 export function drawRegion(
@@ -121,7 +155,7 @@ export function drawRegion(
 ): void {
   context.save();
   context.translate(left, 0);
-  drawBox(context, view, region, "#7dff9b", []);
+  drawBox(context, view, region, MARK, []);
   context.restore();
 }
 

@@ -18,6 +18,9 @@ export interface PointerTarget {
   fit(): void;
   point(at: [number, number] | null): void;
   region(from: [number, number], to: [number, number], done: boolean): void;
+  /** The brush goes from one point to another. */
+  paint(from: [number, number], to: [number, number]): void;
+  lift(): void;
 }
 
 interface Held {
@@ -28,6 +31,7 @@ interface Held {
 export function watchPointer(stage: HTMLElement, target: PointerTarget): void {
   const held = new Map<number, Held>();
   let start: [number, number] | null = null;
+  let painted = false;
   const at = (event: MouseEvent): [number, number] => {
     const bounds = stage.getBoundingClientRect();
     return [event.clientX - bounds.left, event.clientY - bounds.top];
@@ -37,6 +41,7 @@ export function watchPointer(stage: HTMLElement, target: PointerTarget): void {
     stage.setPointerCapture(event.pointerId);
     held.set(event.pointerId, { x: event.clientX, y: event.clientY });
     start = at(event);
+    if (held.size === 1 && paints(event)) target.paint(start, start);
   });
 
   stage.addEventListener("pointermove", (event) => {
@@ -56,10 +61,17 @@ export function watchPointer(stage: HTMLElement, target: PointerTarget): void {
 
   const drag = (event: PointerEvent, moved: Held): void => {
     const tool = target.tool();
-    const secondary = (event.buttons & 2) !== 0 || event.shiftKey;
-    if (secondary || tool === "window") target.window(moved.y, moved.x);
-    else if (tool === "region" && start !== null) target.region(start, at(event), false);
+    const to = at(event);
+    if (isSecondary(event) || tool === "window") target.window(moved.y, moved.x);
+    else if (tool === "brush") target.paint([to[0] - moved.x, to[1] - moved.y], to);
+    else if (tool === "region" && start !== null) target.region(start, to, false);
     else target.move(moved.x, moved.y);
+  };
+
+  /** Whether the brush begins here. */
+  const paints = (event: PointerEvent): boolean => {
+    painted = target.tool() === "brush" && !isSecondary(event);
+    return painted;
   };
 
   const release = (event: PointerEvent): void => {
@@ -68,6 +80,8 @@ export function watchPointer(stage: HTMLElement, target: PointerTarget): void {
     const end = at(event);
     const drawn = Math.hypot(end[0] - start[0], end[1] - start[1]) > 3;
     if (target.tool() === "region" && drawn) target.region(start, end, true);
+    if (painted) target.lift();
+    painted = false;
     start = null;
   };
   stage.addEventListener("pointerup", release);
@@ -82,6 +96,11 @@ export function watchPointer(stage: HTMLElement, target: PointerTarget): void {
     target.zoom(Math.exp(-event.deltaY * lines * speed), at(event));
   };
   stage.addEventListener("wheel", wheel, { passive: false });
+}
+
+/** Whether a drag changes level and width, whatever the tool is. */
+function isSecondary(event: PointerEvent): boolean {
+  return (event.buttons & 2) !== 0 || event.shiftKey;
 }
 
 function spread(held: ReadonlyMap<number, Held>): number {

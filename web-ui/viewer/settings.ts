@@ -5,7 +5,7 @@ import { palette, paletteNames } from "./colour.js";
 
 export type Mode = "one" | "side" | "difference";
 export type Scale = "own" | "shared" | "fixed";
-export type Tool = "pan" | "window" | "region";
+export type Tool = "pan" | "window" | "region" | "brush";
 
 export const MODES: readonly Mode[] = ["one", "side", "difference"];
 export const SCALES: readonly Scale[] = ["own", "shared", "fixed"];
@@ -32,7 +32,12 @@ export interface Settings {
   high: number;
   invert: boolean;
   tool: Tool;
+  /** Diameter of the brush in pixels of the screen. */
+  brush: number;
+  erase: boolean;
 }
+
+export const BRUSHES = { least: 6, most: 160 } as const;
 
 /** As figures/colours.py and metrics/regions.py have them. */
 export const OPACITY = 0.6;
@@ -63,6 +68,8 @@ export function initialSettings(data: ViewerData): Settings {
     high: film.window[1],
     invert: film.invert,
     tool: "pan",
+    brush: 32,
+    erase: false,
   };
 }
 
@@ -72,7 +79,7 @@ export function settingsFor(data: ViewerData, before: Settings | null): Settings
   if (before === null) return initial;
   const kept: (keyof Settings)[] = [
     "mode", "shown", "opacity", "threshold", "sequential", "diverging",
-    "scale", "limit", "level", "contour", "boxes", "tool",
+    "scale", "limit", "level", "contour", "boxes", "tool", "brush", "erase",
   ];
   const settings = { ...initial };
   for (const name of kept) Object.assign(settings, { [name]: before[name] });

@@ -6,7 +6,8 @@ import { element } from "./dom.js";
 import type { Film } from "./film.js";
 import { Frames } from "./frames.js";
 import { type Layer, WEAKEST } from "./layer.js";
-import { type MarkedPanel, drawCross, drawMarks, drawRegion } from "./marks.js";
+import type { Painting } from "./brush.js";
+import { type MarkedPanel, drawBrush, drawCross, drawMarks, drawPainting, drawRegion } from "./marks.js";
 import type { Painter, Panel, Scene } from "./painter.js";
 import type { Region } from "./pointer.js";
 import type { Settings } from "./settings.js";
@@ -29,6 +30,9 @@ export class Stage {
   readonly painter: Painter;
   cross: [number, number] | null = null;
   region: Region | null = null;
+  painting: Painting | null = null;
+  /** The pointer on the stage, for the brush. */
+  pointer: [number, number] | null = null;
   private readonly colours = element("canvas");
   private readonly lines = element("canvas");
   private readonly frames: Frames;
@@ -63,7 +67,7 @@ export class Stage {
     this.settings = settings;
     this.view.setPanel(this.panelSize());
     this.root.classList.toggle("window", settings.tool === "window");
-    this.root.classList.toggle("region", settings.tool === "region");
+    this.root.classList.toggle("region", settings.tool === "region" || settings.tool === "brush");
     this.frames.request(moving);
   }
 
@@ -145,9 +149,17 @@ export class Stage {
     this.shown.forEach((shown, number) => {
       const panel = this.marked(shown, number, settings, synthetic ? "SYNTHETIC" : null);
       drawMarks(context, this.view, panel, truth);
+      if (this.painting !== null) drawPainting(context, this.view, panel, this.painting);
       if (this.cross !== null) drawCross(context, this.view, panel, this.cross);
       if (this.region !== null) drawRegion(context, this.view, panel.left, this.region);
     });
+    if (settings.tool === "brush") this.drawBrush(context, settings);
+  }
+
+  /** A circle of its size at the pointer, or else at the reading cross. */
+  private drawBrush(context: CanvasRenderingContext2D, { brush, erase }: Settings): void {
+    const at = this.pointer ?? (this.cross === null ? null : this.view.toPanel(this.cross));
+    if (at !== null) drawBrush(context, at, brush / 2, erase);
   }
 
   private marked(

@@ -9,19 +9,18 @@ import { helpDialog } from "./help.js";
 import { type Command, commandOf } from "./keyboard.js";
 import { type Layer, comparable, difference, layerOf } from "./layer.js";
 import { Legend } from "./legend.js";
+import { Marking, type MarkingOptions } from "./marking.js";
 import { type PointerTarget, type Region, watchPointer } from "./pointer.js";
 import { type Reading, reading, readingAt } from "./readout.js";
 import { type Settings, type Tool, initialSettings, settingsFor } from "./settings.js";
 import { type Shown, Stage } from "./stage.js";
 import { ENGLISH, type Words, filled, number, percent } from "./words.js";
 
-export interface ViewerOptions {
+export interface ViewerOptions extends MarkingOptions {
   /** In the language of the page. */
   readonly words?: Words;
   /** Which painter; the best that the browser has without it. */
   readonly painter?: "webgl" | "canvas";
-  /** Called with a region in pixels of the film that was drawn on it; there is no such tool without. */
-  readonly onRegion?: (region: Region, done: boolean) => void;
   readonly onChange?: (settings: Settings) => void;
   /** To the previous (−1) or next (1) image. */
   readonly onImage?: (step: number) => void;
@@ -36,6 +35,7 @@ export class Viewer {
   readonly stage: Stage;
   settings: Settings | null = null;
   private readonly words: Words;
+  private readonly marking: Marking;
   private readonly legend = new Legend();
   private readonly message = element("div", { class: "message", role: "status" });
   private readonly read = element("div", { class: "read", "aria-live": "polite" });
@@ -53,7 +53,8 @@ export class Viewer {
   constructor(private readonly options: ViewerOptions = {}) {
     this.words = options.words ?? ENGLISH;
     this.stage = new Stage(options.painter ?? null, this.words.viewer);
-    this.help = helpDialog(this.words);
+    this.marking = new Marking(this.stage, options);
+    this.help = helpDialog(this.words, this.tools());
     const foot = element("div", { class: "foot" }, this.read, this.notice);
     if (options.below) {
       foot.append(element("a", { href: options.below }, `${this.words.below} ↓`));
@@ -89,7 +90,7 @@ export class Viewer {
     this.layers = new Map(data.maps.map((map) => [map.id, layerOf(map, film)]));
     this.differences.clear();
     this.stage.cross = null;
-    this.stage.region = null;
+    this.marking.setFilm(film, data.film.id);
     this.settings = settingsFor(data, this.settings);
     this.stage.setFilm(film, data);
     this.notice.textContent = data.synthetic
@@ -223,9 +224,13 @@ export class Viewer {
       fit: () => this.run("fit"),
       point: (at) => {
         this.pointed = at;
+        stage.pointer = at;
+        if (this.settings?.tool === "brush") stage.request(true);
         this.showReading();
       },
-      region: (from, to, done) => this.drawRegion(from, to, done),
+      region: (from, to, done) => this.marking.box(from, to, done),
+      paint: (from, to) => this.marking.paint(from, to, this.settings!),
+      lift: () => this.marking.lift(),
     };
   }
 
@@ -239,20 +244,15 @@ export class Viewer {
     this.change(moved(middle + level * unit, wide + width * unit, range));
   }
 
-  private drawRegion(from: [number, number], to: [number, number], done: boolean): void {
-    const { view } = this.stage;
-    const a = view.toFilm(this.stage.toPanel(from).at);
-    const b = view.toFilm(this.stage.toPanel(to).at);
-    const [left, right] = inside(a[0], b[0], this.film!.width);
-    const [top, bottom] = inside(a[1], b[1], this.film!.height);
-    this.setRegion({ x: left, y: top, width: right - left, height: bottom - top });
-    if (right > left && bottom > top) this.options.onRegion?.(this.stage.region!, done);
+  /** Show a box in pixels of the film; null shows none. What is painted is gone. */
+  setRegion(region: Region | null): void {
+    this.marking.showBox(region);
   }
 
-  /** Show a region in pixels of the film; null shows none. */
-  setRegion(region: Region | null): void {
-    this.stage.region = region;
-    this.stage.request(true);
+  /** What a drag can do here. */
+  private tools(): Tool[] {
+    const { onRegion, onPaint } = this.options;
+    return ["pan", "window", ...(onRegion ? ["region" as const] : []), ...(onPaint ? ["brush" as const] : [])];
   }
 
   private showReading(): void {
@@ -319,8 +319,7 @@ export class Viewer {
   run(command: Command): void {
     const { settings, data } = this;
     if (settings === null || data === null) return;
-    const tools: Tool[] = this.options.onRegion ? ["pan", "window", "region"] : ["pan", "window"];
-    const change = changeOf(command, settings, data, this.isSigned(), tools);
+    const change = changeOf(command, settings, data, this.isSigned(), this.tools());
     if (change !== null) this.change(change);
     else this.runOther(command);
   }
@@ -331,6 +330,7 @@ export class Viewer {
       case "close": return this.close();
       case "cross": return this.toggleCross();
       case "reset": return this.reset();
+      case "paint": return this.paintAtCross();
       case "nextImage": return this.options.onImage?.(1);
       case "previousImage": return this.options.onImage?.(-1);
       default: return this.moveView(command);
@@ -371,6 +371,14 @@ export class Viewer {
     this.showReading();
   }
 
+  /** The first time the cross appears, to be moved by the arrows. */
+  private paintAtCross(): void {
+    if (!this.tools().includes("brush")) return;
+    if (this.stage.cross === null) this.toggleCross();
+    else this.marking.paintAtCross(this.settings!);
+    if (this.settings!.tool !== "brush") this.change({ tool: "brush" });
+  }
+
   private toggleHelp(): void {
     if (this.help.open) this.help.close();
     else this.help.showModal();
@@ -385,10 +393,4 @@ export class Viewer {
     this.stage.dispose();
     this.root.remove();
   }
-}
-
-/** Two edges in order, whole, and within the film. */
-function inside(a: number, b: number, size: number): [number, number] {
-  const held = [a, b].map((edge) => Math.min(Math.max(Math.round(edge), 0), size));
-  return [Math.min(...held), Math.max(...held)];
 }

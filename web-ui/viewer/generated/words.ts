@@ -71,6 +71,8 @@ export const WORDS = {
   "key_tool": "what a drag does",
   "key_compare": "one map, side by side, difference",
   "key_cross": "reading cross on or off",
+  "key_paint": "paint at the reading cross; erase instead, or paint",
+  "key_brush": "smaller brush, larger brush",
   "key_reset": "reset all",
   "key_help": "show or hide these keys",
   "mouse": "Wheel or pinch: zoom. Drag: move. Drag with the right button or with Shift: level (up and down) and width (left and right). Double click: fit."

@@ -77,6 +77,8 @@ declare(
         "key_tool": "what a drag does",
         "key_compare": "one map, side by side, difference",
         "key_cross": "reading cross on or off",
+        "key_paint": "paint at the reading cross; erase instead, or paint",
+        "key_brush": "smaller brush, larger brush",
         "key_reset": "reset all",
         "key_help": "show or hide these keys",
         "mouse": (
