@@ -20,7 +20,8 @@ def benchmark_command(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="A custom method, module:function, tested with all registered ones. Repeatable."
+            help="A custom method, module:function, or a slow one (sscam, iscam), tested with all "
+            "others. Repeatable."
         ),
     ] = None,
     films: Annotated[

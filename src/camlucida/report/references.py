@@ -204,6 +204,24 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "IEEE/CVF Conference on Computer Vision and Pattern Recognition Workshops (CVPRW)",
             2020,
         ),
+        "wang2020ss": Reference(
+            "Wang H, Naidu R, Michael J, Kundu SS",
+            "SS-CAM: Smoothed Score-CAM for Sharper Visual Feature Localization",
+            "arXiv:2006.14255",
+            2020,
+        ),
+        "naidu2020": Reference(
+            "Naidu R, Ghosh A, Maurya Y, Nayak SR, Kundu SS",
+            "IS-CAM: Integrated Score-CAM for axiomatic-based explanations",
+            "arXiv:2010.03023",
+            2020,
+        ),
+        "zhang2021": Reference(
+            "Zhang Q, Rao L, Yang Y",
+            "Group-CAM: Group Score-Weighted Visual Explanations for Deep Convolutional Networks",
+            "arXiv:2103.13859",
+            2021,
+        ),
         "rong2022": Reference(
             "Rong Y, Leemann T, Borisov V, Kasneci G, Kasneci E",
             "A Consistent and Efficient Evaluation Strategy for Attribution Methods",

@@ -22,6 +22,7 @@ BASELINES = {"random", "center"}
 ORACLES_OF_THE_FAMILY = {  # of test_family.py
     *("fem", "kpcacam", "segeigencam", "finercam", "shapleycam", "smooth_gradcam_pp"),
 }
+ORACLES_OF_MASKS = {"sscam", "iscam", "groupcam"}  # of test_masked.py
 ORACLES_OF_PATHS = {"layer_integrated_gradients", "layer_expected_gradients"}  # of test_paths.py
 PIXELS = {
     name for name, method in METHODS.items() if method.kind == "input"
@@ -29,8 +30,10 @@ PIXELS = {
 APART = {*PIXELS, *nets.ATTENTION, "guided_gradcam"}  # refuses a network without a ReLU
 LAYERED = [name for name in METHODS if name not in APART]
 NOISY = {"smooth_gradcam_pp"}  # other pixels get other noise
+GROUPED = {"groupcam"}  # successive channels
 FUNCTIONS = [n for n, method in METHODS.items() if method.kind in ("gradient", "activation")]
 BLIND_TO_PLACE = {"random"}  # not equivariant to flips, by design
+NOISY_MASKS = {"sscam"}  # nor is noise on masks
 
 
 def evidence(name: str, grid: tuple[int, ...] = (4, 3), batch: int = 2, seed: int = 0):
@@ -55,8 +58,9 @@ def maps(
 
 
 def test_every_method_has_an_oracle():
-    apart = {"cam", "ablationcam", "scorecam"} | ORACLES_OF_THE_FAMILY | ORACLES_OF_PATHS
-    assert set(METHODS) == set(cams.REFERENCE) | apart | BASELINES | APART
+    apart = {"cam", "ablationcam", "scorecam"} | ORACLES_OF_THE_FAMILY
+    elsewhere = ORACLES_OF_PATHS | ORACLES_OF_MASKS
+    assert set(METHODS) == set(cams.REFERENCE) | apart | elsewhere | BASELINES | APART
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -330,8 +334,8 @@ class TestExplained:
         torch.testing.assert_close(maps(net, inputs, name), singles)
 
     def test_order_of_channels_does_not_matter(self, head, name):
-        if name in NOISY:
-            pytest.skip("the noise of a channel goes with its number")
+        if name in NOISY | GROUPED:
+            pytest.skip("the noise of a channel, or its group, goes with its number")
         net, inputs = head
         before = maps(net, inputs, name)
         order = [3, 1, 0, 2]
@@ -340,8 +344,8 @@ class TestExplained:
 
     @pytest.mark.parametrize("axis", [2, 3])
     def test_flips_with_the_image(self, head, name, axis):
-        if name in BLIND_TO_PLACE:
-            pytest.skip("the baseline does not look at the image")
+        if name in BLIND_TO_PLACE | NOISY_MASKS:
+            pytest.skip("the baseline does not look at the image, and noise does not turn with it")
         net, inputs = head
         torch.testing.assert_close(
             maps(net, inputs.flip(axis), name), maps(net, inputs, name).flip(axis - 1)

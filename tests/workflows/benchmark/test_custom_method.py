@@ -8,6 +8,7 @@ import torch
 from camlucida import explain
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
+from camlucida.workflows.benchmark.arms import methods
 from camlucida.workflows.benchmark.custom_method import custom_method, registered
 
 CODE = """
@@ -65,10 +66,19 @@ def test_both_shapes_are_distinguished_and_work():
     assert not set(names) & set(METHODS)
 
 
+def test_a_slow_method_is_scored_where_it_is_named():
+    assert not {"sscam", "iscam"} & set(methods())
+    with registered(["sscam"]) as names:
+        assert names == ("sscam",)
+    assert "sscam" in METHODS
+    with pytest.raises(UsageError, match="another resolution"), registered(["rise"]):
+        pass
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("gradcam", "every registered method is scored"),
+        ("gradcamm", "too slow to be scored unasked (sscam, iscam)"),
         ("no_module_for_test:f", "there is no module 'no_module_for_test'"),
         ("own_cams_for_test:cma", "has no function 'cma' (did you mean cam?)"),
         ("own_cams_for_test:number", "has no function 'number'"),

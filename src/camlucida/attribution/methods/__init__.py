@@ -18,6 +18,9 @@ from camlucida.attribution.methods import kpcacam  # noqa: F401
 from camlucida.attribution.methods import fem  # noqa: F401
 from camlucida.attribution.methods import ablationcam  # noqa: F401
 from camlucida.attribution.methods import scorecam  # noqa: F401
+from camlucida.attribution.methods import sscam  # noqa: F401
+from camlucida.attribution.methods import iscam  # noqa: F401
+from camlucida.attribution.methods import groupcam  # noqa: F401
 from camlucida.attribution.methods import occlusion  # noqa: F401
 from camlucida.attribution.methods import rise  # noqa: F401
 from camlucida.attribution.methods import input_x_gradient  # noqa: F401

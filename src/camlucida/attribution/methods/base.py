@@ -42,6 +42,7 @@ class Method:
         caution: what is to be said of maps where the method is not defined as in its paper:
             ``f(maps, activations, gradients) →`` a message an image, None for a map without fault;
             ``maps`` is what ``run`` returned for the same activations and gradients.
+        slow: of so many forwards that only who names the method gets it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Method:
     paper: str
     description: str = ""
     caution: Caution | None = None
+    slow: bool = False
 
     @property
     def summary(self) -> str:
@@ -96,6 +98,7 @@ def method(
     cost: str = "1 forward",
     description: str = "",
     caution: Caution | None = None,
+    slow: bool = False,
 ) -> Callable[[F], F]:
     """Register a function as a method: a decorator.
 
@@ -117,6 +120,7 @@ def method(
         description: how the map is made, as a clause of a report; "" takes the first line of the
             function's docstring.
         caution: as in :class:`Method`; of gradient and activation methods.
+        slow: as in :class:`Method`.
 
     Returns:
         The decorator, which returns the function unchanged.
@@ -135,7 +139,9 @@ def method(
 
     def register(run: F) -> F:
         traits = (kind, relu, class_specific, unit, cost, paper)
-        registered = METHODS.add(name, Method(name, title, run, *traits, description, caution))
+        registered = METHODS.add(
+            name, Method(name, title, run, *traits, description, caution, slow)
+        )
         declare("methods", {name: description or registered.summary.rstrip(".")})
         return run
 

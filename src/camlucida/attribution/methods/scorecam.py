@@ -1,5 +1,9 @@
 """Score-CAM."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import Tensor
 
@@ -44,12 +48,27 @@ def scorecam(probe: Probe) -> Tensor:
     tensor([[1., 2.],
             [0., 5.]])
     """
+    return weighted_by_masks(probe, lambda masks: [masks])
+
+
+def weighted_by_masks(probe: Probe, variants: Callable[[Tensor], Iterable[Tensor]]) -> Tensor:
+    """``Σ_k w_k A_k``, w the softmax over channels of the mean score under variants of the masks.
+
+    Args:
+        probe: one image.
+        variants: masks (k, *input size) in [0, 1] → the masks to look through, any number of times.
+
+    Returns:
+        (T, *grid).
+    """
     activations = probe.activations[0]
     size = probe.inputs.shape[2:]
     chunks = []
     for part in activations.split(probe.batch_size):
         masks, _ = min_max(resize(part, size))
-        chunks.append(mask_scores(probe, masks, _varies(part)))
+        usable = _varies(part)
+        scores = [mask_scores(probe, altered, usable) for altered in variants(masks)]
+        chunks.append(torch.stack(scores).mean(0))
     weights = channel_softmax(torch.cat(chunks, 1))
     return torch.einsum("tk,k...->t...", weights, activations.to(weights.dtype))
 
@@ -69,7 +88,7 @@ def mask_scores(probe: Probe, masks: Tensor, usable: Tensor) -> Tensor:
 
     Args:
         probe: one image and T targets.
-        masks: (K, *input size), in [0, 1].
+        masks: (K, *input size).
         usable: (K,) bool: the masks to run.
 
     Returns:

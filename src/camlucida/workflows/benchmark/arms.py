@@ -157,12 +157,14 @@ def rho(arm: str) -> float:
 
 
 def methods() -> tuple[str, ...]:
-    """Every registered method whose maps have the layer's grid, without baselines.
+    """Every registered method whose maps have the layer's grid, without baselines and slow ones.
 
     Maps of the pixels have another resolution: ROAD and the upper bound do not compare them.
     """
     chosen = [name for name, method in METHODS.items() if method.unit != "none"]
-    return tuple(name for name in chosen if METHODS[name].kind != "input")
+    return tuple(
+        name for name in chosen if METHODS[name].kind != "input" and not METHODS[name].slow
+    )
 
 
 def films_of(entry: ArmModel, number: int, seed: int) -> list[Twins]:

@@ -37,7 +37,9 @@ def custom_method(path: str) -> Method:
     if not (colon and module_name and function_name):
         raise UsageError(
             f"--method {path}",
-            "every registered method is scored; one of your own is written module:function",
+            "name a registered method that is too slow to be scored unasked "
+            f"({', '.join(name for name in METHODS if METHODS[name].slow)}), or one of your own as "
+            "module:function",
         )
     module = _module(path, module_name)
     function = getattr(module, function_name, None)
@@ -62,12 +64,27 @@ def custom_method(path: str) -> Method:
 
 @contextmanager
 def registered(paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The names of the methods at ``paths``; the registry holds them meanwhile."""
-    methods = {path: custom_method(path) for path in dict.fromkeys(paths)}
+    """The names of the methods at ``paths``; the registry holds them meanwhile.
+
+    Args:
+        paths: ``module:function``, or names of registered methods.
+
+    Raises:
+        UsageError: as of :func:`custom_method`, or a registered method has no layer.
+    """
+    names = tuple(dict.fromkeys(paths))
+    for name in names:
+        if name in METHODS and METHODS[name].kind == "input":
+            raise UsageError(
+                f"--method {name} makes maps of the pixels, which have another resolution than the "
+                "layer's, so they cannot be ranked with the others",
+                "evaluate them by camlucida evaluate",
+            )
+    methods = {name: custom_method(name) for name in names if name not in METHODS}
     for name, method in methods.items():
         METHODS.add(name, method)
     try:
-        yield tuple(methods)
+        yield names
     finally:
         for name in methods:
             del METHODS._items[name]

@@ -109,7 +109,9 @@ declare(
         "option": "option",
         "meaning": "meaning",
         "quick": "fewer films",
-        "method": "a method of your own, beside all registered ones; repeatable",
+        "method": (
+            "a method of your own, or a slow one (sscam, iscam), beside all others; repeatable"
+        ),
         "films": (
             "real frontal chest radiographs: lesions are pasted on them, with twins, and the main "
             "models are explained there"

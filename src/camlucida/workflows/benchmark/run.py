@@ -69,13 +69,13 @@ def run_benchmark(
     command: str = "camlucida benchmark",
     report: Report = lambda line: None,
 ) -> Benchmark:
-    """Score every registered method, and the user's, and write everything into ``out``.
+    """Score every registered method but the slow ones, and the user's; write all into ``out``.
 
     Args:
         out: made if missing; files of the same name are replaced. A run that was stopped goes on
             there, unless it has a method of the user's, whose code may have changed.
         quick: fewer films.
-        custom: methods of the user's, ``module:function``.
+        custom: methods of the user's, ``module:function``, and names of slow ones.
         films: folder of real radiographs for the semi-synthetic arm.
         device: as in ``load_model``.
         seed: of films, ties and noise: other seeds are other films.
@@ -95,7 +95,7 @@ def run_benchmark(
                 "this copy has no trained model of the benchmark",
                 "python scripts/train_trial.py makes them",
             )
-        methods = (*arms.methods(), *names)
+        methods = tuple(dict.fromkeys((*arms.methods(), *names)))
         settings = MetricSettings(methods=methods, metrics=arms.DEFAULT, seed=seed)
         size = size or (arms.QUICK if quick else arms.FULL)
         notes = _missing(models)
