@@ -75,7 +75,7 @@ def read_image(path: str | Path, frame: int | None = None) -> RawImage:
     ('a', (2, 2), 0.2, True)
     """
     path = Path(path)
-    data = _file_bytes(path)
+    data = file_bytes(path)
     name, reader = _reader(path, data)
     with caught_output() as lines, readable(path, name):
         image = reader.read(path, data, frame)
@@ -150,7 +150,7 @@ def _expand(item: str, errors: list[ImageError]) -> list[Path]:
         return [path]
     if glob.has_magic(item):
         return _match(str(path), errors)
-    raise _missing(path)
+    raise missing(path)
 
 
 def _match(pattern: str, errors: list[ImageError]) -> list[Path]:
@@ -207,7 +207,12 @@ def _suffixes() -> str:
     return " ".join(sorted(known_suffixes()))
 
 
-def _missing(path: Path) -> ImageError:
+def missing(path: Path) -> ImageError:
+    """The error for a file that is not there, with the names that are near.
+
+    Args:
+        path: of the file.
+    """
     try:
         names = sorted(
             entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")
@@ -220,12 +225,20 @@ def _missing(path: Path) -> ImageError:
     )
 
 
-def _file_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """All bytes of a file.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ImageError: no file, empty, or larger than :data:`~camlucida.io.image.MAX_BYTES`.
+    """
     with reading(path, ImageError, "the file"):
         if path.is_dir():
             raise ImageError(f"{path} is a folder", "name a file in it, or expand the folder first")
         if not path.exists():
-            raise _missing(path)
+            raise missing(path)
         if not path.is_file():
             raise ImageError(f"{path} is not a regular file")
         size = path.stat().st_size

@@ -75,7 +75,7 @@ def grey_image(path: Path, dataset: Dataset, array: NDArray[Any], index: int) ->
             "COLOR"
         )
     signed = array.dtype.kind == "i"
-    stored, notes = _stored(dataset, array, bits, signed)
+    stored, notes = stored_values(dataset, array, bits, signed)
     inverted = interpretation == "MONOCHROME1"
     white = 2**bits - 1
     level = stored + 2 ** (bits - 1) if signed else stored
@@ -93,12 +93,21 @@ def grey_image(path: Path, dataset: Dataset, array: NDArray[Any], index: int) ->
     return FrameImage(pixels, to_display(unit), windowed, window, notes + more, units)
 
 
-def _stored(
+def stored_values(
     dataset: Dataset, array: NDArray[Any], bits: int, signed: bool
 ) -> tuple[NDArray[np.int64], tuple[Message, ...]]:
     """Stored values within ``bits``.
 
     Shifted down to bit 0, and without whatever else shares their cells.
+
+    Args:
+        dataset: its header.
+        array: (H, W) as decoded.
+        bits: of a stored value.
+        signed: whether values may be below 0.
+
+    Returns:
+        (H, W) values, and warnings.
     """
     values = array.astype(np.int64)
     top = 2**bits - 1
