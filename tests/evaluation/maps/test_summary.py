@@ -534,3 +534,9 @@ def test_cases_fall_back_and_follow_what_is_asked():
     assert [case.image for case in shuffled.maps] == ["i2", "i0", "i1"]
     with pytest.raises(UsageError, match="best and worst by gini"):
         best_median_worst(rows, "gini")
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, ["best"]), (2, ["best", "worst"])])
+def test_a_map_is_chosen_once(count, shown):
+    rows = lifts([(float(k), 8.0) for k in range(count)])
+    assert [case.which for case in best_median_worst(pd.DataFrame(rows)).maps] == shown

@@ -66,7 +66,7 @@ class ChosenMaps:
 
 
 def best_median_worst(rows: pd.DataFrame, metric: str | None = None) -> ChosenMaps:
-    """The best, median and worst explanation, baselines left out.
+    """The best, median and worst explanation, each once; baselines left out.
 
     Args:
         rows: of :mod:`~camlucida.evaluation.maps.row_tables`.
@@ -127,5 +127,8 @@ def _chosen(name: str, output: str, rows: pd.DataFrame) -> ChosenMaps:
 def _picked(ranked: pd.DataFrame, median: int) -> Iterator[ChosenMap]:
     records = ranked[COLUMNS].to_dict("records")
     positions: dict[Which, int] = {"best": 0, "median": median, "worst": len(ranked) - 1}
+    drawn: set[int] = set()
     for which, position in positions.items():
-        yield ChosenMap(which, *records[position].values())
+        if position not in drawn:  # of one or two maps, some are the same
+            drawn.add(position)
+            yield ChosenMap(which, *records[position].values())
