@@ -520,7 +520,6 @@ def test_cases_fall_back_and_follow_what_is_asked():
     by_road = best_median_worst(rows)
     assert [(case.metric, case.output, case.image) for case in by_road.maps] == [
         ("road", "probability", "i1"),
-        ("road", "probability", "i1"),
         ("road", "probability", "i0"),
     ]
     by_drop = best_median_worst(rows, "average_drop")
