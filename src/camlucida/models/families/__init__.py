@@ -2,13 +2,24 @@
 
 from torch import nn
 
-from camlucida.models.families import convnext, densenet, efficientnet, resnet, swin, unet, vgg, vit
+from camlucida.models.families import (
+    convnext,
+    densenet,
+    efficientnet,
+    resnet,
+    swin,
+    torchvision_segmentation,
+    unet,
+    vgg,
+    vit,
+)
 from camlucida.models.families.base import FAMILIES, Layout, ModelFamily, image_layout
 
 __all__ = ["FAMILIES", "Layout", "ModelFamily", "find_family", "image_layout"]
 
 # Encoder–decoders first, for their encoder is a network of another family.
 FAMILIES.add("unet", unet.FAMILY)
+FAMILIES.add("torchvision_segmentation", torchvision_segmentation.FAMILY)
 FAMILIES.add("vit", vit.FAMILY)
 FAMILIES.add("swin", swin.FAMILY)
 FAMILIES.add("efficientnet_torchvision", efficientnet.TORCHVISION)
