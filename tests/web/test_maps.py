@@ -159,6 +159,7 @@ def test_long_work_is_followed_to_its_end(client, model, film):
     ends = {order[-1]["score"] for order in [result["hottest"], *result["random"]]}
     assert len(ends) == 1  # all is hidden at the end, whatever the order
     assert done[probe["id"]]["result"]["method"] == "scorecam"
+    assert done[probe["id"]]["total"] >= done[probe["id"]]["done"] > 1
     listed = [job["id"] for job in client.get("/api/jobs").json()]
     assert set(listed) >= set(done)
 

@@ -1,5 +1,6 @@
 """The pages in Chromium against the server: the story of each, by mouse and by keyboard alone."""
 
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -93,6 +94,35 @@ def test_films_are_given_explained_and_removed(browser, films):
         assert reply.value.json()["method"] == "layercam"
         page.get_by_role("button", name="Remove 1.png").click()
         page.get_by_role("button", name="Open 1.png").wait_for(state="detached")
+
+
+def test_a_slow_method_shows_its_progress_and_is_cancelled(browser, film):
+    """The events of the job are those of one that never ends."""
+
+    def half_done(route):
+        job = {"id": route.request.url.split("/")[-2], "state": "running", "done": 3, "total": 9}
+        event = json.dumps(job | {"result": None, "error": None})
+        route.fulfill(content_type="text/event-stream", body=f"retry: 50\ndata: {event}\n\n")
+
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        before = maps(page)
+        page.route("**/events", half_done)
+        page.get_by_label("Method", exact=True).select_option("scorecam")
+        page.get_by_text("Score-CAM: 3 of 9").wait_for()
+        page.get_by_role("button", name="Cancel: Score-CAM").focus()
+        with page.expect_request(lambda request: request.method == "DELETE"):
+            page.keyboard.press("Enter")
+        # Another request takes its place, and the work that nobody waits for is cancelled.
+        with page.expect_request(lambda request: request.method == "DELETE"):
+            page.get_by_label("Method", exact=True).select_option("layercam")
+        page.locator(".progress").wait_for(state="detached")
+        page.wait_for_function(
+            "n => document.querySelector('.host').shadowRoot"
+            ".querySelectorAll('[role=option]').length > n",
+            arg=len(before),
+        )
+        assert "layercam" in page.locator(".host [role=option]").first.inner_text()
 
 
 def test_maps_are_exported(browser, film):

@@ -177,19 +177,28 @@ export async function exportMaps(maps: readonly Question[]): Promise<void> {
   URL.revokeObjectURL(link.href);
 }
 
-/** Start long work, and follow it to its end. */
+export function cancelJob(id: string): void {
+  remove(`jobs/${id}`).catch(() => undefined); // what has ended needs no cancelling
+}
+
+/**
+ * Start long work, and follow it to its end. It is cancelled where `progress` is false: what was
+ * asked meanwhile is shown in its place, and would have to wait for it.
+ */
 export async function follow<Result>(
   request: object,
-  progress: (job: Job<Result>) => void,
+  progress: (job: Job<Result>) => boolean,
 ): Promise<Job<Result>> {
   const started = await post<Job<Result>>("jobs", request);
   return new Promise((resolve, reject) => {
     const events = new EventSource(`/api/jobs/${started.id}/events`);
     events.onmessage = (event: MessageEvent<string>) => {
       const job = JSON.parse(event.data) as Job<Result>;
-      progress(job);
-      if (job.state === "queued" || job.state === "running") return;
+      const isWanted = progress(job);
+      const isOpen = job.state === "queued" || job.state === "running";
+      if (isOpen && isWanted) return;
       events.close();
+      if (isOpen) cancelJob(job.id);
       if (job.error !== null) reject(new ApiError(job.error));
       else resolve(job);
     };

@@ -7,11 +7,11 @@ import type { Region } from "../viewer/pointer.js";
 import type { Settings, Tool } from "../viewer/settings.js";
 import { number, percent } from "../viewer/words.js";
 import {
-  type Curve, type Job, type Occlusion, type RegionChange, follow, post, remove,
+  type Curve, type Job, type Occlusion, type RegionChange, follow, post,
 } from "./api.js";
 import { curve, strip } from "./chart.js";
 import { BrushTools } from "./brush_tools.js";
-import { Choice, progressLine, scoreText, section, signed, type Status } from "./parts.js";
+import { Choice, ProgressLine, scoreText, section, signed, type Status } from "./parts.js";
 
 /** Cells of a side of the grid that is slid over the film. */
 const CELLS = 8;
@@ -223,10 +223,11 @@ export class Ask {
   /** The result of long work; null where it failed, was cancelled, or is of another question. */
   private async work<Result>(what: string, request: object): Promise<Result | null> {
     const test = ++this.tests;
-    const progress = (job: Job<Result>): void => {
-      if (test !== this.tests) return;
-      const cancel = (): void => void remove(`jobs/${job.id}`);
-      this.result.replaceChildren(progressLine(what, job.done, job.total, cancel));
+    const line = new ProgressLine(what);
+    const progress = (job: Job<Result>): boolean => {
+      if (test !== this.tests) return false;
+      line.show(job, this.result);
+      return true;
     };
     try {
       const job = await follow<Result>(request, progress);

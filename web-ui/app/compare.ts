@@ -13,6 +13,7 @@ import {
   post,
   type Film,
   type Findings,
+  type Job,
   type Method,
   type Model,
   type Named,
@@ -21,7 +22,7 @@ import {
   type ShownMap,
 } from "./api.js";
 import { type PaneContent, Panes } from "./panes.js";
-import { Choice, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
+import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
 import { SCALES, type Scale } from "../viewer/settings.js";
 
 const MOST = 6;
@@ -48,6 +49,7 @@ class PaneChoice {
   requests = 0;
   /** On what the model was trained, where it has to be known. */
   readonly training = element("p", { class: "notice" });
+  readonly work = element("div");
   private readonly name = element("b");
   private readonly close: HTMLButtonElement;
 
@@ -59,7 +61,7 @@ class PaneChoice {
     this.close = button("×", "Remove the pane", null, remove);
     const weight = element("label", { class: "choice" }, element("span", {}, "Weight"), this.weight);
     const head = element("div", { class: "head" }, this.name, this.close);
-    this.root.append(head, this.model.root, this.training, this.method.root, this.layer.root, weight);
+    this.root.append(head, this.model.root, this.training, this.method.root, this.layer.root, this.work, weight);
   }
 
   setNumber(index: number, removable: boolean): void {
@@ -258,7 +260,7 @@ export class ComparePage {
     this.show();
     const { opens, samples } = this;
     try {
-      const map = await this.made(this.question(choice));
+      const map = await this.made(choice, this.question(choice));
       if (request !== choice.requests || opens !== this.opens || samples === null) return;
       const layer = layerOf(map, samples);
       const member = memberOf(layer, map, samples);
@@ -270,10 +272,23 @@ export class ComparePage {
     this.show();
   }
 
-  private async made(question: Question): Promise<ShownMap> {
+  private async made(choice: PaneChoice, question: Question): Promise<ShownMap> {
     const method = this.methods.find((each) => each.name === question.method);
     if (!method || !isSlow(method)) return post<ShownMap>("maps", question);
-    return (await follow<ShownMap>({ kind: "map", ...question }, () => undefined)).result!;
+    const request = choice.requests;
+    const line = new ProgressLine(method.title);
+    const progress = (job: Job<ShownMap>): boolean => {
+      if (request !== choice.requests) return false;
+      line.show(job, choice.work);
+      return true;
+    };
+    try {
+      const { state, result } = await follow<ShownMap>({ kind: "map", ...question }, progress);
+      if (result === null) throw new Error(state);
+      return result;
+    } finally {
+      line.root.remove();
+    }
   }
 
   private show(): void {

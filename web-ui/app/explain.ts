@@ -25,7 +25,7 @@ import {
   type ShownMap,
 } from "./api.js";
 import { Ask } from "./ask.js";
-import { Choice, SYNTHETIC_MODEL, Status, probabilityText, progressLine, section } from "./parts.js";
+import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, probabilityText, section } from "./parts.js";
 
 export class ExplainPage {
   readonly root: HTMLElement;
@@ -286,15 +286,16 @@ export class ExplainPage {
   private async made(question: object, request: number): Promise<ShownMap | null> {
     const method = this.methods.find((each) => each.name === this.method.value);
     if (!method || !isSlow(method)) return post<ShownMap>("maps", question);
-    const progress = (job: Job<ShownMap>): void => {
-      if (request !== this.requests) return;
-      const cancel = (): void => void remove(`jobs/${job.id}`);
-      this.work.replaceChildren(progressLine(method.title, job.done, 0, cancel));
+    const line = new ProgressLine(method.title);
+    const progress = (job: Job<ShownMap>): boolean => {
+      if (request !== this.requests) return false;
+      line.show(job, this.work);
+      return true;
     };
     try {
       return (await follow<ShownMap>({ kind: "map", ...question }, progress)).result;
     } finally {
-      this.work.replaceChildren();
+      line.root.remove();
     }
   }
 

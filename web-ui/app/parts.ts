@@ -2,7 +2,7 @@
 
 import { button, element } from "../viewer/dom.js";
 import { number } from "../viewer/words.js";
-import type { Score } from "./api.js";
+import { type Job, type Score, cancelJob } from "./api.js";
 
 /** A labelled choice. */
 export class Choice {
@@ -56,20 +56,29 @@ export class Status {
 }
 
 /** The state of long work, with a button that cancels it. */
-export function progressLine(
-  what: string,
-  done: number,
-  total: number,
-  cancel: () => void,
-): HTMLElement {
-  const bar = element("progress", { "aria-label": what });
-  if (total > 0) {
-    bar.max = total;
-    bar.value = done;
+export class ProgressLine {
+  readonly root: HTMLElement;
+  private readonly text = element("span");
+  private readonly bar: HTMLProgressElement;
+  private job = "";
+
+  constructor(private readonly what: string) {
+    this.bar = element("progress", { "aria-label": what });
+    const stop = button("Cancel", `Cancel: ${what}`, null, () => cancelJob(this.job));
+    this.root = element("div", { class: "progress" }, this.text, this.bar, stop);
   }
-  const text = total > 0 ? `${what}: ${done} of ${total}` : what;
-  const stop = button("Cancel", `Cancel: ${what}`, null, cancel);
-  return element("div", { class: "progress" }, element("span", {}, text), bar, stop);
+
+  /** Show a job in a place, where the button keeps the focus that it may have. */
+  show({ id, state, done, total }: Job<unknown>, place: HTMLElement): void {
+    this.job = id;
+    const words = state === "queued" ? "waits for other work" : total > 0 ? `${done} of ${total}` : "";
+    this.text.textContent = words === "" ? this.what : `${this.what}: ${words}`;
+    if (total > 0) {
+      this.bar.max = total;
+      this.bar.value = done;
+    }
+    if (!this.root.isConnected) place.replaceChildren(this.root);
+  }
 }
 
 /** A score for people: its probability where it has one. */

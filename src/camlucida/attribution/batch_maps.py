@@ -19,6 +19,7 @@ from camlucida.attribution.explained_model import ExplainedModel, ModelRuns
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods import Method
 from camlucida.attribution.probe import Probe
+from camlucida.attribution.steps import Progress, Steps, unreported
 from camlucida.attribution.targets import Label, Target
 from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
 from camlucida.core.messages import Message
@@ -36,6 +37,7 @@ class ExplainedBatch:
         forward: with the captured layers.
         output: interpreted.
         targets: of each image; images can have different numbers of them.
+        progress: of methods that need many forward passes, map by map.
     """
 
     model: ExplainedModel
@@ -43,6 +45,7 @@ class ExplainedBatch:
     forward: Forward
     output: BatchOutput
     targets: Sequence[Sequence[Target]]
+    progress: Progress = unreported
 
     @property
     def rounds(self) -> int:
@@ -254,7 +257,7 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         repeated = (x.expand(len(images), *x.shape[1:]) for x in others)
         return run.logits(images, *repeated)
 
-    return InputProbe(
+    probe = InputProbe(
         tensors[0][i : i + 1],
         logits,
         explained.targets[i],
@@ -263,6 +266,8 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         model.module,
         partial(surveyed, model.module, tensors, model.spec, model.tokens),
     )
+    probe.steps = Steps(explained.progress)
+    return probe
 
 
 def _probed(
@@ -278,7 +283,7 @@ def _probed(
 
 def _probe(explained: ExplainedBatch, index: int, i: int, run: ModelRuns) -> Probe:
     layer = explained.forward.layers[index]
-    return Probe(
+    probe = Probe(
         explained.model.module,
         explained.batch.tensors,
         layer,
@@ -290,6 +295,8 @@ def _probe(explained: ExplainedBatch, index: int, i: int, run: ModelRuns) -> Pro
         partial(run.captured, layer.name),
         partial(_input_probe, explained, i, run),
     )
+    probe.steps = Steps(explained.progress)
+    return probe
 
 
 def _sum(logits: Tensor, targets: Mapping[int, Target]) -> Tensor:

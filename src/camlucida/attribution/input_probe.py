@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.graph import Graph, Score
+from camlucida.attribution.steps import Steps
 from camlucida.attribution.token_cells import Cells, token_cells
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
@@ -37,6 +38,8 @@ class InputProbe:
         batch_size: altered images in one forward.
         module: the model itself.
         cautions: what is to be said of the maps; a method adds to them.
+        steps: how far the method is; one that runs its images in several calls says at first how
+            many there are.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class InputProbe:
         self.inputs, self.targets, self.batch_size = image, targets, batch_size
         self.scores = self._score(reference)[:, 0]
         self.cautions: list[Message] = []
+        self.steps = Steps()
 
     def token_cells(self, count: int) -> Cells | None:
         """How a number a token of a transformer lies on the grid; None where that is not traced.
@@ -72,8 +76,12 @@ class InputProbe:
         Returns:
             (T, N).
         """
-        parts = images.split(self.batch_size)
-        return torch.cat([self._score(self._logits(part)) for part in parts], 1)
+        self.steps.begin(len(images))
+        scores = []
+        for part in images.split(self.batch_size):
+            scores.append(self._score(self._logits(part)))
+            self.steps.end(len(part))
+        return torch.cat(scores, 1)
 
     def graph(self, images: Tensor) -> Graph:
         """One forward pass of altered images, from the pixels on a graph.
@@ -101,11 +109,13 @@ class InputProbe:
         Raises:
             ModelError: the graph cannot be differentiated.
         """
+        self.steps.begin(len(images))
         parts = []
         for part in images.split(self.batch_size):
             with during():
                 graph = self.graph(part)
             parts.append(graph.gradients())
+            self.steps.end(len(part))
         return torch.cat(parts, 1)
 
     def _score(self, logits: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.model_output import ModelOutput, model_outputs
 from camlucida.attribution.requests import TargetLike, parse_target
+from camlucida.attribution.steps import Progress, unreported
 from camlucida.attribution.targets import Target, target_identity
 from camlucida.core.errors import TargetError
 from camlucida.core.scan import Scan
@@ -121,13 +122,16 @@ class KeptImage:
         """
         return parse_target(request)(self.image_output)
 
-    def explain(self, target: TargetLike, method: str, layer: str) -> Explanation:
+    def explain(
+        self, target: TargetLike, method: str, layer: str, progress: Progress = unreported
+    ) -> Explanation:
         """One map. A layer that is not kept costs another forward pass, and is then kept.
 
         Args:
             target: of which the first that it means is explained.
             method: registry name.
             layer: as a user writes it.
+            progress: of a method that needs many forward passes.
 
         Raises:
             CamlucidaError: as of :func:`~camlucida.attribution.engine.explain`.
@@ -135,20 +139,22 @@ class KeptImage:
         if layer not in self.names:
             self._keep(layer)
         try:
-            return self._explain(target, method, layer)
+            return self._explain(target, method, layer, progress)
         except InPlaceError:
             # Rare, and once an image: its forward pass is made again, with copies.
             self._replace(self._run(self.model, self.batch, self.names, safe=True))
-            return self._explain(target, method, layer)
+            return self._explain(target, method, layer, progress)
 
-    def _explain(self, target: TargetLike, method: str, layer: str) -> Explanation:
+    def _explain(
+        self, target: TargetLike, method: str, layer: str, progress: Progress
+    ) -> Explanation:
         chosen = list(self.targets(target))[:1]
         key = (*map(target_identity, chosen), layer)
         gradient = self.gradients.pop(key, [])
         captured = [self.forward.layers[self.names.index(layer)]]
         kept = self.forward
         forward = _KeptForward(kept.inputs, kept.output, captured, kept.notes, gradient)
-        explained = ExplainedBatch(self.model, self.batch, forward, self.output, [chosen])
+        explained = ExplainedBatch(self.model, self.batch, forward, self.output, [chosen], progress)
         with frozen(self.model.module):
             explanations = explanations_of(explained, [METHODS[method]])
         self.gradients[key] = forward.gradient

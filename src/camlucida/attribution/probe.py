@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.input_probe import InputProbe
+from camlucida.attribution.steps import Steps
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, ModelError
 from camlucida.core.messages import Message
@@ -60,6 +61,8 @@ class Probe:
         scores: (T,) of the image as it is.
         batch_size: altered inputs in one forward.
         cautions: what is to be said of the maps; a method adds to them.
+        steps: how far the method is; one that runs its images in several calls says at first how
+            many there are.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Probe:
         self.scores = self._score(reference)[:, 0]
         self.batch_size = batch_size
         self.cautions: list[Message] = []
+        self.steps = Steps()
         self._largest = _bytes(self.activations)
 
     @property
@@ -144,9 +148,12 @@ class Probe:
         Returns:
             (T, N).
         """
-        parts = inputs.split(self.batch_size)
-        logits = (self._logits(*self._arguments(len(part), part)) for part in parts)
-        return torch.cat([self._score(part) for part in logits], 1)
+        self.steps.begin(len(inputs))
+        scores = []
+        for part in inputs.split(self.batch_size):
+            scores.append(self._score(self._logits(*self._arguments(len(part), part))))
+            self.steps.end(len(part))
+        return torch.cat(scores, 1)
 
     @torch.enable_grad()
     def graph(self, images: Tensor) -> Graph:
@@ -167,9 +174,11 @@ class Probe:
         Yields:
             (n, K, *grid) activations and (T, n, K, *grid) gradients, in at least float32.
         """
+        self.steps.begin(len(images))
         for part in images.split(self.batch_size):
             graph = self.graph(part)
             yield full(graph.leaf.detach()), graph.gradients()
+            self.steps.end(len(part))
 
     @torch.no_grad()
     def score_tail(self, activations: Tensor) -> Tensor:
@@ -183,7 +192,12 @@ class Probe:
         """
         tail = self._can_replay_tail()
         parts = [activations] if tail else activations.split(self.batch_size)
-        return torch.cat([self._score(self._run_tail(part, tail)) for part in parts], 1)
+        self.steps.begin(len(activations))
+        scores = []
+        for part in parts:
+            scores.append(self._score(self._run_tail(part, tail)))
+            self.steps.end(len(part))
+        return torch.cat(scores, 1)
 
     @torch.enable_grad()
     def gradients_tail(self, activations: Tensor) -> Tensor:
@@ -199,12 +213,14 @@ class Probe:
             ModelError: the graph cannot be differentiated.
         """
         tail = self._can_replay_tail()
+        self.steps.begin(len(activations))
         parts = []
         for part in activations.detach().split(self.batch_size):
             leaf = part.clone().requires_grad_()
             # A clone goes in, for the model may overwrite it.
             logits = self._run_tail(leaf.clone(), tail)
             parts.append(Graph(leaf, logits, self._score(logits)).gradients())
+            self.steps.end(len(part))
         return torch.cat(parts, 1)
 
     def _score(self, logits: Tensor) -> Tensor:

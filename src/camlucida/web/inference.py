@@ -20,6 +20,7 @@ from camlucida.attribution.explained_model import ExplainedModel, explained_mode
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
+from camlucida.attribution.steps import Progress, unreported
 from camlucida.attribution.targets import Target, spec_of
 from camlucida.core.errors import EmptyRegionError, UsageError
 from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
@@ -41,9 +42,6 @@ IMAGES = 3
 """Films that are kept after their forward pass."""
 
 FILLS: dict[str, Fill] = {"blur": "strong blur", "mean": "mean"}
-
-Progress = Callable[[int, int], object]
-"""Called with the number of steps that are done, and that there are."""
 
 
 @dataclass
@@ -104,7 +102,7 @@ class Inference:
     models: Sequence[ModelEntry]
     device: str = "auto"
     threads: int | None = None
-    progress: Progress = field(default=lambda done, total: None)
+    progress: Progress = field(default=unreported)
 
     def __post_init__(self) -> None:
         if self.threads is not None:
@@ -149,8 +147,8 @@ class Inference:
         self, model: str, film: str, folder: str, target: str, method: str, layer: str
     ) -> dict[str, Any]:
         """One map, in the form of the viewer."""
-        self.progress(0, 1)
-        explanation = self._explanation(model, film, folder, target, method, layer)
+        request = (model, film, folder, target, method, layer)
+        explanation = self._explanation(*request, progress=self.progress)
         name = "/".join((model, explanation.layer, method, target))
         notes = [str(warning) for warning in explanation.scan.warnings]
         about = explanation.provenance.get("activation_note")
@@ -234,11 +232,18 @@ class Inference:
         return {"zip": export_zip(list(images.values()))}
 
     def _explanation(
-        self, model: str, film: str, folder: str, target: str, method: str, layer: str
+        self,
+        model: str,
+        film: str,
+        folder: str,
+        target: str,
+        method: str,
+        layer: str,
+        progress: Progress = unreported,
     ) -> Explanation:
         if method not in METHODS:
             raise UsageError(f"unknown method {method!r}", "see GET /api/methods")
-        return self._image(model, film, folder).explain(target, method, layer)
+        return self._image(model, film, folder).explain(target, method, layer, progress)
 
     def _tested(
         self, model: str, film: str, folder: str, target: str, steps: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from camlucida.web.worker import Worker
 FINISHED = ("done", "failed", "cancelled")
 KEPT = 500
 """Finished jobs that are remembered; the oldest are forgotten."""
+
+INTERVAL = 0.1
+"""Seconds after which further progress is written."""
 
 Prepare = Callable[[Mapping[str, Any]], dict[str, Any]]
 """The request of a job → the arguments of its call."""
@@ -131,7 +135,13 @@ class Jobs:
         self._store.write("UPDATE jobs SET state = 'running' WHERE id = ? AND state = 'queued'", id)
         self._notify()
 
+        written = 0.0
+
         def progress(done: int, total: int) -> None:
+            nonlocal written
+            if done < total and time.monotonic() < written + INTERVAL:
+                return
+            written = time.monotonic()
             self._store.write("UPDATE jobs SET done = ?, total = ? WHERE id = ?", done, total, id)
             self._notify()
 

@@ -54,6 +54,7 @@ def ablationcam(probe: Probe) -> Tensor:
     activations = probe.activations[0]
     channels = activations.shape[0]
     without: list[Tensor] = []
+    probe.steps.expect(channels)
     for start in range(0, channels, probe.tail_batch):
         end = min(start + probe.tail_batch, channels)
         chunk = torch.arange(start, end, device=activations.device)

@@ -59,6 +59,7 @@ def expected_gradients(probe: InputProbe, references: Tensor | None = None) -> T
             [-0.2500,  0.0000]])
     """
     begin = flat_references(probe.inputs) if references is None else references.to(probe.inputs)
+    probe.steps.expect(len(begin) * (NODES + 1))
     maps = path_attributions(probe.inputs, begin, probe.gradients, NODES).sum(1)
     check_completeness(maps, probe.scores - probe.score(begin).mean(1), probe.cautions)
     return maps

@@ -65,6 +65,7 @@ def groupcam(probe: Probe) -> Tensor:
         weights = over_grid(gradient.mean(spatial(gradient)), gradient)
         total = torch.zeros_like(gradient[0, 0])
         masks = group_masks((weights * activations)[0], probe.inputs.shape[2:])
+        probe.steps.expect(len(masks) * (len(gradients) - number))
         for part in masks.split(probe.batch_size):
             gains = _scores(probe, part, blurred)[number] - base[number]
             total += torch.einsum("l,l...->...", gains.to(part), part)

@@ -47,6 +47,7 @@ def integrated_gradients(probe: InputProbe) -> Tensor:
             [0.0000, 0.0000]])
     """
     reference = torch.zeros_like(probe.inputs)
+    probe.steps.expect(NODES + 1)
     maps = path_attributions(probe.inputs, reference, probe.gradients, NODES).sum(1)
     check_completeness(maps, probe.scores - probe.score(reference)[:, 0], probe.cautions)
     return maps

@@ -51,7 +51,7 @@ def iscam(probe: Probe) -> Tensor:
     tensor([[1., 2.],
             [0., 5.]])
     """
-    return weighted_by_masks(probe, _fainter)
+    return weighted_by_masks(probe, _fainter, STEPS)
 
 
 def _fainter(masks: Tensor) -> Iterator[Tensor]:

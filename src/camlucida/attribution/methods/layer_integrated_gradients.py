@@ -64,6 +64,7 @@ def layer_attributions(probe: Probe, references: Tensor, nodes: int) -> Tensor:
     """
     begin = torch.cat([activations for activations, _ in probe.evidence(references)])
     begin = begin.to(probe.activations)
+    probe.steps.expect(len(begin) * (nodes + 1))
     maps = path_attributions(probe.activations, begin, probe.gradients_tail, nodes).sum(1)
     without = probe.score_tail(begin.clone()).mean(1)
     check_completeness(maps, probe.scores - without, probe.cautions)

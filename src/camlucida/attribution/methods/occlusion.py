@@ -54,6 +54,7 @@ def occlusion(probe: InputProbe) -> Tensor:
     windows = list(product(*(range(max(len(axis) - 2, 1)) for axis in edges)))
     total = probe.scores.new_zeros(len(probe.scores), *(len(axis) - 1 for axis in edges))
     count = torch.zeros_like(total[0])
+    probe.steps.expect(len(windows))
     for start in range(0, len(windows), probe.batch_size):
         part = windows[start : start + probe.batch_size]
         falls = probe.scores[:, None] - probe.score(_covered(probe.inputs, part, edges))

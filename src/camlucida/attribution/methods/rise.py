@@ -57,6 +57,7 @@ def rise(probe: InputProbe) -> Tensor:
     [3, 10]
     """
     image = probe.inputs[0]
+    probe.steps.expect(MASKS)
     generator = torch.Generator().manual_seed(SEED)
     parts: list[Tensor] = []
     scores: list[Tensor] = []

@@ -48,21 +48,25 @@ def scorecam(probe: Probe) -> Tensor:
     tensor([[1., 2.],
             [0., 5.]])
     """
-    return weighted_by_masks(probe, lambda masks: [masks])
+    return weighted_by_masks(probe, lambda masks: [masks], 1)
 
 
-def weighted_by_masks(probe: Probe, variants: Callable[[Tensor], Iterable[Tensor]]) -> Tensor:
+def weighted_by_masks(
+    probe: Probe, variants: Callable[[Tensor], Iterable[Tensor]], count: int
+) -> Tensor:
     """``Σ_k w_k A_k``, w the softmax over channels of the mean score under variants of the masks.
 
     Args:
         probe: one image.
-        variants: masks (k, *input size) in [0, 1] → the masks to look through, any number of times.
+        variants: masks (k, *input size) in [0, 1] → the masks to look through, ``count`` times.
+        count: of variants.
 
     Returns:
         (T, *grid).
     """
     activations = probe.activations[0]
     size = probe.inputs.shape[2:]
+    probe.steps.expect(count * len(activations))
     chunks = []
     for part in activations.split(probe.batch_size):
         masks, _ = min_max(resize(part, size))

@@ -57,7 +57,7 @@ def sscam(probe: Probe) -> Tensor:
     tensor([[1., 2.],
             [0., 5.]])
     """
-    return weighted_by_masks(probe, _noisy)
+    return weighted_by_masks(probe, _noisy, SAMPLES)
 
 
 def _noisy(masks: Tensor) -> Iterator[Tensor]:
