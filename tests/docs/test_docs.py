@@ -33,6 +33,7 @@ from camlucida.metrics import METRICS
 from camlucida.models import Card, InputSpec
 from camlucida.models.families import FAMILIES
 from camlucida.models.layer_list import LayerInfo
+from camlucida.models.preprocessing import VolumeInput
 from camlucida.phantom import FINDINGS, model_cards
 from tests.support.paths import REPOSITORY
 
@@ -107,7 +108,9 @@ def test_every_table_of_an_evaluation_is_documented() -> None:
         assert f"`{column}`" in page("evaluate.md")
 
 
-@pytest.mark.parametrize("field", [*Card.model_fields, *InputSpec.model_fields])
+@pytest.mark.parametrize(
+    "field", [*Card.model_fields, *InputSpec.model_fields, *VolumeInput.model_fields]
+)
 def test_every_card_field_is_documented(field: str) -> None:
     if field != "input":
         assert field in first_cells(page("model-cards.md"))

@@ -16,6 +16,7 @@ from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.files import parse_toml, reading
 from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 from camlucida.models.preprocessing.spec import ALWAYS, InputSpec
+from camlucida.models.preprocessing.volume_spec import VolumeInput
 
 
 class Card(BaseModel):
@@ -37,6 +38,7 @@ class Card(BaseModel):
         grid, prefix: of tokens that cannot be traced: cells an axis, and tokens before them.
         name, description: shown in results; without a name the card's file name.
         input: what the model was trained on.
+        volume: what a model of volumes was trained on, in place of ``input``.
 
     Raises:
         ValueError: an unknown key, a value of another type, or values that contradict each other.
@@ -64,6 +66,7 @@ class Card(BaseModel):
     name: str | None = None
     description: str = ""
     input: InputSpec = InputSpec()
+    volume: VolumeInput | None = None
 
     def output_spec(self) -> OutputSpec:
         """The part of the card that ``explain`` needs.
@@ -114,6 +117,9 @@ _FACTORY_HELP = (
     'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…", '
     '"torchxrayvision:…" or "hf:FOLDER"'
 )
+
+
+_VOLUME_HELP = 'for instance orientation = "RAS", size = [96, 96, 96]'
 
 
 def is_factory(text: str) -> bool:
@@ -193,6 +199,10 @@ def read_card(
     if checkpoint is not None:
         data["checkpoint"] = str(Path.cwd() / Path(checkpoint).expanduser())
     card = _validated(data, "the factory" if bare else path.name)
+    if card.volume is not None and "input" in data:
+        raise UsageError(
+            f"{path.name} has [input] and [volume]", "[volume] is for models of volumes, alone"
+        )
     twice = [name for name, count in Counter(card.labels).items() if name and count > 1]
     if twice:
         raise UsageError(
@@ -347,6 +357,8 @@ def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
 def _explained(kind: str, message: str, key: str, seen: Any) -> tuple[str, str]:
     if kind == "extra_forbidden":
         name = key.rpartition(".")[2]
+        if key.startswith("volume."):
+            return "is no key of [volume]", did_you_mean(name, VolumeInput.model_fields)
         inside = key.startswith("input.")
         fields, others = (InputSpec, Card) if inside else (Card, InputSpec)
         if name in others.model_fields:
@@ -359,7 +371,11 @@ def _explained(kind: str, message: str, key: str, seen: Any) -> tuple[str, str]:
         fix = did_you_mean(str(seen), quoted) if quoted else ""
         return f"should be {expected}", fix
     if kind == "missing":
-        return ("is missing", _FACTORY_HELP) if key == "factory" else ("needs two numbers", "")
+        if key == "factory":
+            return "is missing", _FACTORY_HELP
+        if key.startswith("volume."):
+            return "is missing", _VOLUME_HELP
+        return "needs two numbers", ""
     wording = message.removeprefix("Value error, ")
     return wording.replace("Input should be", "should be"), ""
 

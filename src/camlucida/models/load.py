@@ -62,18 +62,24 @@ class LoadedModel:
         """Read an image and prepare it as this model was trained.
 
         Args:
-            path: PNG, JPEG, TIFF, DICOM, …; see :func:`camlucida.io.read_image`.
-            frame: frame or page, counted from 0; None reads the first.
+            path: PNG, JPEG, TIFF, DICOM, …; see :func:`camlucida.io.read_image`. Of a model of
+                volumes NIfTI or a folder of a DICOM series; see
+                :func:`camlucida.io.volumes.read_volume`.
+            frame: frame or page, or volume of a NIfTI file, counted from 0; None reads the first.
 
         Returns:
-            The image as model input (C, H, W) and as the picture for people.
+            The image as model input (C, H, W) and as the picture for people; of a volume a
+            :class:`~camlucida.core.volume_scan.VolumeScan`.
 
         Raises:
             ImageError: the file cannot be read.
         """
         from camlucida.io import read_image
-        from camlucida.models.preprocessing import prepare
+        from camlucida.io.volumes import read_volume
+        from camlucida.models.preprocessing import prepare, prepare_volume
 
+        if self.card.volume is not None:
+            return prepare_volume(read_volume(path, frame), self.card.volume)
         return prepare(read_image(path, frame), self.card.input)
 
 

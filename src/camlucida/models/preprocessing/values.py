@@ -111,13 +111,13 @@ def z_score(values: Tensor, per_channel: bool) -> Tensor:
     """Minus the mean, over the standard deviation (of the population); 0 where it is 0.
 
     Args:
-        values: (C, H, W).
+        values: (C, *spatial).
         per_channel: whether each channel has its own.
 
     >>> z_score(torch.tensor([[[1.0, 3.0]]]), per_channel=False)
     tensor([[[-1.,  1.]]])
     """
-    axes = (1, 2) if per_channel else (0, 1, 2)
+    axes = tuple(range(1 if per_channel else 0, values.ndim))
     exact = values.double()
     mean = exact.mean(axes, keepdim=True)
     std = exact.std(axes, correction=0, keepdim=True)
@@ -158,8 +158,9 @@ def unscaled(values: Tensor, step: Scale | Normalise) -> Tensor:
 
 
 def _per_channel(step: Normalise, values: Tensor) -> tuple[Tensor, Tensor]:
-    mean = torch.tensor(step.mean)[:, None, None]
-    std = torch.tensor(step.std)[:, None, None]
+    shape = (-1, *(1,) * (values.ndim - 1))
+    mean = torch.tensor(step.mean).reshape(shape)
+    std = torch.tensor(step.std).reshape(shape)
     return mean.to(values), std.to(values)
 
 
