@@ -114,6 +114,7 @@ class VolumeInput(BaseModel):
             )
         self._check_size()
         self._check_values()
+        self._check_scale()
         self.value_steps()
         self.scale_steps()
         return self
@@ -133,6 +134,13 @@ class VolumeInput(BaseModel):
         kinds = sum(each is not None for each in windows) + (self.intensity != "stored")
         if kinds > 1:
             raise ValueError("give one of window, percentiles and intensity")
+        if self.fit == "crop-pad" and self.pad is None and not self.value_steps():
+            raise ValueError(
+                'fit = "crop-pad" needs pad, the value of air in the units of the file '
+                "(-1000 in a CT), or a window"
+            )
+
+    def _check_scale(self) -> None:
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std belong together")
         if self.range is not None and self.mean is not None:
@@ -145,8 +153,3 @@ class VolumeInput(BaseModel):
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if numbers is not None and len(numbers) != self.channels:
                 raise ValueError(f"{name} has {len(numbers)} values for {self.channels} channels")
-        if self.fit == "crop-pad" and self.pad is None and not self.value_steps():
-            raise ValueError(
-                'fit = "crop-pad" needs pad, the value of air in the units of the file '
-                "(-1000 in a CT), or a window"
-            )
