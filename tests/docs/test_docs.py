@@ -35,6 +35,7 @@ from camlucida.models.families import FAMILIES
 from camlucida.models.layer_list import LayerInfo
 from camlucida.models.preprocessing import VolumeInput
 from camlucida.phantom import FINDINGS, model_cards
+from camlucida.workflows.doctor import CHECKS
 from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
@@ -139,12 +140,18 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "reader-study": "reader-study.md",
         "explain-segmentation": "segmentation.md",
     }
+    pages["doctor"] = "doctor.md"
     pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")
     pages |= dict.fromkeys(("fit-preprocessing", "read-transform"), "preprocessing.md")
     text = page(pages.get(command, "explain.md"))
     assert f"camlucida {command}" in text
     for option in commands()[command]:
         assert re.search(rf"`{option}\b", text), option
+
+
+@pytest.mark.parametrize("name", list(CHECKS))
+def test_every_check_of_the_doctor_is_documented(name: str) -> None:
+    assert name in first_cells(page("doctor.md"))
 
 
 @pytest.mark.parametrize("name", list(FAMILIES))

@@ -15,6 +15,7 @@ import typer
 from camlucida import __version__
 from camlucida.cli import explain  # noqa: F401, in the order of --help
 from camlucida.cli import lists  # noqa: F401
+from camlucida.cli import doctor  # noqa: F401
 from camlucida.cli import evaluate  # noqa: F401
 from camlucida.cli import predictions  # noqa: F401
 from camlucida.cli import preprocessing  # noqa: F401

@@ -26,7 +26,7 @@ from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
 from camlucida.report.viewer.case_files import CaseFile
 from camlucida.report.viewer.data import case_file
-from camlucida.workflows.explain_batches import BatchExplainer, ReadImage
+from camlucida.workflows.explain_batches import BatchExplainer, ReadImage, layer_names
 from camlucida.workflows.explain_files import ImageWriter, Written
 from camlucida.workflows.prefetched import Prefetched
 
@@ -131,7 +131,7 @@ def explain_to_folder(
         model,
         list(targets) if targets else None,
         list(methods),
-        _layer_names(model, layers),
+        layer_names(model, layers),
         batch_size or DEFAULT_BATCH.get(_device(model).type, 8),
         frame,
     )
@@ -290,11 +290,6 @@ def _no_target(scan: Scan, targets: Sequence[TargetLike] | None) -> Message:
         return Message("explain.no_default_target", {"image": scan.id})
     names = [_target_name(target) for target in targets]
     return Message("explain.no_target", {"image": scan.id, "targets": names})
-
-
-def _layer_names(model: LoadedModel, layers: Sequence[str] | None) -> list[str]:
-    requested = layers or model.card.layer
-    return [requested] if isinstance(requested, str) else list(requested)
 
 
 def _device(model: LoadedModel) -> Any:

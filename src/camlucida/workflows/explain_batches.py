@@ -201,3 +201,14 @@ def _distinct(explanations: Sequence[Explanation]) -> list[Explanation]:
             once[key] = explanation
     order = list(dict.fromkeys(explanation.target for explanation in once.values()))
     return sorted(once.values(), key=lambda explanation: order.index(explanation.target))
+
+
+def layer_names(model: LoadedModel, layers: Sequence[str] | None) -> list[str]:
+    """The layers to explain: those requested, else the card's.
+
+    Args:
+        model: with its card.
+        layers: as the user named them; None or none takes the card's.
+    """
+    requested = layers or model.card.layer
+    return [requested] if isinstance(requested, str) else list(requested)

@@ -27,7 +27,8 @@ from camlucida.workflows.preprocessing_fit.candidates import (
     parts_of,
     stepwise,
 )
-from camlucida.workflows.preprocessing_fit.job import card_fields, fit_stored
+from camlucida.workflows.preprocessing_fit.cards import card_fields
+from camlucida.workflows.preprocessing_fit.job import fit_stored
 
 NET = """
 import torch

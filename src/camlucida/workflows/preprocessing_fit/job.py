@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ from camlucida.io import read_image
 from camlucida.io.image import RawImage
 from camlucida.io.read import expand_paths
 from camlucida.models.assumptions import assumes_size
-from camlucida.models.card import Card, anchored_factory, factory_file, is_factory, read_card
+from camlucida.models.card import Card, is_factory, read_card
 from camlucida.models.load import LoadedModel, load_model
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.recognise import recognise
 from camlucida.workflows.preprocessing_fit.agreement import StoredOutputs, stored_outputs
-from camlucida.workflows.preprocessing_fit.candidates import card_keys
+from camlucida.workflows.preprocessing_fit.cards import card_fields, portable
 from camlucida.workflows.preprocessing_fit.outputs import Outputs
 from camlucida.workflows.preprocessing_fit.search import IMAGES, Search
 from camlucida.workflows.preprocessing_fit.trials import Ranked, Trials
@@ -159,12 +160,14 @@ def fit_preprocessing(
     """
     card, base, open_size = _card(settings)
     model = load_model(card, device=settings.device)
-    predictions = _predictions(settings, model)
-    files, notes = _files(predictions, settings.images, settings.predictions)
-    stored = stored_outputs(predictions, files)
-    fit = fit_stored(
+    paths, _ = expand_paths([settings.images])
+    fit = fit_loaded(
         model,
-        stored,
+        settings.predictions,
+        paths,
+        task=settings.task,
+        columns=settings.columns,
+        classes=settings.classes,
         open_size=open_size,
         most_images=settings.most_images,
         seconds=settings.seconds,
@@ -173,10 +176,37 @@ def fit_preprocessing(
     )
     written = None
     if out is not None and fit.verdict not in UNFITTED:
-        write_toml(out, card_fields(_portable(card, base), fit.best.spec))
+        write_toml(out, card_fields(portable(card, base), fit.best.spec))
         written = out
-    fit_notes = (*predictions.notes, *notes, *fit.notes)
-    return Fit(**{**vars(fit), "notes": fit_notes}), written
+    return fit, written
+
+
+def fit_loaded(
+    model: LoadedModel,
+    file: Path,
+    paths: Sequence[Path],
+    *,
+    task: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    classes: tuple[str, ...] = (),
+    **options: Any,
+) -> Fit:
+    """Find the preprocessing of a loaded model that reproduces a file of stored predictions.
+
+    Args:
+        model: whose card says what is tried first.
+        file: the stored predictions.
+        paths: image files.
+        task, columns, classes: as of :class:`FitSettings`.
+        options: as of :func:`fit_stored`.
+
+    Raises:
+        UsageError: as of :func:`fit_preprocessing`.
+    """
+    predictions = _predictions(file, model, task, columns or {}, classes)
+    files, notes = _files(predictions, paths, file)
+    fit = fit_stored(model, stored_outputs(predictions, files), **options)
+    return replace(fit, notes=(*predictions.notes, *notes, *fit.notes))
 
 
 def fit_stored(
@@ -299,51 +329,32 @@ def _card(settings: FitSettings) -> tuple[Card, Path, bool]:
     path = Path(settings.model).expanduser()
     if path.suffix == ".toml" or is_factory(settings.model):
         card, base = read_card(settings.model, checkpoint=settings.checkpoint)
-        return _portable(card, base), base, "size" not in card.input.model_fields_set
+        return portable(card, base), base, "size" not in card.input.model_fields_set
     task: Any = settings.task or "multiclass"
     recognised = recognise(path, task=task)
     labels = {"labels": settings.classes} if settings.classes else {}
     return recognised.update(**labels).card, Path.cwd(), assumes_size(recognised.notes)
 
 
-def _portable(card: Card, base: Path) -> Card:
-    """The card with absolute paths."""
-    update: dict[str, Any] = {"factory": anchored_factory(card.factory, base)}
-    if card.checkpoint is not None:
-        update["checkpoint"] = str(base / Path(card.checkpoint).expanduser())
-    transform = card.input.transform
-    if transform is not None and factory_file(transform) is not None:
-        update["input"] = card.input.model_copy(update={"transform": str(base / transform)})
-    return card.model_copy(update=update)
-
-
-def card_fields(card: Card, spec: InputSpec) -> dict[str, Any]:
-    """A card with another preprocessing, as its file has it.
-
-    Args:
-        card: the card.
-        spec: its preprocessing.
-    """
-    fields = card.model_dump(mode="json", exclude_unset=True)
-    keys = card_keys(spec)
-    # Size and channels are written even where they are the usual ones: nothing is left to guess.
-    stated = {"size": list(spec.height_width), "channels": spec.channels}
-    return {**fields, "input": {**stated, **keys, "size": stated["size"]}}
-
-
-def _predictions(settings: FitSettings, model: LoadedModel) -> Predictions:
+def _predictions(
+    file: Path,
+    model: LoadedModel,
+    task: str | None,
+    columns: Mapping[str, str],
+    classes: tuple[str, ...],
+) -> Predictions:
     """By the model's task; of a binary model either a label or two classes."""
-    task = settings.task or model.output_spec.task or "multiclass"
+    task = task or model.output_spec.task or "multiclass"
     tasks = ("multilabel", "multiclass") if task == "binary" else (task,)
     refusal: UsageError | None = None
     for each in tasks:
-        labels = settings.classes or (model.card.labels if each == "multiclass" else ())
+        labels = classes or (model.card.labels if each == "multiclass" else ())
         for names in dict.fromkeys((tuple(filter(None, labels)), ())):
             try:
                 return read_predictions(
-                    settings.predictions,
+                    file,
                     each,
-                    columns=settings.columns,
+                    columns=columns,
                     labels=names,
                     split="all",
                     needs_truth=False,
@@ -355,11 +366,10 @@ def _predictions(settings: FitSettings, model: LoadedModel) -> Predictions:
 
 
 def _files(
-    predictions: Predictions, folder: Path, where: Path
+    predictions: Predictions, paths: Sequence[Path], where: Path
 ) -> tuple[list[Path | None], list[Message]]:
     """The image of each image of the predictions, in their order."""
     names = list(dict.fromkeys(predictions.frame["image"]))
-    paths, _ = expand_paths([folder])
     frame = pd.DataFrame({"image": names}, dtype=object)
     match = match_images(frame, "image", paths, where)
     files: list[Path | None] = [None] * len(names)
@@ -369,5 +379,6 @@ def _files(
     missing = files.count(None)
     if not missing:
         return files, []
-    values: dict[str, Value] = {"count": missing, "rows": len(names), "folder": str(folder)}
+    folder = os.path.commonpath([path.parent for path in paths])
+    values: dict[str, Value] = {"count": missing, "rows": len(names), "folder": folder}
     return files, [Message("fit.unmatched", values)]
