@@ -618,3 +618,11 @@ def test_raw_layers_and_summed_regions_through_a_run_and_its_resumption(tmp_path
     execute(cohort, out, resume=True)
     assert seen == ["lesion"]
     torch.testing.assert_close(Run.open(out).explanation(0).raw, stored["0", "mean"].raw)
+
+
+def test_what_a_query_makes_ends_with_it(small_run):
+    rows = len(small_run.query("FROM predictions"))
+    for _ in range(2):
+        small_run.query("CREATE TABLE mine AS SELECT 1")
+        small_run.query("DROP VIEW predictions")
+    assert len(small_run.query("FROM predictions")) == rows

@@ -56,7 +56,7 @@ def content(out: Path) -> dict[str, object]:
         "explanations": explanations.drop(columns=place).to_json(
             orient="records", double_precision=15
         ),
-        "maps": [run.explanation(i).raw.numpy().tobytes() for i in range(len(explanations))],
+        "maps": [raw.numpy().tobytes() for raw in run.raw(range(len(explanations)))],
         "items": [
             (e.image, e.model, e.position, e.state, e.identity, e.failure, e.missing)
             for e in run.entries

@@ -5,8 +5,10 @@ A view holds what the ledger names, so that no stale row is ever in a table.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -69,24 +71,40 @@ def _cohort_row(model: str, image: CohortImage) -> dict[str, Any]:
     }
 
 
-def connect(folder: RunFolder, entries: Sequence[LedgerEntry]) -> duckdb.DuckDBPyConnection:
-    """An in-memory database with the views of a run.
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """The in-memory database of a process: to open one takes longer than to read a small run.
 
-    The views are ``items``, ``cohort``, ``predictions`` and ``explanations``.
+    Args:
+        process: its number, for a forked process has none of its parent's threads.
     """
     db = duckdb.connect()
     if db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
         # in a notebook without widgets there is none, and switching it off again is an error
         db.execute("SET enable_progress_bar = false")
+    return db
+
+
+def connect(folder: RunFolder, entries: Sequence[LedgerEntry]) -> duckdb.DuckDBPyConnection:
+    """A connection with the views of a run; what is done by it ends with it.
+
+    The views are ``items``, ``cohort``, ``predictions`` and ``explanations``.
+    """
+    db = _database(os.getpid()).cursor()
+    db.begin()
     current = [entry for entry in entries if entry.position is not None]
     db.register("items", _items(current))
-    db.execute(f"CREATE VIEW cohort AS SELECT * FROM read_parquet({_quoted(str(folder.cohort))})")
+    db.execute(
+        f"CREATE TEMP VIEW cohort AS SELECT * FROM read_parquet({_quoted(str(folder.cohort))})"
+    )
     numbers = sorted({entry.part for entry in current if entry.part is not None})
     for kind, schema in (("meta", META), ("predictions", PREDICTIONS)):
         files = [str(folder.part(part_name(number))[kind]) for number in numbers]
         _view_parts(db, kind, schema, files)
-    db.execute(f"CREATE VIEW predictions AS {_SELECT.format(kind='predictions', extra=_TRUTH)}")
-    db.execute(f"CREATE VIEW explanations AS {_SELECT.format(kind='meta', extra='')}")
+    db.execute(
+        f"CREATE TEMP VIEW predictions AS {_SELECT.format(kind='predictions', extra=_TRUTH)}"
+    )
+    db.execute(f"CREATE TEMP VIEW explanations AS {_SELECT.format(kind='meta', extra='')}")
     return db
 
 
@@ -103,7 +121,7 @@ def _view_parts(
         db.register(f"no_{kind}", pa.table(empty | _NO_PLACE))
         source = f"no_{kind}"
     part = "parse_filename(filename, true) AS part"
-    db.execute(f"CREATE VIEW all_{kind} AS SELECT *, {part} FROM {source}")
+    db.execute(f"CREATE TEMP VIEW all_{kind} AS SELECT *, {part} FROM {source}")
 
 
 _NO_PLACE = {"filename": pa.array([], pa.string()), "file_row_number": pa.array([], pa.int64())}
