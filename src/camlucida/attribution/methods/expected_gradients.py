@@ -9,11 +9,11 @@ from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods.base import method
 from camlucida.attribution.paths import check_completeness, path_attributions
 
-REFERENCES = 8
+REFERENCES = 4
 """Flat images from which the lines begin."""
 
-NODES = 8
-"""Points of the Gauss–Legendre rule on each line."""
+NODES = 32
+"""Points of the Gauss–Legendre rule on each line: with 8, kinks of ReLUs leave gaps of 20–45 %."""
 
 
 @method(
@@ -21,9 +21,9 @@ NODES = 8
     "Expected gradients",
     "Erion et al. 2021, Nature Machine Intelligence 3:620–631",
     kind="input",
-    cost="9 + 64 forwards",
+    cost="5 + 128 forwards",
     description=(
-        "integrated gradients, the mean over references: flat images of eight grey levels that "
+        "integrated gradients, the mean over references: flat images of four grey levels that "
         "occur in the image itself [@erion2021]"
     ),
 )
@@ -31,8 +31,8 @@ def expected_gradients(probe: InputProbe, references: Tensor | None = None) -> T
     """Integrated gradients, averaged over references instead of one; a map of the pixels.
 
     ``L = mean over x' of Σ_c (x_c − x'_c) ⊙ ∫₀¹ ∂y/∂x_c (x' + α (x − x')) dα``. The paper draws x'
-    from the training data, which a single image does not come with: here x' are eight flat images,
-    whose levels are the quantiles ¹⁄₁₆, ³⁄₁₆, …, ¹⁵⁄₁₆ of the image's own values. So no grey level
+    from the training data, which a single image does not come with: here x' are four flat images,
+    whose levels are the quantiles ⅛, ⅜, ⅝ and ⅞ of the image's own values. So no grey level
     is blind, as black is in integrated gradients. The cells add up to y(x) less the mean y(x');
     where they do not, to 5 %, the record warns.
 
@@ -74,8 +74,8 @@ def flat_references(image: Tensor) -> Tensor:
     Returns:
         (REFERENCES, C, *spatial); each channel at quantiles of its own values.
 
-    >>> flat_references(torch.arange(17.0).reshape(1, 1, 17))[:, 0, 0]
-    tensor([ 1.,  3.,  5.,  7.,  9., 11., 13., 15.])
+    >>> flat_references(torch.arange(9.0).reshape(1, 1, 9))[:, 0, 0]
+    tensor([1., 3., 5., 7.])
     """
     # Sorted rather than by torch.quantile, which refuses large images.
     levels = image[0].flatten(1).sort(1).values

@@ -14,16 +14,16 @@ from camlucida.attribution.probe import Probe
     "Erion et al. 2021, Nature Machine Intelligence 3:620–631, with activations in the place of "
     "pixels",
     kind="probe",
-    cost="9 forwards + 72 replays of the tail",
+    cost="5 forwards + 132 replays of the tail",
     description=(
         "layer integrated gradients, the mean over references: the activations of flat images of "
-        "eight grey levels that occur in the image itself [@erion2021]"
+        "four grey levels that occur in the image itself [@erion2021]"
     ),
 )
 def layer_expected_gradients(probe: Probe, references: Tensor | None = None) -> Tensor:
     """Integrated gradients of a layer's activations, averaged over reference images.
 
-    As ``layer_integrated_gradients``; the references are those of ``expected_gradients``: eight
+    As ``layer_integrated_gradients``; the references are those of ``expected_gradients``: four
     flat images, whose levels are quantiles of the image's own values.
 
     Args:
