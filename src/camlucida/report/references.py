@@ -141,6 +141,12 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "Nature Machine Intelligence 3:620–631",
             2021,
         ),
+        "kapishnikov2019": Reference(
+            "Kapishnikov A, Bolukbasi T, Viégas F, Terry M",
+            "XRAI: Better Attributions Through Regions",
+            "IEEE International Conference on Computer Vision (ICCV)",
+            2019,
+        ),
         "springenberg2015": Reference(
             "Springenberg JT, Dosovitskiy A, Brox T, Riedmiller M",
             "Striving for Simplicity: The All Convolutional Net",

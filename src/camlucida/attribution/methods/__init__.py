@@ -27,6 +27,7 @@ from camlucida.attribution.methods import input_x_gradient  # noqa: F401
 from camlucida.attribution.methods import smoothgrad  # noqa: F401
 from camlucida.attribution.methods import integrated_gradients  # noqa: F401
 from camlucida.attribution.methods import expected_gradients  # noqa: F401
+from camlucida.attribution.methods import xrai  # noqa: F401
 from camlucida.attribution.methods import layer_integrated_gradients  # noqa: F401
 from camlucida.attribution.methods import layer_expected_gradients  # noqa: F401
 from camlucida.attribution.methods import fullgrad  # noqa: F401
