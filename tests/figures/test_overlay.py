@@ -57,6 +57,15 @@ def test_opacity_is_proportional_to_the_map_and_zero_leaves_the_image_as_it_is()
     np.testing.assert_allclose(picture[20, -1], grey * 0.5 + inferno_end * 0.5, atol=1e-6)
 
 
+@pytest.mark.parametrize("raw", [[[0.0, 1.0]], [[-1.0, 1.0]]])
+def test_the_bar_of_a_map_without_a_unit_names_none(raw):
+    item = explanation(raw, relu=False)
+    item = replace(item, provenance={**item.provenance, "unit": "none"})
+    text = figure_text(three_panel(item))
+    assert "map value" in text
+    assert "units" not in text
+
+
 def test_no_evidence_is_the_bare_image_never_a_stretched_map():
     item = explanation([[-1.0, -2.0]], empty="no cell speaks for the target")
     np.testing.assert_allclose(blend(item), 100 / 255, atol=1e-6)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from camlucida.attribution.batch_maps import BatchMaps, ExplainedBatch, MapKey, batch_maps
+from camlucida.attribution.batch_maps import BatchMaps, ExplainedBatch, MapKey
 from camlucida.attribution.batches import Batch, Inputs, batches
 from camlucida.attribution.capture import capture
 from camlucida.attribution.capture_errors import InPlaceError, values_kept
@@ -21,6 +21,7 @@ from camlucida.attribution.input_probe import INPUT
 from camlucida.attribution.methods import METHODS, Method
 from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
+from camlucida.attribution.samples import all_maps
 from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
@@ -234,7 +235,7 @@ def explanations_of(explained: ExplainedBatch, methods: Sequence[Method]) -> lis
     """
     # Before the maps: a target that does not fit is an error before any backward pass.
     scores = _scores(explained)
-    maps = batch_maps(explained, methods)
+    maps = all_maps(explained, methods)
     return list(_explanations(explained, scores, maps, methods))
 
 

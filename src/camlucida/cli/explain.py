@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -66,6 +67,21 @@ def explain_command(
             "Default: the card's."
         ),
     ] = None,
+    smooth: Annotated[
+        Literal["aug", "aug_flip", "eigen"] | None,
+        typer.Option(
+            help="Smoothing: aug, the mean map over the image at 0.9, 1 and 1.1 times its values; "
+            "aug_flip, over these as they are and mirrored; eigen, the first principal component "
+            "of the channels."
+        ),
+    ] = None,
+    spread: Annotated[
+        Literal["aug", "aug_flip", "dropout"] | None,
+        typer.Option(
+            help="Two maps in place of each: its mean and its standard deviation over aug, "
+            "aug_flip, or 16 runs with the model's dropout on."
+        ),
+    ] = None,
     grid: GridOption = None,
     prefix: PrefixOption = None,
     out: Annotated[
@@ -103,7 +119,11 @@ def explain_command(
 
     paths, missing = find_images(images)
     kinds = file_kinds(list(filter(None, map(str.strip, (write or "").split(",")))))
-    methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
+    variants = [f"{name}:{smooth}" if smooth else name for name in method or ["gradcam"]]
+    if spread is not None:
+        pairs = ((f"{name}:{spread}", f"{name}:{spread}_spread") for name in variants)
+        variants = list(chain.from_iterable(pairs))
+    methods = list(dict.fromkeys(METHODS[name].name for name in variants))
     loaded = load(model, factory, checkpoint, device, output, region_score, checkpoint_key)
     loaded = with_tokens(loaded, grid, prefix)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:

@@ -338,7 +338,8 @@ def _bars(
         return
     meaning, top = words("grids.share"), 1.0
     if shared == "all":
-        meaning = words("panels.unit", unit=unit_name(drawn[0]))
+        unit = unit_name(drawn[0])
+        meaning = words("panels.unit", unit=unit) if unit else words("panels.value")
         limit, _ = scales[0][0]
         top = limit or 1.0
     for signed in sorted(kinds):

@@ -52,6 +52,8 @@ declare(
         "weak": "peak 1/{ratio:.0f} of the strongest",
         "unit": "map value ({unit} units)",
         "unit_signed": "map value ({unit} units): < 0 against, > 0 for",
+        "value": "map value",
+        "value_signed": "map value: < 0 against, > 0 for",
         "where": "layer {layer}, grid {grid}, one cell ≈ {cell} px",
         "own_scales": "each panel on its own scale",
     },
@@ -183,7 +185,8 @@ def strip_heading(explanation: Explanation) -> str:
 def unit_text(explanation: Explanation) -> str:
     """What the values of a map are: beside a colour bar."""
     unit = unit_name(explanation)
-    return words("panels.unit_signed" if explanation.signed else "panels.unit", unit=unit)
+    name = f"{'unit' if unit else 'value'}{'_signed' if explanation.signed else ''}"
+    return words(f"panels.{name}", unit=unit) if unit else words(f"panels.{name}")
 
 
 def _limits(explanation: Explanation) -> tuple[float, float]:

@@ -45,6 +45,7 @@ declare(
         "image": "image; {reason}",
         "overlay": "image and {method}",
         "map": "{method}, grid {grid}",
+        "value": "map value: < 0 lowers, > 0 raises {name}",
         "unit": "map value ({unit} units): < 0 lowers, > 0 raises {name}",
         "values": "true {name} {truth:.4g} · predicted {value:.4g}",
         "low_error": "absolute error {error:.3g} (below {threshold})",
@@ -228,7 +229,8 @@ def _bar(
     bar.ax.tick_params(labelsize=7.5)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
     unit = unit_name(case.explanation)
-    meaning = _text("unit", unit=unit, name=_brief(case.name))
+    values = {"unit": unit, "name": _brief(case.name)} if unit else {"name": _brief(case.name)}
+    meaning = _text("unit" if unit else "value", **values)
     bar.set_label(wrapped_text(meaning, int(height * 16)), fontsize=7.5)
 
 

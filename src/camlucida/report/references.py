@@ -159,6 +159,12 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "Advances in Neural Information Processing Systems (NeurIPS)",
             2019,
         ),
+        "gal2016": Reference(
+            "Gal Y, Ghahramani Z",
+            "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning",
+            "International Conference on Machine Learning (ICML)",
+            2016,
+        ),
         "abnar2020": Reference(
             "Abnar S, Zuidema W",
             "Quantifying Attention Flow in Transformers",

@@ -30,7 +30,7 @@ def extension_digest(methods: Sequence[str]) -> str:
     >>> extension_digest(["gradcam"])
     ''
     """
-    functions = [METHODS[name].run for name in methods]
+    functions = [METHODS[name.partition(":")[0]].run for name in methods]
     functions += [reader.read for _, reader in READERS.items()]
     outside = [function for function in functions if _top_package(function) != PACKAGE]
     texts = set(chain.from_iterable(map(_source_of, outside)))

@@ -38,6 +38,8 @@ from camlucida.attribution.methods import gradient_rollout  # noqa: F401
 from camlucida.attribution.methods import legrad  # noqa: F401
 from camlucida.attribution.methods import random  # noqa: F401
 from camlucida.attribution.methods import center  # noqa: F401
-from camlucida.attribution.methods.base import METHODS, Method, at_layers, method
+from camlucida.attribution.methods import smoothing  # noqa: F401
+from camlucida.attribution.methods import gathering  # noqa: F401
+from camlucida.attribution.methods.base import METHODS, VARIANTS, Method, at_layers, method
 
-__all__ = ["METHODS", "Method", "at_layers", "method"]
+__all__ = ["METHODS", "VARIANTS", "Method", "at_layers", "method"]

@@ -6,7 +6,7 @@ No base class, no hooks, no device code.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, TypeVar
 
@@ -43,6 +43,9 @@ class Method:
             ``f(maps, activations, gradients) →`` a message an image, None for a map without fault;
             ``maps`` is what ``run`` returned for the same activations and gradients.
         slow: of so many forwards that only who names the method gets it.
+        samples: over which runs of the model maps are gathered, a key of
+            :data:`~camlucida.attribution.samples.SAMPLES`; "" for the image as it is.
+        spread: of maps that are gathered: their standard deviation, not their mean.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Method:
     description: str = ""
     caution: Caution | None = None
     slow: bool = False
+    samples: str = ""
+    spread: bool = False
 
     @property
     def summary(self) -> str:
@@ -68,6 +73,15 @@ class Method:
         'The mean of the activations over channels.'
         """
         return (self.run.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def described(self) -> Message:
+        """How the map is made, as a clause; of a variant, with what it adds."""
+        base, _, variant = self.name.rpartition(":")
+        if not base:
+            return Message(f"methods.{self.name}")
+        of_base = replace(self, name=base).described
+        return Message(f"variants.{variant}", {"description": of_base})
 
 
 def at_layers(methods: Sequence[str], layers: Sequence[str]) -> list[tuple[str, str]]:
@@ -81,7 +95,31 @@ def at_layers(methods: Sequence[str], layers: Sequence[str]) -> list[tuple[str, 
     return [(m, layer) for m, layer in pairs if METHODS[m].kind != "input" or layer == layers[0]]
 
 
-METHODS: Registry[Method] = Registry("method", spellings=True)
+Variant = Callable[[Method], Method]
+"""A method → the same, smoothed or gathered over runs. UsageError where it has no such variant."""
+
+VARIANTS: Registry[Variant] = Registry("variant of a method")
+
+
+class _Methods(Registry[Method]):
+    """Methods, and by ``METHOD:VARIANT`` their variants."""
+
+    def canonical(self, name: str) -> str:
+        base, _, variant = name.rpartition(":") if isinstance(name, str) else ("", "", "")
+        if not base:
+            return super().canonical(name)
+        return f"{self.canonical(base)}:{VARIANTS.canonical(variant)}"
+
+    def __getitem__(self, name: str) -> Method:
+        base, _, variant = self.canonical(name).rpartition(":")
+        return VARIANTS[variant](self[base]) if base else super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        base, _, variant = str(name).rpartition(":")
+        return base in self and variant in VARIANTS if base else super().__contains__(name)
+
+
+METHODS: Registry[Method] = _Methods("method", spellings=True)
 
 F = TypeVar("F", bound=Callable[..., Any])
 

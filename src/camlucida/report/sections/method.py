@@ -72,11 +72,11 @@ def method(report: ReportData) -> Section:
 def _methods(cases: pd.DataFrame) -> Iterator[Message]:
     counts = cases["method"].value_counts(sort=False)
     for name, count in counts.items():
-        title = METHODS[str(name)].title if name in METHODS else str(name)
+        known = METHODS[str(name)] if name in METHODS else None
         values: dict[str, Value] = {
             "maps": int(count),
-            "title": title,
-            "description": Message(f"methods.{name}"),
+            "title": str(name) if known is None else known.title,
+            "description": Message(f"methods.{name}") if known is None else known.described,
         }
         yield Message("method.made", values)
 
