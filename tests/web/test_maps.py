@@ -10,6 +10,7 @@ import torch
 from camlucida.attribution.engine import explain
 from camlucida.models import load_model
 from camlucida.web.jobs import FINISHED
+from camlucida.web.worker import WorkerError
 
 
 @pytest.fixture
@@ -124,6 +125,8 @@ def test_a_region_that_is_hidden_changes_the_score(client, model, film, loaded, 
         {"box": [500, 500, 5, 5]},
         {"box": [0, 0, 30, 40]},
         {"box": [5, 5, -3, 4]},
+        {"box": [0, 0, 1e308, 1e308]},
+        {"box": [1e308, 1e308, 1e308, 1e308]},
         {"box": None},
         {"mask": "1 2 3"},
         {"mask": "one"},
@@ -214,3 +217,12 @@ def test_a_queue_is_bounded(app, client, model, film):
 
 def test_finished_states():
     assert set(FINISHED) == {"done", "failed", "cancelled"}
+
+
+def test_who_leaves_does_not_end_the_calls_of_others(app):
+    """A reader that closes the page cancels its own waiting, not the receiving of results."""
+    worker = app.state.workbench.worker
+    left = worker.call("describe", model="none")
+    left.cancel()
+    with pytest.raises(WorkerError):
+        worker.call("describe", model="none").result(timeout=60)

@@ -147,8 +147,9 @@ class Inference:
         self, model: str, film: str, folder: str, target: str, method: str, layer: str
     ) -> dict[str, Any]:
         """One map, in the form of the viewer."""
-        request = (model, film, folder, target, method, layer)
-        explanation = self._explanation(*request, progress=self.progress)
+        _check_method(method)
+        image = self._image(model, film, folder)
+        explanation = image.explain(target, method, layer, self.progress)
         name = "/".join((model, explanation.layer, method, target))
         notes = [str(warning) for warning in explanation.scan.warnings]
         about = explanation.provenance.get("activation_note")
@@ -232,18 +233,10 @@ class Inference:
         return {"zip": export_zip(list(images.values()))}
 
     def _explanation(
-        self,
-        model: str,
-        film: str,
-        folder: str,
-        target: str,
-        method: str,
-        layer: str,
-        progress: Progress = unreported,
+        self, model: str, film: str, folder: str, target: str, method: str, layer: str
     ) -> Explanation:
-        if method not in METHODS:
-            raise UsageError(f"unknown method {method!r}", "see GET /api/methods")
-        return self._image(model, film, folder).explain(target, method, layer, progress)
+        _check_method(method)
+        return self._image(model, film, folder).explain(target, method, layer)
 
     def _tested(
         self, model: str, film: str, folder: str, target: str, steps: int = 0
@@ -290,6 +283,11 @@ class Inference:
                 self._images.popitem(last=False)
         self._images.move_to_end(key)
         return self._images[key]
+
+
+def _check_method(name: str) -> None:
+    if name not in METHODS:
+        raise UsageError(f"unknown method {name!r}", "see GET /api/methods")
 
 
 def _targets(image: KeptImage, requests: Sequence[str]) -> list[Target]:
@@ -344,10 +342,10 @@ def _region(
         raise UsageError("a region is a box or a mask", "give one of the two")
     if box is not None:
         x, y, width, height = box
-        first_row, first_column = max(0, round(y)), max(0, round(x))
-        region[first_row : max(0, round(y + height)), first_column : max(0, round(x + width))] = (
-            True
-        )
+        rows, columns = size
+        top, bottom = np.rint(np.clip([y, y + height], 0, rows)).astype(int)
+        left, right = np.rint(np.clip([x, x + width], 0, columns)).astype(int)
+        region[top:bottom, left:right] = True
         return region
     lengths = [int(part) for part in str(mask).split()] if _are_runs(mask) else []
     if sum(lengths) != region.size:

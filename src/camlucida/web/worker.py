@@ -79,6 +79,9 @@ class Worker:
             BusyError: too many calls wait.
         """
         future: Future[dict[str, Any]] = Future()
+        # It runs from now on: who no longer waits for it cannot cancel it, for then its result
+        # could not be delivered, and no later one.
+        future.set_running_or_notify_cancel()
         with self._lock:
             if len(self._calls) >= self.waiting:
                 raise BusyError(f"{len(self._calls)} requests wait for the model", "try it later")

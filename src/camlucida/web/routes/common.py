@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from camlucida.web.workbench import Workbench
 
@@ -17,6 +17,9 @@ def workbench_of(request: Request) -> Workbench:
 
 
 Bench = Annotated[Workbench, Depends(workbench_of)]
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+"""A number that JSON has; Python's reader takes Infinity and NaN too."""
 
 
 class Problem(BaseModel):

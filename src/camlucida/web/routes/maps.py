@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.interventions import PLACES, Action, Cover
-from camlucida.web.routes.common import PROBLEMS, Bench
+from camlucida.web.routes.common import PROBLEMS, Bench, Finite
 
 router = APIRouter(prefix="/api", tags=["maps"], responses=PROBLEMS)
 
@@ -50,7 +50,7 @@ class RegionRequest(_Request):
         places: how many equally large regions elsewhere it is compared with; 0 for none.
     """
 
-    box: tuple[float, float, float, float] | None = None
+    box: tuple[Finite, Finite, Finite, Finite] | None = None
     mask: Annotated[str, Field(max_length=900_000)] | None = None
     action: Action = "hide"
     cover: Cover = "blur"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from camlucida.io.tables.write import csv_bytes
 from camlucida.web.reviews import Finding, Reviews, Verdict
-from camlucida.web.routes.common import PROBLEMS, Bench
+from camlucida.web.routes.common import PROBLEMS, Bench, Finite
 from camlucida.web.routes.runs import cases_of
 
 router = APIRouter(prefix="/api/runs/{run}", tags=["reviews"], responses=PROBLEMS)
@@ -37,8 +37,8 @@ class Review(BaseModel):
     verdict: Verdict
     finding: Finding | None = None
     note: Annotated[str, Field(max_length=2000)] = ""
-    region: tuple[float, float, float, float] | None = None
-    seconds: Annotated[float, Field(ge=0)] | None = None
+    region: tuple[Finite, Finite, Finite, Finite] | None = None
+    seconds: Annotated[Finite, Field(ge=0)] | None = None
 
 
 @router.put("/cases/{number}/review", status_code=204)

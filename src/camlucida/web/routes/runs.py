@@ -24,6 +24,10 @@ THUMBNAIL = 192
 """Pixels of the longer side of a small picture."""
 
 
+LAST = 2**53 - 1
+"""The largest whole number of JavaScript, and less than a table's row number may be."""
+
+
 @router.get("")
 async def runs(bench: Bench) -> list[dict[str, Any]]:
     """The runs that the server was started with."""
@@ -43,7 +47,7 @@ async def cases(
     where: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006, FastAPI copies it
     sort: str = "case_id",
     descending: bool = False,
-    cursor: Annotated[int, Query(ge=0)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=LAST)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 60,
 ) -> dict[str, Any]:
     """Cases that meet every condition (``outcome=FP``, ``probability>=0.5``), in order."""
