@@ -15,6 +15,7 @@ from camlucida.attribution.batches import Batch, Inputs, batches
 from camlucida.attribution.capture import capture
 from camlucida.attribution.capture_errors import InPlaceError, values_kept
 from camlucida.attribution.capture_inputs import image_inputs, no_picture
+from camlucida.attribution.detection import box_jobs
 from camlucida.attribution.explained_model import ExplainedModel, ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.input_probe import INPUT
@@ -27,6 +28,7 @@ from camlucida.attribution.watch import Captured
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.messages import Message, Value
 from camlucida.core.output_spec import RegionScore, Task
+from camlucida.models.detectors import is_detector
 from camlucida.models.grids import token_grid
 from camlucida.models.layers import LayerLike, layer_name
 from camlucida.models.outputs import check_numbers, interpret, on_host
@@ -162,10 +164,24 @@ def _explain(
     batch_size: int | None = None,
 ) -> list[Explanation]:
     results: list[Explanation] = []
+    detects = is_detector(explained.module)
     with frozen(explained.module):
-        for batch in batches(explained.module, inputs, batch_size, truth):
-            results += _explain_batch(explained, batch, job)
+        for batch in batches(explained.module, inputs, 1 if detects else batch_size, truth):
+            each = _explain_boxes if detects else _explain_batch
+            results += each(explained, batch, job)
     return results
+
+
+def _explain_boxes(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
+    """Boxes of one image, in the order in which they were requested."""
+    results: dict[tuple[str, str, str], Explanation] = {}
+    places: dict[str, int] = {}
+    for boxes in box_jobs(model, batch, job.requests, job.layers):
+        places = {name: place for place, name in enumerate(boxes.order)}
+        part = _Job(job.methods, boxes.layers, [boxes.request])
+        for each in boxes.described(_explain_batch(boxes.model, boxes.batch, part)):
+            results[each.target, each.method, each.layer] = each
+    return sorted(results.values(), key=lambda each: places[each.target])
 
 
 def _explain_batch(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:

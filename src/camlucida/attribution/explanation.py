@@ -20,6 +20,7 @@ from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
 from camlucida.io.png import png_bytes
+from camlucida.models.detectors import Detection
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,6 +51,7 @@ class Explanation:
         no_picture: of a model of several images, why the map lies over none of them: its layer saw
             them together, or which one it saw is not known. There are then numbers on the grid, and
             no pixels. None: the map lies over ``scan``.
+        detection: of a detector, the box whose class score is explained; None elsewhere.
 
     >>> scan = Scan(torch.zeros(1, 4, 4), None, Geometry.identity((8, 8)).resize((4, 4)), "film")
     >>> raw = torch.tensor([[-2.0, 0.0], [1.0, 4.0]])
@@ -74,6 +76,7 @@ class Explanation:
     explained: Target | None = field(default=None, repr=False, compare=False)
     scaled_output: float | None = None
     no_picture: Message | None = None
+    detection: Detection | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:

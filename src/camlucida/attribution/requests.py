@@ -38,7 +38,8 @@ def parse_target(request: TargetLike) -> Request:
     ``predicted`` · ``top3`` · ``above:0.5`` · ``truth`` (labels; of a segmentation the true region)
     · ``all`` · ``diff:A|B`` · ``output``, ``output+``, ``output-`` (regression) · ``region``,
     ``region:LABEL``, ``component:N`` (1 is the largest), ``pixel:ROW,COLUMN`` (original pixels)
-    (segmentation) · otherwise a label's name or index. A name that a label has always wins over
+    (segmentation) · ``box:N`` (detectors; 1 has the highest score, and a label's name is its best
+    box) · otherwise a label's name or index. A name that a label has always wins over
     these words.
 
     Args:
@@ -212,6 +213,15 @@ def _difference(output: ModelOutput, first: str, second: str) -> Sequence[Target
     return [Difference(output.find(first.strip()), output.find(second.strip()))]
 
 
+def _box(output: ModelOutput, number: str) -> Sequence[Target]:
+    boxes = getattr(output, "detections", None)
+    if boxes is None:
+        raise UnknownTargetError(f"target 'box:{number}' is for detectors")
+    if not 1 <= int(number) <= len(boxes):
+        raise EmptyRegionError(f"there is no box {number}: the detector finds {len(boxes)}")
+    return [output.label(int(number) - 1)]
+
+
 def _output(output: ModelOutput, sign: str) -> Sequence[Target]:
     _needs(output, "output", "regression")
     signs = {"+": (1,), "-": (-1,)}.get(sign, (1, -1))
@@ -246,6 +256,7 @@ REQUEST_WORDS: list[tuple[str, Callable[..., Sequence[Target]]]] = [
     (r"all", _all),
     (r"truth", _truth),
     (r"diff:(.+)\|(.+)", _difference),
+    (r"box:(\d+)", _box),
     (r"output([+-]?)", _output),
     (r"region(?::(.+))?", _region),
     (r"component:(\d+)(?::(.+))?", _component),

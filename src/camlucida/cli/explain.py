@@ -51,9 +51,9 @@ def explain_command(
         typer.Option(
             help="Target: label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ "
             "or output- (regression); region, region:LABEL, component:1, pixel:ROW,COLUMN, "
-            "mask:FILE[:LABEL] (segmentation). Repeatable. Default: the 3 most probable labels "
-            "(multi-label), the predicted class, both signs of the output (regression), or the "
-            "predicted region (segmentation)."
+            "mask:FILE[:LABEL] (segmentation); box:1 (detectors). Repeatable. Default: the 3 most "
+            "probable labels (multi-label), the predicted class, both signs of the output "
+            "(regression), the predicted region (segmentation), or the 3 best boxes (detectors)."
         ),
     ] = None,
     method: Annotated[

@@ -50,6 +50,33 @@ def draw_marks(
             draw.line(line, fill=colour, width=width)
 
 
+def draw_box(
+    picture: Image.Image, size: Sequence[int], box: tuple[float, float, float, float]
+) -> None:
+    """Draw the box of a detector into a picture, dashed: lines that are whole are of the map.
+
+    Args:
+        picture: of the whole image, at any size; one below :data:`SMALLEST` stays as it is.
+        size: (H, W) of the image that the box is of.
+        box: left, top, right, bottom in its pixels.
+    """
+    longest = max(picture.size)
+    if longest < SMALLEST:
+        return
+    across, down = picture.width / size[1], picture.height / size[0]
+    left, right = box[0] * across, min(box[2] * across, picture.width - 1)
+    top, bottom = box[1] * down, min(box[3] * down, picture.height - 1)
+    draw, thin = ImageDraw.Draw(picture), max(1, round(longest / 400))
+    draw.rectangle((left, top, right, bottom), outline=DARK, width=thin + 2)
+    dash = max(4, round(longest / 60))
+    for x in np.arange(left, right, 2 * dash):
+        for y in (top, bottom):
+            draw.line((x, y, min(x + dash, right), y), fill=LIGHT, width=thin)
+    for y in np.arange(top, bottom, 2 * dash):
+        for x in (left, right):
+            draw.line((x, y, x, min(y + dash, bottom)), fill=LIGHT, width=thin)
+
+
 def peak(values: NDArray[np.floating]) -> tuple[float, float]:
     """Row and column of the maximum; of a flat top, its middle.
 

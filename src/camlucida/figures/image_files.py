@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from camlucida.core.files import npy, npz, write_bytes
 from camlucida.core.regions import MASK_FRACTION, Box, binary_mask, boxes
 from camlucida.figures.caption_bar import sized_font, with_caption
-from camlucida.figures.contours import draw_marks, half_maximum, peak
+from camlucida.figures.contours import draw_box, draw_marks, half_maximum, peak
 from camlucida.figures.map_pixels import Floats, MapPixels, Pixels, heat_pixels, overlay_pixels
 from camlucida.figures.sheets import DPI, HEADING, WATERMARK, Bar, Sheet, panel_film, panel_map
 from camlucida.io.png import png_bytes
@@ -61,6 +61,7 @@ class MapJob:
         empty: whether there is no evidence.
         seen: rows and columns that the model saw, [first, last + 1]; None: all.
         texts: its words; None where no picture is drawn.
+        detection: of a detector, the box that is explained: left, top, right, bottom.
     """
 
     key: str
@@ -71,6 +72,7 @@ class MapJob:
     empty: bool = False
     seen: tuple[tuple[float, float], tuple[float, float]] | None = None
     texts: MapTexts | None = None
+    detection: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -297,6 +299,8 @@ class DrawnMap:
         dashed_rectangle(draw, box, WATERMARK, 3)
 
     def _marked(self, picture: Image.Image) -> Image.Image:
+        if self.item.detection is not None:
+            draw_box(picture, self.pixels.values.shape, self.item.detection)
         if self.item.marked:
             draw_marks(picture, self.pixels.values.shape, self._contours, self._peak)
         return picture

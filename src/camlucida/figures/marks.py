@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
-from camlucida.figures.contours import DARK, LIGHT, draw_marks, half_maximum, peak
+from camlucida.figures.contours import DARK, LIGHT, draw_box, draw_marks, half_maximum, peak
 
 declare(
     "marks",
     {
         "legend": "Line: {fraction:.0%} of the map's maximum; cross: the maximum.",
+        "box": "Dashed: the detector's box, of score {score:.2f}.",
     },
 )
 
@@ -32,6 +36,12 @@ def mark(axes: Axes, explanation: Explanation, limit: float | None = None) -> No
         explanation: the map; one without evidence for its target has no marks.
         limit: full colour of the panel; a map far below it has no marks.
     """
+    if explanation.detection is not None:
+        left, top, right, bottom = explanation.detection.box
+        dashes: dict[str, Any] = {"fill": False, "linestyle": "--", "color": LIGHT}
+        frame = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, **dashes)
+        frame.set_path_effects(_two_tone(2.0))
+        axes.add_patch(frame)
     if not is_marked(explanation, limit):
         return
     mark_values(axes, explanation.numpy(), limit)
@@ -69,10 +79,12 @@ def marked_picture(
         explanation: the map.
         limit: as in :func:`mark`.
     """
-    if not is_marked(explanation, limit):
-        return picture
-    values = explanation.numpy()
     marked = picture.copy()
+    if explanation.detection is not None:
+        draw_box(marked, explanation.scan.geometry.original, explanation.detection.box)
+    if not is_marked(explanation, limit):
+        return marked
+    values = explanation.numpy()
     draw_marks(marked, values.shape, half_maximum(values), peak(values))
     return marked
 

@@ -19,7 +19,7 @@ from camlucida.core.messages import Message, declare, score_name
 from camlucida.core.regions import MASK_FRACTION
 from camlucida.figures.caption_bar import with_caption
 from camlucida.figures.colours import ALPHA, colormap_name, colour_table, mix, shows_its_peak
-from camlucida.figures.contours import draw_marks, half_maximum, peak
+from camlucida.figures.contours import draw_box, draw_marks, half_maximum, peak
 from camlucida.figures.map_pixels import MapPixels, overlay_pixels
 from camlucida.figures.marks import is_marked, mark, marked_picture
 from camlucida.figures.notice import notice_line
@@ -218,6 +218,8 @@ def overlay_image(
     """The overlay with its marks and its caption bar below; the image's pixels are unmoved."""
     drawn = map_pixels(explanation, colormap, alpha, limit)
     picture = Image.fromarray(overlay_pixels(explanation.scan.picture(), drawn))
+    if explanation.detection is not None:
+        draw_box(picture, explanation.scan.geometry.original, explanation.detection.box)
     if is_marked(explanation, limit):
         values = drawn.values
         draw_marks(picture, values.shape, half_maximum(values), peak(values))
@@ -299,6 +301,8 @@ def colour_notes(
         limit: full colour of a shared scale.
     """
     notes = []
+    if explanation.detection is not None:
+        notes.append(words("marks.box", score=explanation.detection.score))
     if is_marked(explanation, limit):
         notes.append(marks_legend())
     if not explanation.is_empty:

@@ -205,6 +205,7 @@ def _map_job(
         explanation.is_empty,
         (rows, columns) if unseen_text(explanation) else None,
         _texts(explanation, colormap),
+        None if explanation.detection is None else explanation.detection.box,
     )
 
 
@@ -336,6 +337,7 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "preprocessing": list(explanation.scan.preprocessing),
         "replay": explanation.provenance.get("replay"),
         "class_specific": explanation.provenance.get("class_specific"),
+        "detection": None if explanation.detection is None else asdict(explanation.detection),
         "files": files,
     }
 

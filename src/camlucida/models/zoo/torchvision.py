@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
 from camlucida.core.errors import ModelError, did_you_mean
+from camlucida.models.detectors import is_detector
 from camlucida.models.zoo.package import (
     Args,
     Defaults,
@@ -55,6 +57,8 @@ def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Def
     if fields:
         return fields
     weights = _weights(name, args)
+    if is_detector(module):
+        return _of_detector(weights if pretrained or "weights" in args else None, args, module)
     transforms: Any = weights.transforms() if weights is not None else None
     if type(transforms).__name__ != "ImageClassification":
         return {}
@@ -71,6 +75,21 @@ def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Def
         if args.get("num_classes", len(labels)) == len(labels):
             fields["labels"] = labels
     return fields
+
+
+def _of_detector(weights: Any, args: Args, module: Any) -> Defaults:
+    """The image whole, its longer side as long as the detector would make the shorter one."""
+    side = int(module.transform.min_size[-1])
+    fields: Defaults = {"input": {"size": side, "fit": "pad"}}
+    labels = () if weights is None else tuple(weights.meta["categories"])
+    if labels and args.get("num_classes", len(labels)) == len(labels):
+        fields["labels"] = _distinct(labels)
+    return fields
+
+
+def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
+    """COCO's list has "N/A" in the place of each class that was given up: no name."""
+    return tuple("" if label == "N/A" else label for label in labels)
 
 
 TORCHVISION = Zoo(_build, _defaults, _facts)
