@@ -5,6 +5,7 @@ A view holds what the ledger names, so that no stale row is ever in a table.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -72,12 +73,8 @@ def _cohort_row(model: str, image: CohortImage) -> dict[str, Any]:
 
 
 @cache
-def _database(process: int) -> duckdb.DuckDBPyConnection:
-    """The in-memory database of a process: to open one takes longer than to read a small run.
-
-    Args:
-        process: its number, for a forked process has none of its parent's threads.
-    """
+def _database() -> duckdb.DuckDBPyConnection:
+    """The in-memory database of the process: to open one takes longer than to read a small run."""
     db = duckdb.connect()
     if db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
         # in a notebook without widgets there is none, and switching it off again is an error
@@ -85,12 +82,18 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
     return db
 
 
+atexit.register(_database.cache_clear)  # before DuckDB itself is taken down
+if hasattr(os, "register_at_fork"):
+    # A forked process has none of the threads that its parent's database would wait for.
+    os.register_at_fork(before=_database.cache_clear)
+
+
 def connect(folder: RunFolder, entries: Sequence[LedgerEntry]) -> duckdb.DuckDBPyConnection:
     """A connection with the views of a run; what is done by it ends with it.
 
     The views are ``items``, ``cohort``, ``predictions`` and ``explanations``.
     """
-    db = _database(os.getpid()).cursor()
+    db = _database().cursor()
     db.begin()
     current = [entry for entry in entries if entry.position is not None]
     db.register("items", _items(current))
