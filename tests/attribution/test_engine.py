@@ -68,6 +68,29 @@ def test_batches_are_singles(method, batch_size):
     close(explain(net, inputs, [0, "predicted"], method, batch_size=batch_size), singles)
 
 
+def test_all_is_every_method_that_fits(monkeypatch):
+    net, inputs = nets.seeded(nets.Cnn()), nets.images(1, 3, 8, 8)
+    monkeypatch.setattr("camlucida.attribution.methods.rise.MASKS", 4)
+    monkeypatch.setattr("camlucida.attribution.methods.occlusion.CELLS", 4)
+    found = explain(net, inputs, [0, 2], "all", "features")
+    names = list(dict.fromkeys(e.method for e in found))
+    left_out = found[0].provenance["left_out"]
+    slow = [name for name, method in METHODS.items() if method.slow]
+    assert {*names, *left_out, *slow, "random", "center"} == set(METHODS)
+    assert set(left_out) == set(nets.ATTENTION)
+    assert "this model's score depends on none" in left_out["legrad"]
+    keys = [(e.scan.id, e.target) for e in found]
+    assert keys == sorted(keys)
+    close(
+        [e for e in found if e.method == "gradcam"], explain(net, inputs, [0, 2], layer="features")
+    )
+
+
+def test_all_of_a_layer_that_there_is_not_is_that_error():
+    with pytest.raises(CamlucidaError, match="no layer 'featurs'"):
+        explain(*cnn(), 1, "all", "featurs")
+
+
 def test_each_image_may_have_another_number_of_targets():
     """``above:`` gives none to one image, several to another.
 

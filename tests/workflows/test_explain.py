@@ -130,6 +130,35 @@ def test_an_undefined_method_costs_that_method_alone(tmp_path, flat):
     assert all((note["images"], note["explained"]) == (2, 2) for note in notes)
 
 
+def test_all_methods_leave_out_those_that_do_not_fit(tmp_path, flat, monkeypatch, capsys):
+    monkeypatch.setattr("camlucida.attribution.methods.rise.MASKS", 4)
+    image = write_image(tmp_path / "a.png")
+    code, records, about = explain(tmp_path, [image], "--method", "all", "--target", 0, card=flat)
+    assert code == 0
+    left_out = [note["values"] for note in about["notes"] if note["code"] == "explain.left_out"]
+    names = {values["method"] for values in left_out}
+    assert {"cam", "attention_rollout", "gradient_rollout", "legrad"} <= names
+    made = {record["method"] for record in records}
+    assert {"gradcam", "scorecam", "guided_backprop"} <= made
+    assert not made & names
+    assert "all leaves out sscam" in capsys.readouterr().err
+
+
+def test_layers_are_fused_beside_their_own_maps(tmp_path):
+    image = write_image(tmp_path / "a.png")
+    layers = "features.0", "features.1"
+    options = ["--target", "Mass", "--layer", layers[0], "--layer", layers[1]]
+    options += ["--method", "layercam", "--fuse", "mean", "--smooth", "aug"]
+    code, records, _ = explain(tmp_path, [image], *options)
+    assert code == 0
+    *of_layers, fused = records
+    assert {record["method"] for record in records} == {"layercam:aug"}
+    assert [record["fused"] for record in of_layers] == [None, None]
+    assert fused["layer"] == f"mean({', '.join(record['layer'] for record in of_layers)})"
+    assert fused["fused"]["how"] == "mean"
+    assert fused["unit"] == "none"
+
+
 def test_an_image_that_no_method_can_explain_fails(tmp_path, flat):
     code, records, about = explain(
         tmp_path, [write_image(tmp_path / "a.png")], "--method", "cam", card=flat

@@ -19,14 +19,13 @@ from camlucida.attribution.detection import box_jobs
 from camlucida.attribution.explained_model import ExplainedModel, ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.input_probe import INPUT
-from camlucida.attribution.methods import METHODS, Method
+from camlucida.attribution.layer_provenance import layer_provenance
+from camlucida.attribution.methods import EVERY, METHODS, Method, method_names
 from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
 from camlucida.attribution.samples import all_maps
 from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
-from camlucida.attribution.watch import Captured
-from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
-from camlucida.core.messages import Message, Value
+from camlucida.core.errors import LayerError, NoEvidenceError, TargetError, UsageError
 from camlucida.core.output_spec import RegionScore, Task
 from camlucida.models.detectors import is_detector
 from camlucida.models.grids import token_grid
@@ -60,7 +59,8 @@ def explain(
             first), a Scan or Scans.
         target: what to explain, or a list: see
             :func:`camlucida.attribution.requests.parse_target`. None: the task's default.
-        method: registry name, or a list of them.
+        method: registry name, or a list of them. ``"all"``: every method that fits the model, but
+            slow ones and baselines; ``provenance["left_out"]`` has the others, with the reason.
         layer: ``"auto"``, a family alias, a dotted path with indices, a module of the model, or a
             list of these. None: the model card's, else ``"auto"``.
         task: what the output means; None takes it from the card or the module, else guesses it from
@@ -95,11 +95,13 @@ def explain(
     >>> [(e.target, e.grid) for e in explanations]
     [('0', (4, 4)), ('1', (4, 4))]
     """
-    methods = [METHODS[name] for name in _listed(method)]
+    requested = _listed(method)
+    methods = [METHODS[name] for name in method_names(requested)]
     job = _job(model, methods, layer, target)
     tokens = token_grid(grid, prefix)
     about = explained_model(model, task, labels, tokens, output, logits_from, region_score)
-    return _explain(about, inputs, job, truth, batch_size)
+    run = _explain_fitting if EVERY in requested else _explain
+    return run(about, inputs, job, truth, batch_size)
 
 
 def explain_by(
@@ -182,6 +184,37 @@ def _explain_boxes(model: ExplainedModel, batch: Batch, job: _Job) -> list[Expla
         for each in boxes.described(_explain_batch(boxes.model, boxes.batch, part)):
             results[each.target, each.method, each.layer] = each
     return sorted(results.values(), key=lambda each: places[each.target])
+
+
+def _explain_fitting(
+    explained: ExplainedModel,
+    inputs: Inputs,
+    job: _Job,
+    truth: Sequence[Truth] | None = None,
+    batch_size: int | None = None,
+) -> list[Explanation]:
+    """As :func:`_explain`, without the methods that do not fit the model."""
+    results: list[Explanation] = []
+    left_out: dict[str, str] = {}
+    error: NoEvidenceError | LayerError | None = None
+    for method in job.methods:
+        try:
+            alone = replace(job, methods=[method])
+            results += _explain(explained, inputs, alone, truth, batch_size)
+        except LayerError as reason:
+            # Of several images, say; a layer that there is not is an error of the others, too.
+            if method.kind not in ("probe", "input"):
+                raise
+            left_out[method.name], error = str(reason), reason
+        except NoEvidenceError as reason:
+            left_out[method.name], error = str(reason), reason
+    if not results and error is not None:
+        raise error
+    order: dict[tuple[str, str], int] = {}
+    for explanation in results:
+        order.setdefault((explanation.scan.id, explanation.target), len(order))
+        explanation.provenance["left_out"] = left_out
+    return sorted(results, key=lambda each: order[each.scan.id, each.target])
 
 
 def _explain_batch(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
@@ -341,7 +374,7 @@ def _explanation(
         provenance["replay"] = replay
     if captured is not None:
         several = len(image_inputs(explained.batch.tensors)) > 1
-        provenance.update(_layer_provenance(captured, several))
+        provenance.update(layer_provenance(captured, several))
     return Explanation(
         raw=raw,
         score=score,
@@ -358,15 +391,3 @@ def _explanation(
         scaled_output=getattr(target, "scaled_output", None),
         no_picture=None if captured is None else no_picture(captured),
     )
-
-
-def _layer_provenance(captured: Captured, several: bool) -> dict[str, Any]:
-    """What a record says of its layer; ``several``: the model takes several images."""
-    about: dict[str, Any] = {}
-    if captured.activation:
-        values: dict[str, Value] = {"layer": captured.name, "activation": captured.activation}
-        about["activation"] = captured.activation
-        about["activation_note"] = Message("activation.rectified", values)
-    if several:
-        about["image_inputs"] = list(captured.images)
-    return about

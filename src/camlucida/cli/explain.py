@@ -58,13 +58,23 @@ def explain_command(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="Method; see `camlucida methods`. Repeatable. Default: gradcam."),
+        typer.Option(
+            help="Method; see `camlucida methods`; all, but the slow ones. Repeatable. "
+            "Default: gradcam."
+        ),
     ] = None,
     layer: Annotated[
         list[str] | None,
         typer.Option(
             help="Layer: auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. "
             "Default: the card's."
+        ),
+    ] = None,
+    fuse: Annotated[
+        Literal["mean", "max", "product", "layercam"] | None,
+        typer.Option(
+            help="One more map of each image, target and method, of all its layers: their mean, "
+            "max or product, each layer in shares of its maximum, or as LayerCAM fuses them."
         ),
     ] = None,
     smooth: Annotated[
@@ -112,18 +122,14 @@ def explain_command(
     ] = False,
 ) -> None:
     """Explain images: raw maps, films, overlays, boxes and a page; further pictures by --write."""
-    from camlucida.attribution.methods import METHODS
+    from camlucida.attribution.methods import EVERY
     from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
     from camlucida.figures.save import file_kinds
     from camlucida.workflows.explain import explain_to_folder
 
     paths, missing = find_images(images)
     kinds = file_kinds(list(filter(None, map(str.strip, (write or "").split(",")))))
-    variants = [f"{name}:{smooth}" if smooth else name for name in method or ["gradcam"]]
-    if spread is not None:
-        pairs = ((f"{name}:{spread}", f"{name}:{spread}_spread") for name in variants)
-        variants = list(chain.from_iterable(pairs))
-    methods = list(dict.fromkeys(METHODS[name].name for name in variants))
+    methods = _methods(method or ["gradcam"], smooth, spread)
     loaded = load(model, factory, checkpoint, device, output, region_score, checkpoint_key)
     loaded = with_tokens(loaded, grid, prefix)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:
@@ -135,6 +141,7 @@ def explain_command(
             targets=targets(target),
             methods=methods,
             layers=layer,
+            fuse=fuse,
             colormap=colormap,
             batch_size=batch_size,
             frame=frame,
@@ -157,8 +164,29 @@ def explain_command(
             print(f"  {_map_line(record)}")
     beside = annotations_beside(paths)
     unused = [unused_note(beside, EVALUATE)] if beside else []
-    notes = [*outcome.notes, *_warnings(outcome.records), *unused]
+    slow = _slow_note() if EVERY in (method or ()) else []
+    notes = [*outcome.notes, *slow, *_warnings(outcome.records), *unused]
     finish(outcome.failures, notes, printed=True, interrupted=outcome.interrupted)
+
+
+def _methods(requested: Sequence[str], smooth: str | None, spread: str | None) -> list[str]:
+    """Registered names of the methods, smoothed, and of their means and spreads."""
+    from camlucida.attribution.methods import method_names
+
+    names = method_names(requested)
+    if smooth is not None:
+        names = [f"{name}:{smooth}" for name in names]
+    if spread is not None:
+        pairs = ((f"{name}:{spread}", f"{name}:{spread}_spread") for name in names)
+        names = list(chain.from_iterable(pairs))
+    return method_names(names)
+
+
+def _slow_note() -> list[Message]:
+    from camlucida.attribution.methods import METHODS
+
+    slow = [name for name, method in METHODS.items() if method.slow]
+    return [Message("explain.slow", {"methods": slow})] if slow else []
 
 
 def _warnings(records: Sequence[Mapping[str, Any]]) -> list[Message]:

@@ -335,6 +335,7 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "synthetic": explanation.scan.synthetic,
         "warnings": list(explanation.scan.warnings),
         "preprocessing": list(explanation.scan.preprocessing),
+        "fused": explanation.provenance.get("fused"),
         "replay": explanation.provenance.get("replay"),
         "class_specific": explanation.provenance.get("class_specific"),
         "detection": None if explanation.detection is None else asdict(explanation.detection),

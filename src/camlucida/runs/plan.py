@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from camlucida.attribution.methods import METHODS
+from camlucida.attribution.methods import method_names
 from camlucida.core.errors import LayerError, UsageError
 from camlucida.core.messages import Message
 from camlucida.datasets.cohort import Cohort, read_cohort
@@ -85,8 +85,7 @@ def plan_models(file: CohortFile, loader: Loader) -> list[ModelPlan]:
         UsageError, LayerError, ModelError: an unknown method, target or layer; a model that cannot
             be loaded; two models of one name.
     """
-    for method in _distinct(file.config.explain.method):
-        METHODS[method]
+    method_names(_distinct(file.config.explain.method))
     # the last model first, so that the first is still loaded when the run begins
     plans = [_plan(file, entry, loader(entry)) for entry in reversed(file.models())]
     names = [plan.name for plan in plans]
@@ -102,7 +101,7 @@ def plan_models(file: CohortFile, loader: Loader) -> list[ModelPlan]:
 def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
     explain = file.config.explain
     layers = model.card.layer if explain.layer is None else explain.layer
-    methods = _distinct([METHODS.canonical(name) for name in _distinct(explain.method)])
+    methods = tuple(method_names(_distinct(explain.method)))
     names = _distinct([_layer_name(model, name) for name in _distinct(layers)])
     recipe = make_recipe(model, explain.target, methods, names)
     task = Worker(model, "", recipe).check()

@@ -38,6 +38,10 @@ declare(
             "their agreement is no evidence."
         ),
         "left_out": "left out of {images} of {explained} images: {method} at {layer}: {reason}",
+        "slow": (
+            "all leaves out {methods:,}, of thousands of forward passes an image; name them to "
+            "have them"
+        ),
         "interrupted": "interrupted after {explained} {explained:|image|images}",
         "stopped": "stopped after {explained} {explained:|image|images}: {reason}",
         "no_target": "{image}: no target applies ({targets:,})",
@@ -96,6 +100,7 @@ def explain_to_folder(
     targets: Sequence[TargetLike] | None = None,
     methods: Sequence[str] = ("gradcam",),
     layers: Sequence[str] | None = None,
+    fuse: str | None = None,
     colormap: str | None = None,
     batch_size: int | None = None,
     frame: int | None = None,
@@ -115,6 +120,9 @@ def explain_to_folder(
         write: which pictures of every explanation, see
             :data:`~camlucida.figures.save.KINDS`; None: the overlay of each image's top finding.
         targets, methods, layers, batch_size: as in :func:`camlucida.explain`.
+        fuse: of the maps of several layers, a key of
+            :data:`~camlucida.attribution.layer_fusion.FUSIONS`: one more map of each image,
+            target and method.
         colormap: matplotlib name.
         frame: of files that have several; the first if None.
         command: the command line, for the record.
@@ -134,6 +142,7 @@ def explain_to_folder(
         layer_names(model, layers),
         batch_size or DEFAULT_BATCH.get(_device(model).type, 8),
         frame,
+        fuse,
     )
     outcome = ExplainOutcome(failures=explainer.failures, notes=list(model.notes))
     writer = _Writer(out, colormap, kinds, explainer, outcome, ImageWriter(len(paths)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.layer_fusion import fused
 from camlucida.attribution.methods import at_layers
 from camlucida.attribution.requests import TargetLike
 from camlucida.attribution.targets import target_identity
@@ -51,6 +53,7 @@ class BatchExplainer:
         methods, layers: names.
         batch_size: images in one forward.
         frame: of files that have several; the first if None.
+        fuse: how the maps of several layers are fused to one more; None for not at all.
         failures: images without an explanation, in the order in which they failed.
         on_failure: called with each of them as it happens.
         undefined: maps that were left out → in how many images.
@@ -64,6 +67,7 @@ class BatchExplainer:
     layers: list[str]
     batch_size: int
     frame: int | None = None
+    fuse: str | None = None
     failures: list[Failure] = field(default_factory=list)
     on_failure: Callable[[Failure], object] = lambda failure: None
     undefined: Counter[UndefinedMap] = field(default_factory=Counter)
@@ -138,7 +142,21 @@ class BatchExplainer:
             return
         self.undefined.update(undefined)
         self.explained += 1
-        yield scan, of_scan
+        yield scan, of_scan if self.fuse is None else self._with_fused(of_scan, self.fuse)
+
+    def _with_fused(self, explanations: Sequence[Explanation], how: str) -> list[Explanation]:
+        """An image's maps, and behind those of each target and method what they are fused to."""
+        together: list[Explanation] = []
+        for _, group in groupby(explanations, key=lambda e: (e.target, e.method)):
+            of_layers = list(group)
+            together += of_layers
+            if len(of_layers) < 2:
+                continue
+            try:
+                together.append(fused(of_layers, how))
+            except (NoEvidenceError, LayerError) as error:
+                self.undefined[UndefinedMap(of_layers[0].method, how, str(error))] += 1
+        return together
 
     def _maps(
         self,

@@ -40,6 +40,14 @@ from camlucida.attribution.methods import random  # noqa: F401
 from camlucida.attribution.methods import center  # noqa: F401
 from camlucida.attribution.methods import smoothing  # noqa: F401
 from camlucida.attribution.methods import gathering  # noqa: F401
-from camlucida.attribution.methods.base import METHODS, VARIANTS, Method, at_layers, method
+from camlucida.attribution.methods.base import (
+    EVERY,
+    METHODS,
+    VARIANTS,
+    Method,
+    at_layers,
+    method,
+    method_names,
+)
 
-__all__ = ["METHODS", "VARIANTS", "Method", "at_layers", "method"]
+__all__ = ["EVERY", "METHODS", "VARIANTS", "Method", "at_layers", "method", "method_names"]

@@ -121,6 +121,32 @@ class _Methods(Registry[Method]):
 
 METHODS: Registry[Method] = _Methods("method", spellings=True)
 
+EVERY = "all"
+"""Requests every method but those that are slow and the baselines."""
+
+
+def method_names(requested: Sequence[str]) -> list[str]:
+    """The registered names of requested methods, each once.
+
+    Args:
+        requested: names in any spelling, variants, or :data:`EVERY`.
+
+    Raises:
+        UsageError: there is no such method; the message has near matches.
+    """
+    names: list[str] = []
+    for name in requested:
+        if name == EVERY:
+            names += [other for other, method in METHODS.items() if _is_common(method)]
+        else:
+            names.append(METHODS[name].name)
+    return list(dict.fromkeys(names))
+
+
+def _is_common(method: Method) -> bool:
+    return not method.slow and not method.paper.startswith("baseline")
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

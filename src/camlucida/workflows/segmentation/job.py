@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.attribution.methods import METHODS
+from camlucida.attribution.methods import method_names
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
@@ -104,7 +104,7 @@ def explain_segmentation(
         image_size=image_size,
     )
     requested = list(dict.fromkeys(map(target_word, targets)))
-    names = list(dict.fromkeys(map(METHODS.canonical, methods)))
+    names = method_names(methods)
     loaded = load_model(recognised.card, device=device)
     resolved = layers_of(loaded, list(dict.fromkeys(layers)))
     del loaded  # the run loads it again, perhaps in another process
