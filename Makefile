@@ -3,7 +3,7 @@
 # make web    set up and build the web pages' scripts, which the wheel carries; needs Node 20
 # make docs   set up and build the documentation's site
 # make fuzz   set up and read 10,000 damaged files
-# make bench  set up and compare speed and memory with the peers
+# make bench  set up and measure speed and memory, beside the peers
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -40,6 +40,7 @@ web-ui/node_modules/.installed: web-ui/package.json
 bench: .venv/.dev
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/explain.py
+	$(BIN)/python benchmarks/workbench.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "camlucida needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

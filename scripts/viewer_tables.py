@@ -17,8 +17,11 @@ import matplotlib
 import numpy as np
 import torch
 
+from camlucida.analysis.ensemble.combine import combine
+from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
 from camlucida.core.regions import binary_mask, boxes
+from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
 from camlucida.figures.colours import (
     DEFAULT_COLORMAP,
@@ -30,7 +33,7 @@ from camlucida.figures.colours import (
     overlay_colours,
 )
 from camlucida.figures.contours import half_maximum, peak
-from camlucida.report.viewer.data import geometry_data
+from camlucida.report.viewer.data import geometry_data, map_data
 from camlucida.report.viewer.encode import encode_floats, encode_samples
 from camlucida.report.viewer.palettes import DIVERGING, PALETTES
 from camlucida.report.viewer.words import viewer_words
@@ -105,6 +108,7 @@ def golden() -> dict[str, Any]:
     return {
         "films": [film_case(*shape) for shape in ((5, 7), (6, 5, 3), (4, 9, 16))],
         "maps": [map_case(*case) for case in map_cases()],
+        "ensemble": ensemble_case(),
         "colours": [colour_case(name, alpha) for name in PALETTES for alpha in (0.6, 1.0)],
     }
 
@@ -157,6 +161,40 @@ def map_case(geometry: Geometry, grid: tuple[int, int], relu: bool) -> dict[str,
         "points": sum(map(len, lines)),
         "peak": [float(values.max()), *peak(values)],
         "boxes": [[b.x, b.y, b.width, b.height, b.area, b.peak, b.mean] for b in parts],
+    }
+
+
+def ensemble_case() -> dict[str, Any]:
+    """Three models' maps of one film, their weighted mean and their disagreement.
+
+    One model sees a part of the film, one has a signed map, and one a faint map.
+    """
+    size = (46, 60)
+    whole = Geometry.identity(size)
+    geometries = (
+        whole.resize((32, 32)),
+        whole.crop((0, 14), (46, 46)).resize((28, 28)).flip(1),
+        whole.pad((7, 0), (7, 0)).resize((40, 40)),
+    )
+    rng = np.random.default_rng(5)
+    film = np.zeros(size, np.uint8)
+    maps = []
+    for number, (geometry, share) in enumerate(zip(geometries, (1.0, 1.0, 0.001))):
+        raw = torch.tensor(share * rng.normal(0.3, 1, (7, 7)), dtype=torch.float32)
+        scan = Scan(torch.zeros(1, *geometry.model), film, geometry, "film")
+        about = {"score_kind": "logit", "unit": "logit"}
+        made = (raw, 2.0, 0.8, "nodule", "gradcam", "features", number != 1, scan)
+        maps.append(Explanation(*made, provenance=about))
+    weights = {"0": 1.0, "1": 0.5, "2": 2.0}
+    named = {str(number): explanation for number, explanation in enumerate(maps)}
+    ensemble = combine(named, weights, "share", "equal")
+    return {
+        "size": list(size),
+        "maps": [map_data(explanation, name) for name, explanation in named.items()],
+        "weights": list(weights.values()),
+        "mean": encode_floats(ensemble.mean),
+        # The browser draws 0 where fewer than two models saw the film.
+        "spread": encode_floats(np.nan_to_num(ensemble.disagreement)),
     }
 
 

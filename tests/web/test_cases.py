@@ -95,6 +95,7 @@ def test_a_case_has_its_film_and_its_maps(client, run, small_run):
     assert first["limit"] == pytest.approx(expected.limit)
     film = client.get(f"/api/films/{case['film']}").json()
     assert [film["film"]["height"], film["film"]["width"]] == list(expected.scan.geometry.original)
+    assert case["synthetic_model"] is False
     picture = client.get(f"/api/runs/{run}/cases/1/thumbnail.png")
     assert picture.content.startswith(b"\x89PNG")
     for path in ("cases/9999", "cases/-1", "cases/9999/thumbnail.png"):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from camlucida.attribution.engine import explain
+from camlucida.io import write_synthetic_png
 from camlucida.models import load_model
+from camlucida.phantom import image
 from tests.web.conftest import png
 
 
@@ -49,9 +51,23 @@ def test_the_file_has_pictures_maps_records_and_a_table(app, client, model, film
     assert archive.read(files[records[1]["files"]["figure"]]).startswith(b"\x89PNG")
     rows = list(csv.DictReader(StringIO(archive.read("explanations.csv").decode())))
     assert [row["target"] for row in rows] == [each["target"] for each in records]
+    assert {row["notice"] for row in rows} == {"Research use only"}
+    assert {row["synthetic_model"] for row in rows} == {"False"}
     assert float(rows[1]["score"]) == pytest.approx(expected.score, abs=1e-5)
     assert not any(name.startswith("/") or ".." in name.split("/") for name in archive.namelist())
     assert str(app.state.workbench.settings.state) not in archive.read("explanations.json").decode()
+
+
+def test_what_is_synthetic_is_said(client, app, tmp_path):
+    """Of a drawn film, and of a packaged model, which saw drawn films alone."""
+    write_synthetic_png(tmp_path / "drawn.png", image(3, size=64))
+    film = client.post("/api/films", content=(tmp_path / "drawn.png").read_bytes()).json()["id"]
+    model = next(entry for entry in app.state.workbench.settings.models if "honest" in entry.id)
+    request = {"model": model.id, "film": film, "target": "0"}
+    reply = client.post("/api/export", json={"maps": [request]})
+    (record,) = json.loads(zipfile.ZipFile(BytesIO(reply.content)).read("explanations.json"))
+    assert record["synthetic_model"]
+    assert record["notice"] == "Research use only · SYNTHETIC image"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import { type Named, type ShownFilm, get } from "./api.js";
 import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
-import { Choice, Status, section } from "./parts.js";
+import { Choice, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
 import { Plot, type Points } from "./plot.js";
 
 interface Column {
@@ -36,6 +36,8 @@ export interface OneCase {
   readonly case: Case & { readonly trust: readonly Measurement[] };
   readonly film: string;
   readonly maps: readonly MapData[];
+  /** Whether the model was trained on synthetic films alone. */
+  readonly synthetic_model: boolean;
 }
 
 /** Columns that are offered as filters, in this order, where they have two values or more. */
@@ -186,7 +188,7 @@ export class CohortPage {
     const back = button("← Cases", "Back to the cases (Escape)", null, () => this.back());
     this.side.replaceChildren(
       element("section", {}, back),
-      section(caseName(one.case), facts(one.case)),
+      section(caseName(one.case), ...origins(one, film), facts(one.case)),
       section("Can it be trusted?", ...trust(one.case.trust)),
     );
     this.content.replaceChildren(host, this.status.root);
@@ -203,6 +205,14 @@ const FACTS = [
   "label", "outcome", "truth", "predicted", "true_class", "probability", "score", "value", "error",
   "method", "layer", "model", "patient", "split", "empty_reason",
 ];
+
+/** What the film and the model are made of, where a reader has to know. */
+function origins(one: OneCase, film: ShownFilm): HTMLElement[] {
+  const notices: string[] = [];
+  if (film.synthetic) notices.push("SYNTHETIC film: it was drawn, and is of no patient.");
+  if (one.synthetic_model) notices.push(film.synthetic ? SYNTHETIC_FILMS : SYNTHETIC_MODEL);
+  return notices.map((text) => element("p", { class: "notice" }, text));
+}
 
 function facts(row: Case): HTMLElement {
   const list = element("dl", {});

@@ -121,5 +121,7 @@ export function answerByKey(side: HTMLElement, event: KeyboardEvent): void {
   chosen.click();
 }
 
+export const SYNTHETIC_FILMS = "The model was trained on SYNTHETIC films.";
+
 /** Stands wherever the findings of such a model do. */
 export const SYNTHETIC_MODEL = "Trained on SYNTHETIC films: what it finds says nothing of a real one.";

@@ -5,8 +5,10 @@ import { FilmRows, heatBoxes } from "../viewer/boxes.js";
 import { colourIndex, opacityOf, opacityTable, palette } from "../viewer/colour.js";
 import { contour, contourStep, peakOf } from "../viewer/contour.js";
 import type { FilmData, MapData } from "../viewer/data.js";
-import { bytesOfBase64, decodeCells, decodeFilm } from "../viewer/film.js";
+import { combine, memberOf } from "../viewer/ensemble.js";
+import { type Film, bytesOfBase64, decodeCells, decodeFilm } from "../viewer/film.js";
 import { onFilm, resize, valueAt } from "../viewer/geometry.js";
+import { layerOf } from "../viewer/layer.js";
 import numbers from "./golden.json";
 
 interface MapCase extends Pick<MapData, "grid" | "values" | "relu" | "geometry"> {
@@ -22,6 +24,7 @@ interface MapCase extends Pick<MapData, "grid" | "values" | "relu" | "geometry">
 const golden = numbers as unknown as {
   films: (FilmData & { samples: number[] })[];
   maps: MapCase[];
+  ensemble: { size: [number, number]; maps: MapData[]; weights: number[]; mean: string; spread: string };
   colours: { name: string; alpha: number; greys: number[]; heat: number[]; levels: string }[];
 };
 
@@ -87,6 +90,21 @@ describe.each(golden.maps)("map of $grid cells on $size pixels", (map) => {
       expect(box.peak).toBeCloseTo(map.boxes[i]![5], 5);
       expect(box.mean).toBeCloseTo(map.boxes[i]![6], 4);
     });
+  });
+});
+
+describe("the ensemble of three models", () => {
+  const { size, maps, weights, mean, spread } = golden.ensemble;
+  const [height, width] = size;
+  const film: Film = { width, height, channels: 1, bits: 8, samples: new Uint8Array(width * height) };
+  const members = maps.map((map) => memberOf(layerOf(map, film), map, film));
+  const combined = combine(members, weights, film);
+
+  it.each([["mean", mean], ["spread", spread]] as const)("has the %s of Python", (name, text) => {
+    const { values } = combined[name].field;
+    const expected = floats(text);
+    expect(values.length).toBe(expected.length);
+    expected.forEach((value, i) => expect(Math.abs(values[i]! - value)).toBeLessThan(1e-4));
   });
 });
 

@@ -25,6 +25,7 @@ from camlucida.core.errors import ImageError, UsageError, did_you_mean
 from camlucida.core.scan import Scan
 from camlucida.io.decoded import read_decoded
 from camlucida.metrics import METRICS
+from camlucida.phantom import is_packaged_digest
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
@@ -136,6 +137,15 @@ class RunCases:
             "items": summary["items"],
             "columns": columns,
         }
+
+    def saw_synthetic_images(self, model: str) -> bool:
+        """Whether a model of the run is a packaged one, trained on synthetic images alone.
+
+        Args:
+            model: its name.
+        """
+        digests = [each["sha256"] for each in self.run.about["models"] if each["name"] == model]
+        return any(map(is_packaged_digest, digests))
 
     def page(
         self,

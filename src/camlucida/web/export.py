@@ -15,6 +15,7 @@ import pandas as pd
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.figures.image_files import write_image
+from camlucida.figures.notice import notice_line
 from camlucida.figures.save import image_job, image_records
 from camlucida.io.tables.write import csv_bytes
 
@@ -24,6 +25,7 @@ KINDS = frozenset({"overlay", "figure"})
 COLUMNS = (
     *("film", "model", "folder", "target", "score", "score_kind", "probability"),
     *("method", "layer", "empty", "synthetic", "image_sha256", "model_sha256"),
+    *("synthetic_model", "notice"),
 )
 """Of the table."""
 
@@ -36,12 +38,14 @@ class ExportedImage:
         film: its name, for people.
         model: name of the model.
         model_sha256: of its weights; None where it has no file.
+        synthetic_model: whether it was trained on synthetic images alone.
         explanations: at least one.
     """
 
     film: str
     model: str
     model_sha256: str | None
+    synthetic_model: bool
     explanations: list[Explanation]
 
 
@@ -79,7 +83,8 @@ def _written(image: ExportedImage, root: Path, folder: str) -> list[dict[str, An
         "model": image.model,
         "model_sha256": image.model_sha256,
         "folder": folder,
-        "notice": "Research use only",
+        "synthetic_model": image.synthetic_model,
+        "notice": notice_line(image.explanations[0].scan.synthetic, "image"),
     }
     records = image_records(image.explanations, job, write_image(job))
     return [about | record for record in records]

@@ -227,8 +227,9 @@ class Inference:
             explanation = self._explanation(**request)
             key = (each["film"], each["model"])
             if key not in images:
-                loaded = self._model(each["model"]).loaded
-                images[key] = ExportedImage(each["name"], loaded.name, loaded.sha256, [])
+                model = self._model(each["model"])
+                about = (model.loaded.name, model.loaded.sha256, model.saw_synthetic_films)
+                images[key] = ExportedImage(each["name"], *about, [])
             images[key].explanations.append(explanation)
         return {"zip": export_zip(list(images.values()))}
 

@@ -100,7 +100,8 @@ def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
     film = bench.films.add_entry(of_run.film_of(number))
     explanations = of_run.explanations(number, bench.films.decoded(film))
     maps = [map_data(each, str(index)) for index, each in enumerate(explanations)]
-    return {"case": row, "film": film, "maps": maps}
+    synthetic = of_run.saw_synthetic_images(row["model"])
+    return {"case": row, "film": film, "maps": maps, "synthetic_model": synthetic}
 
 
 def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
