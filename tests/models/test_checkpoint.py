@@ -256,6 +256,19 @@ def test_files_that_are_no_checkpoint(tmp_path, content, expected):
     assert expected in failure(Net(), tmp_path / "bad.pth")
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("card.toml", "card.toml is a model card, not a checkpoint (give it as --model"),
+        ("config.yaml", "config.yaml is a text file, not a checkpoint"),
+        ("val_predictions.csv", "is a text file, not a checkpoint"),
+    ],
+)
+def test_files_that_lie_beside_checkpoints(tmp_path, name, expected):
+    (tmp_path / name).write_text("factory = 'net.py:build'")
+    assert expected in failure(Net(), tmp_path / name)
+
+
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])
 def test_a_file_cut_short(tmp_path, name, share):

@@ -51,6 +51,13 @@ declare(
 )
 
 
+EXAMINATION_COLUMNS = (
+    *("accessionnumber", "accession", "studyinstanceuid", "studyuid", "studyid", "study"),
+    *("examination", "examinationid", "exam", "examid"),
+)
+"""Names that a column of examinations usually has, folded; each may have several images."""
+
+
 @dataclass(frozen=True)
 class ImageRows:
     """The column of a table that names the images, and the rows of each image.
@@ -68,6 +75,14 @@ class ImageRows:
     rows: Mapping[Path, Sequence[int]]
     notes: tuple[Message, ...] = ()
     pattern: str = ""
+
+    @property
+    def is_by_subject(self) -> bool:
+        """Whether the images of one row are all that there are of a subject.
+
+        A subject may have several examinations.
+        """
+        return bool(self.pattern) and fold(self.column) not in EXAMINATION_COLUMNS
 
 
 def match_images(
@@ -116,8 +131,8 @@ def match_images(
         column = usual[0] if usual else str(frame.columns[0])
         return ImageRows(column, texts(frame[column]), {})
     if requested is None:
-        patients = _usual_columns(frame, PATIENT_COLUMNS)
-        cells.update((name, texts(frame[name])) for name in patients)
+        several = _usual_columns(frame, (*EXAMINATION_COLUMNS, *PATIENT_COLUMNS))
+        cells.update((name, texts(frame[name])) for name in several)
     by_pattern = find_pattern(cells, keys, where)
     if by_pattern is None:
         raise _no_row(frame, usual, images, where)
@@ -221,7 +236,8 @@ def _by_pattern_of_user(
     text: str,
     option: str,
 ) -> ImageRows:
-    columns = [*usual, *_usual_columns(frame, PATIENT_COLUMNS)] or list(map(str, frame.columns))
+    several = _usual_columns(frame, (*EXAMINATION_COLUMNS, *PATIENT_COLUMNS))
+    columns = [*usual, *several] or list(map(str, frame.columns))
     patterns = [
         pattern_rows(text, column, texts(frame[column]), keys) for column in dict.fromkeys(columns)
     ]

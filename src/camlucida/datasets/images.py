@@ -253,7 +253,7 @@ class _ImageTable:
         table_labels = TableLabels.read(frame, columns.label, labels, where, class_names)
         notes = [*notes_of(frame), *table_labels.reading]
         hashes: Mapping[Path, str] = {}
-        if patient is None and match.pattern:
+        if patient is None and match.is_by_subject:
             # The images of one row are of one subject.
             patient = match.column
         elif patient is None:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from camlucida.core.messages import declare
-from camlucida.figures.style import words
+from camlucida.figures.style import bold, words
 from camlucida.figures.texts import plain_texts, text_extent
 
 if TYPE_CHECKING:
@@ -52,13 +52,18 @@ def stamped(mismatch: bool) -> Iterator[None]:
         _MISMATCH.reset(token)
 
 
+def is_stamped() -> bool:
+    """Whether figures are stamped here."""
+    return _MISMATCH.get()
+
+
 def stamp(figure: Figure) -> None:
     """The stamp across each row of panels, inside of :func:`stamped`; else nothing.
 
     Args:
         figure: laid out; the stamp runs through the middle of the pictures, below their titles.
     """
-    if not _MISMATCH.get():
+    if not is_stamped():
         return
     fontsize = _fitting_size(figure, words("notice.mismatch"))
     letter = fontsize / 72 / figure.get_figheight()
@@ -76,7 +81,7 @@ def stamp(figure: Figure) -> None:
             alpha=0.6,
             ha="center",
             va="center",
-            weight="bold",
+            weight=bold(),
             zorder=1000,
         )
     plain_texts(figure)
@@ -84,7 +89,7 @@ def stamp(figure: Figure) -> None:
 
 def _fitting_size(figure: Figure, line: str) -> float:
     """Points of a bold line that fills the share :data:`STAMP_WIDTH` of a figure's width."""
-    text = figure.text(0, 0, line, fontsize=10, weight="bold")
+    text = figure.text(0, 0, line, fontsize=10, weight=bold())
     plain_texts(figure)
     width = text_extent(figure, text).width
     text.remove()
@@ -114,7 +119,7 @@ def notice_line(synthetic: bool, what: str = "images") -> str:
     """
     code = f"notice.synthetic_{what}" if synthetic else "notice.research"
     line = words(code)
-    return f"{words('notice.mismatch')} · {line}" if _MISMATCH.get() else line
+    return f"{words('notice.mismatch')} · {line}" if is_stamped() else line
 
 
 def watermark(figure: Figure, opacity: float) -> None:

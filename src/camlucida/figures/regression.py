@@ -26,7 +26,7 @@ from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, unseen_text
 from camlucida.figures.panels import PANEL
-from camlucida.figures.style import style, unit_name, worded, wrapped_lines, wrapped_text
+from camlucida.figures.style import bold, unit_name, worded, wrapped_lines, wrapped_text
 from camlucida.figures.style import words as message_words
 from camlucida.figures.texts import plain_texts
 
@@ -262,9 +262,7 @@ def _heads(case: ValueCase, threshold: float, width: float) -> list[tuple[str, d
     file = textwrap.wrap(case.file, letters, break_on_hyphens=False)
     heads: list[tuple[str, dict[str, Any]]] = [(line, {"fontsize": 11}) for line in file]
     heads += [(line, {"fontsize": 10}) for line in wrapped_lines(values, int(width * 11))]
-    # Fonts with Chinese signs have no bold ones.
-    weight = "bold" if style().texts.language == "en" else "normal"
-    heads.append((error_line, {"fontsize": 10, "color": colour, "weight": weight}))
+    heads.append((error_line, {"fontsize": 10, "color": colour, "weight": bold()}))
     return heads
 
 

@@ -151,6 +151,17 @@ def can_draw(texts: Texts) -> bool:
     return not texts.language.startswith("zh") or bool(installed_cjk_fonts())
 
 
+def bold() -> str:
+    """The weight of bold texts in the language of the figures.
+
+    Fonts with Chinese signs mostly have no bold face, and matplotlib complains of each text.
+
+    >>> bold()
+    'bold'
+    """
+    return "normal" if style().texts.language.startswith("zh") else "bold"
+
+
 def wrapped_lines(text: str, letters: int) -> list[str]:
     """Text in lines; Chinese signs are two letters wide, and a line may end after any of them.
 

@@ -23,6 +23,9 @@ _AGAIN = "it may be cut short or damaged: copy or download it again"
 RESAVE = "re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')"
 """What helps where a file cannot be used."""
 
+_TEXTS = (".json", ".yaml", ".yml", ".csv", ".tsv", ".txt", ".md", ".py", ".ini", ".cfg")
+"""Of files that lie beside checkpoints, whose text would be read as a damaged pickle."""
+
 _OTHER_KINDS = {
     b"\x89HDF": "an HDF5 file, of Keras for instance",
     b"GGUF": "a GGUF file of a language model",
@@ -107,6 +110,16 @@ def _head(path: Path) -> bytes:
         raise ModelError(
             f"{path.name} is a web page, not a checkpoint",
             "the download gave a page: fetch the file itself",
+        )
+    if path.suffix.lower() == ".toml":
+        raise ModelError(
+            f"{path.name} is a model card, not a checkpoint",
+            "give it as --model; a checkpoint is the file of weights that it names",
+        )
+    if path.suffix.lower() in _TEXTS:
+        raise ModelError(
+            f"{path.name} is a text file, not a checkpoint",
+            "give the file of weights: .pth, .pt, .ckpt, .safetensors",
         )
     if text.startswith(b"version https://git-lfs"):
         raise ModelError(

@@ -11,12 +11,14 @@ from camlucida.analysis.selection import check_rules, select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import NO_ROOM
 from camlucida.evaluation.predictions.tables import PredictionSettings
+from camlucida.figures.notice import stamped
 from camlucida.report.data import ReportData
 from camlucida.report.document import Document, Message, Paragraph, Section
 from camlucida.report.gather import gather
 from camlucida.report.render import failed_section
 from camlucida.report.sections import SECTIONS, SectionEntry
 from camlucida.runs import Run
+from camlucida.runs.mismatch import any_mismatch
 
 
 def build_report(
@@ -61,12 +63,14 @@ def build_report(
             )
     _check_rules(runs, rules)
     parts = frozenset(chain.from_iterable(entry.needs for entry in entries))
-    report = gather(runs, folder, rules, error_threshold, settings, progress, parts=parts)
-    failures = [str(failure) for failure in report.failures]
-    made = [_made(entry, report, failures) for entry in entries]
+    mismatch = any_mismatch(runs)
+    with stamped(mismatch):
+        report = gather(runs, folder, rules, error_threshold, settings, progress, parts=parts)
+        failures = [str(failure) for failure in report.failures]
+        made = [_made(entry, report, failures) for entry in entries]
     names = list(dict.fromkeys(str(run.about["name"]) for run in runs))
     return Document(
-        title=Message("page.title", {"names": names}),
+        title=Message("page.title_mismatch" if mismatch else "page.title", {"names": names}),
         sections=tuple(section for section in made if section is not None),
         synthetic=bool(report.predictions["synthetic"].any()),
         failures=tuple(failures),

@@ -52,6 +52,7 @@ declare(
     {
         "tag": "en",
         "title": "Report on {names}",
+        "title_mismatch": "NOT THE MODEL OF THE STORED PREDICTIONS. Report on {names}",
         "notice": (
             "Research use only. Not for diagnosis. A heat map shows what moved a "
             "model's score at one layer's resolution; it does not show that the "

@@ -18,6 +18,7 @@ from camlucida.core.messages import Message, Value, declare
 from camlucida.evaluation.maps.row_tables import preferred_score, title
 from camlucida.figures.case_card import CardMap, case_card
 from camlucida.figures.files import save_figure
+from camlucida.figures.notice import stamped
 from camlucida.figures.style import joined_words, label_name, said, words
 from camlucida.metrics.annotations import Mask
 from camlucida.report.data import ReportData
@@ -25,6 +26,7 @@ from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.report.gather import gather
 from camlucida.report.sections.cases import outcome_of
 from camlucida.runs import Run
+from camlucida.runs.mismatch import any_mismatch
 
 declare(
     "case_card",
@@ -101,9 +103,11 @@ def write_case_card(
         notes.append(words("case_card.no_evaluation"))
     outlines = _outlines(report, chosen.rows[0])
     heading = words("case_card.title", **values)
-    figure = case_card(maps, heading, [note for note in notes if note], outlines, colormap)
     out.mkdir(parents=True, exist_ok=True)
-    return save_figure(figure, out / f"{slug(str(case['image']))}_{slug(str(case['target']))}_card")
+    stem = out / f"{slug(str(case['image']))}_{slug(str(case['target']))}_card"
+    with stamped(any_mismatch((run,))):
+        figure = case_card(maps, heading, [note for note in notes if note], outlines, colormap)
+        return save_figure(figure, stem)
 
 
 def _outlines(report: ReportData, row: Any) -> dict[str, Mask]:

@@ -116,3 +116,11 @@ def test_an_evaluation_with_views(tmp_path):
     rows = pd.read_csv(tmp_path / "out" / "rows.csv")
     public = read_public_truth("nih", [Path("00013118_008.png")], ("Atelectasis",))
     assert set(rows["view"]) == {public.views["00013118_008"]} <= {"PA", "AP"}
+
+
+def test_a_box_outside_of_a_label_that_the_model_lacks_costs_nothing(tmp_path, capsys):
+    """Pleural thickening reaches column 1524, outside the image, and is no label of the model."""
+    evaluated(tmp_path, "4d911f55a3576833aa411f5718c8021e.png", "vinbig", 1000)
+    rows = pd.read_csv(tmp_path / "out" / "rows.csv")
+    assert set(rows["label"]) == {"Atelectasis"}
+    assert "outside the image" not in capsys.readouterr().err

@@ -15,7 +15,10 @@ from sklearn.model_selection import KFold, train_test_split
 
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import named
+from camlucida.figures.notice import is_stamped
+from camlucida.report.build import build_report
 from camlucida.runs import Run
+from camlucida.runs.mismatch import any_mismatch
 from camlucida.workflows.training_runs.explain import ExplainOptions, _recognise, explain_training
 from camlucida.workflows.training_runs.folders import find_run_folder, find_training_runs
 from camlucida.workflows.training_runs.image_finder import TableOptions, path_columns
@@ -67,7 +70,7 @@ def test_checkpoints_as_trainers_save_them(cohort, tmp_path, file, wrap):
     assert explained(run, tmp_path / "run").check.same
 
 
-def test_a_wrong_preprocessing_is_seen(cohort, tmp_path):
+def test_a_wrong_preprocessing_is_seen(cohort, tmp_path, monkeypatch):
     run = cohort / "results_4"
     edit_summary(run, input={"size": 128, "channels": 1, "range": [0, 255]})
     check = explained(run, tmp_path / "run").check
@@ -88,6 +91,15 @@ def test_a_wrong_preprocessing_is_seen(cohort, tmp_path):
     assert "its maps and numbers are not to be used" in tex
     heading = tex.partition("\\label")[0].rpartition("\\")[2]
     assert "NOT THE MODEL OF THE STORED PREDICTIONS. Attention maps" in heading
+    # Every command that draws the stored run knows it.
+    stored = Run.open(cohort / "assets/.camlucida/seed42")
+    assert any_mismatch([stored])
+    figures: list[bool] = []
+    monkeypatch.setattr("camlucida.figures.files.stamp", lambda _: figures.append(is_stamped()))
+    document = build_report([stored], tmp_path / "report", sections=["summary", "cases"])
+    assert document.title.code == "page.title_mismatch"
+    assert figures
+    assert all(figures)
 
 
 def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):

@@ -71,13 +71,22 @@ class Source:
         masks = {} if self.truth is None else self.truth.masks(*where)
         boxes = {} if self.truth is None else self.truth.boxes(*where)
         regions = {} if self.regions is None else self.regions.masks(*where)
-        image = AnnotatedImage((height, width), item.path)
-        readers: dict[str, dict[str, Mask]] = {}
-        for label, of_label in self.readers.get(image_id(item.path, None), {}).items():
-            readers[label] = {reader: boxes.mask(image) for reader, boxes in of_label.items()}
+        readers = self._reader_masks(item, AnnotatedImage((height, width), item.path))
         return Sample(
             scan, item.patient, masks, boxes, regions, item.positives, readers, self.reader_rows
         )
+
+    def _reader_masks(
+        self, item: LabelledImage, image: AnnotatedImage
+    ) -> dict[str, dict[str, Mask]]:
+        """Label → reader → mask, of the model's labels: a fault in another one costs nothing."""
+        of_image = self.readers.get(image_id(item.path, None), {})
+        masks: dict[str, dict[str, Mask]] = {}
+        for label in self.annotated_labels(item):
+            of_label = of_image.get(label, {})
+            if of_label:
+                masks[label] = {reader: boxes.mask(image) for reader, boxes in of_label.items()}
+        return masks
 
     def sample_of(self, image: str) -> Sample:
         """The image of this name with its annotations.

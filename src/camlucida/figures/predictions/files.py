@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from camlucida.core.files import slug, unique, write_bytes
+from camlucida.core.files import slug, unique
 from camlucida.datasets.predictions import Predictions
-from camlucida.figures.panels import figure_png
+from camlucida.figures.files import save_figure
 from camlucida.figures.predictions.classes import confusion_figure
 from camlucida.figures.predictions.labels import calibration_figure, curves_figure
 from camlucida.figures.predictions.values import (
@@ -45,7 +45,7 @@ def save_figures(
         of_model = figures[figures["model"] == model]
         for name, figure in prediction_figures(predictions, frame, of_model, threshold):
             path = folder / name
-            write_bytes(path, figure_png(figure))
+            save_figure(figure, path.with_suffix(""), ["png"])
             written.append(path)
     return written
 

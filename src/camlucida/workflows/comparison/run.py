@@ -11,7 +11,9 @@ from camlucida.analysis.cases.attribution_table import attribution_table
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.comparison import Comparison, compare
 from camlucida.analysis.comparison.series import find_groups
+from camlucida.figures.notice import stamped
 from camlucida.runs import Run
+from camlucida.runs.mismatch import any_mismatch
 from camlucida.workflows.comparison.folder import write_comparison
 
 Progress = Callable[..., object]
@@ -57,6 +59,7 @@ def compare_runs(
     find_groups(runs, cases, by)  # a request that fits nothing must not wait for the maps
     heat = attribution_table(runs, cases, reading)
     comparison = compare(runs, cases, heat, by, progress=comparing)
-    written = write_comparison(out, comparison, runs, about)
+    with stamped(any_mismatch(runs)):
+        written = write_comparison(out, comparison, runs, about)
     problems = dict.fromkeys([*cases.attrs["problems"], *heat.attrs["problems"]])
     return ComparisonResult(comparison, written, list(problems))

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.files import slug, write_bytes
+from camlucida.core.files import slug
 from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.baselines import BASELINES
 from camlucida.evaluation.maps.boxes import summarise_boxes
@@ -20,7 +20,8 @@ from camlucida.evaluation.maps.readers import KEYS, READERS, reader_summary
 from camlucida.evaluation.maps.samples import label_of
 from camlucida.evaluation.maps.source import Source
 from camlucida.figures.comparison import FINDING_COLOUR
-from camlucida.figures.panels import figure_png, three_panel
+from camlucida.figures.files import save_figure
+from camlucida.figures.panels import three_panel
 from camlucida.io.tables import write_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import REPLICATES
@@ -106,7 +107,8 @@ def _example(out: Path, chosen: tables.ChosenMap, source: Source | None) -> Exam
     view = f"case_{chosen.which}_{names}.view.js"
     if source is not None:
         explanation, truth = _map_and_mask(source, chosen)
-        write_bytes(out / name, figure_png(outlined(three_panel(explanation), truth)))
+        figure = outlined(three_panel(explanation), truth)
+        save_figure(figure, (out / name).with_suffix(""), ["png"])
         outlines = mask_outlines(chosen.label, truth)
         write_case(case_file(out / view, [explanation], outlines=outlines))
     return Example(chosen, name, view if (out / view).is_file() else "")

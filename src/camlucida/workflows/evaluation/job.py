@@ -33,9 +33,11 @@ from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models, run_regions
 from camlucida.evaluation.maps.readers import READERS
 from camlucida.evaluation.maps.source import Source
+from camlucida.figures.notice import stamped
 from camlucida.io.image import image_id
 from camlucida.io.tables import write_table
 from camlucida.models import load_model
+from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
 
@@ -178,12 +180,16 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """One model, evaluated into one folder."""
+    """One model, evaluated into one folder.
+
+    ``mismatch``: whether it is not that of the predictions which its training run stored.
+    """
 
     name: str
     source: Source
     folder: Path
     regions: Path | None = None
+    mismatch: bool = False
 
 
 @dataclass
@@ -208,12 +214,13 @@ def evaluation_jobs(request: EvaluationRequest) -> Iterator[EvaluationJob]:
         )
     settings = request.settings()
     models, annotations, count = _models(request)
-    if request.regions is None and request.run is not None:
-        request = replace(request, regions=run_regions(Run.open(request.run)))
+    opened = [] if request.run is None else [Run.open(request.run)]
+    if request.regions is None and opened:
+        request = replace(request, regions=run_regions(opened[0]))
     for model in models:
         source = _source(request, settings, annotations, model)
         folder = request.folder / slug(model.name) if count > 1 else request.folder
-        yield EvaluationJob(model.name, source, folder, request.regions)
+        yield EvaluationJob(model.name, source, folder, request.regions, any_mismatch(opened))
 
 
 def evaluate_job(
@@ -240,7 +247,8 @@ def evaluate_job(
         write_table(pd.DataFrame(job.source.reader_rows), job.folder / READERS)
     result = EvaluationResult(evaluated)
     if len(evaluated.tables.rows):
-        result.page, result.summary = present(job.folder, evaluated, job.source)
+        with stamped(job.mismatch):
+            result.page, result.summary = present(job.folder, evaluated, job.source)
     return result
 
 

@@ -14,8 +14,7 @@ from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.readers import AGREEMENT, LEVEL
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
-from camlucida.figures.files import figure_svg
-from camlucida.figures.panels import figure_png
+from camlucida.figures.files import figure_svg, save_figure
 from camlucida.metrics.intervals import interval_notes
 from camlucida.metrics.sanity_gate import MARGIN, MIN_PATIENTS
 from camlucida.report.document import (
@@ -383,4 +382,4 @@ def _write_figures(
         figures["sanity"] = sanity_figure(gate, synthetic)
     for name, figure in figures.items():
         write_bytes(out / f"evaluation_{name}.svg", figure_svg(figure))
-        write_bytes(out / f"evaluation_{name}.png", figure_png(figure))
+        save_figure(figure, out / f"evaluation_{name}", ["png"])

@@ -118,7 +118,7 @@ def read_sheet(
     value = value_column(frame, columns.value, where)
     match = match_images(frame, columns.id, folder.paths, where, columns.id_pattern, "--id-column")
     patient = find_patient_column(frame, columns.patient, where, "--patient-column")
-    if patient is None and match.pattern:
+    if patient is None and match.is_by_subject:
         # The images of one row are of one subject.
         patient = match.column
     names = {

@@ -107,7 +107,9 @@ def model_messages(run: SegmentationRun, recognised: RecognisedCard) -> Iterator
         yield Message("segmentation_report.model_note", {"note": note})
     description = recognised.card.description
     if description and not recognised.notes:
-        yield Message("segmentation_report.model_note", {"note": quoted(description)})
+        # The sentence has a full stop of its own.
+        note = quoted(description.rstrip().removesuffix("."))
+        yield Message("segmentation_report.model_note", {"note": note})
     yield Message("segmentation_report.input", {"input": input_of(recognised.card)})
     for layer in run.layers:
         shape = " × ".join(map(str, layer.shape))

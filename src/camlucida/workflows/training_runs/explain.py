@@ -26,6 +26,7 @@ from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.card import is_factory
 from camlucida.models.recognise import recognise
 from camlucida.runs import Run, execute
+from camlucida.runs.mismatch import mark_mismatch
 from camlucida.workflows.training_runs.fitted import with_fitted_input
 from camlucida.workflows.training_runs.folders import SUMMARY, TrainingRun
 from camlucida.workflows.training_runs.results import PredictionCheck
@@ -126,6 +127,9 @@ def explain_training(
     # The predictions file has noted already that patients are unknown.
     notes += [_without_name(note, training) for note in outcome.notes if note != NO_PATIENTS]
     check = check_predictions(run, table)
+    if check.wrong:
+        mark_mismatch(out)
+        run = Run.open(out)
     return ExplainedTraining(run, recognised.card, check, failures, notes, searched)
 
 
