@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: the command line and the tables of metrics.
+"""Write the generated parts of the documentation: command line, tables of metrics and of methods.
 
     python scripts/docs_tables.py
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from camlucida.attribution.methods import METHODS, Method
 from camlucida.cli import app
 from camlucida.metrics import METRICS, Metric
 
@@ -23,6 +24,12 @@ METRIC_HEAD = (
     *("metric", "title", "better", "range", "chance level", "forward passes"),
     *("failed our meta-evaluation on", "source"),
 )
+METHOD_HEAD = ("method", "map", "ReLU behind it", "unit", "cost", "class-specific")
+GUIDE_HEAD = (
+    *("method", "for", "not for", "mean rank", "IoU at the area-matched threshold"),
+    "above chance on untrained models",
+)
+NOT_MEASURED = "not measured"
 OPTION_HEAD = ("option", "default", "meaning")
 
 CLI_PAGE = """# Command line
@@ -44,7 +51,65 @@ def pages() -> dict[Path, str]:
     """Path → text of every page with generated parts."""
     metrics = DOCS / "reference" / "metrics.md"
     text = GENERATED.sub(_metric_block, metrics.read_text("utf-8"))
-    return {metrics: text, DOCS / "reference" / "cli.md": CLI_PAGE + "\n".join(_command_line())}
+    methods = DOCS / "reference" / "methods.md"
+    return {
+        metrics: text,
+        methods: GENERATED.sub(_method_block, methods.read_text("utf-8")),
+        DOCS / "reference" / "cli.md": CLI_PAGE + "\n".join(_command_line()),
+    }
+
+
+def _method_block(match: re.Match[str]) -> str:
+    methods = [method for _, method in METHODS.items()]
+    if match[2] == "methods":
+        table = _table(METHOD_HEAD, [_method_row(method) for method in methods])
+    else:
+        results = _benchmark()
+        table = _table(GUIDE_HEAD, [_guide_row(method, results) for method in methods])
+    return f"{match[1]}{table}\n{match[3]}"
+
+
+def _method_row(method: Method) -> tuple[str, ...]:
+    relu, specific = ("yes" if trait else "no" for trait in (method.relu, method.class_specific))
+    name = f"[`{method.name}`](#{method.name})"
+    specific = specific if method.class_specific else f"**{specific}**"
+    return name, method.formula, relu, method.unit, method.cost, specific
+
+
+def _guide_row(method: Method, results: dict[str, tuple[str, str, str]]) -> tuple[str, ...]:
+    rank, iou, sanity = results.get(method.name, (NOT_MEASURED,) * 3)
+    return f"`{method.name}`", method.use, method.avoid, rank, iou, method.sanity or sanity
+
+
+def _benchmark() -> dict[str, tuple[str, str, str]]:
+    """Of the published page: method → mean rank, IoU, what exceeds chance on untrained models."""
+    text = (DOCS / "reference" / "benchmark.md").read_text("utf-8")
+    rows = _rows(text, "Score less chance level, untrained models")
+    untrained = {row["method"].strip("`"): _above_chance(row) for row in rows}
+    results = {}
+    for row in _rows(text, "Methods and baselines, best first"):
+        first, *others = re.findall(r"\w+", row["method"])
+        columns = ("mean rank", "IoU at the area-matched threshold")
+        rank, iou = (row[column].split(" ")[0] for column in columns)
+        results[first] = rank, iou, untrained.get(first, NOT_MEASURED)
+        if "=" in row["method"]:  # maps identical up to scale
+            results |= dict.fromkeys(others, (rank, iou, f"as `{first}`"))
+    return results
+
+
+def _above_chance(row: dict[str, str]) -> str:
+    """The measures of place that exceed chance; ROAD may, for a model without training has one."""
+    names = [name for name, value in row.items() if value.startswith("**") and "ROAD" not in name]
+    return ", ".join(names) or "none"
+
+
+def _rows(text: str, title: str) -> Iterator[dict[str, str]]:
+    """The rows of the table under a title: head → cell."""
+    _, _, after = text.partition(title)
+    table = after.split("\n\n")[1]
+    head, _, *rows = (line[1:-1].split("|") for line in table.splitlines())
+    for row in rows:
+        yield {name.strip(): cell.strip() for name, cell in zip(head, row)}
 
 
 def _metric_block(match: re.Match[str]) -> str:

@@ -25,6 +25,9 @@ A score of another batch size differs by as much.
         "activations weighted by the fall of the score when the channel is removed, "
         "then ReLU [@ramaswamy2020]"
     ),
+    formula="Σ_k ((y − y_k)/|y|) A_k",
+    use="a check of Grad-CAM without gradients",
+    avoid="layers of many channels that need whole forwards",
 )
 def ablationcam(probe: Probe) -> Tensor:
     """Activations weighted by the relative fall of the score when a channel is set to zero.

@@ -20,6 +20,9 @@ from camlucida.attribution.token_attention import self_attention
         "the attention of all layers of a transformer multiplied, half of each layer passing by "
         "it; the same for every target [@abnar2020]"
     ),
+    formula="Π_l (½ A_l + ½ I)",
+    use="where a transformer mixes its tokens from",
+    avoid="any question on a label: one map for all",
 )
 def attention_rollout(probe: InputProbe) -> Tensor:
     """Attention of all layers, multiplied; the same map for every target.

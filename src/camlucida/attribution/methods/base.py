@@ -43,6 +43,10 @@ class Method:
             ``f(maps, activations, gradients) →`` a message an image, None for a map without fault;
             ``maps`` is what ``run`` returned for the same activations and gradients.
         slow: of so many forwards that only who names the method gets it.
+        formula: of the map, in a cell of the table of methods.
+        use: what the method is good for, there.
+        avoid: what it is not for, there.
+        sanity: what the literature found of it when weights or labels are randomised, there.
         samples: over which runs of the model maps are gathered, a key of
             :data:`~camlucida.attribution.samples.SAMPLES`; "" for the image as it is.
         spread: of maps that are gathered: their standard deviation, not their mean.
@@ -60,6 +64,10 @@ class Method:
     description: str = ""
     caution: Caution | None = None
     slow: bool = False
+    formula: str = ""
+    use: str = ""
+    avoid: str = ""
+    sanity: str = ""
     samples: str = ""
     spread: bool = False
 
@@ -163,6 +171,10 @@ def method(
     description: str = "",
     caution: Caution | None = None,
     slow: bool = False,
+    formula: str = "",
+    use: str = "",
+    avoid: str = "",
+    sanity: str = "",
 ) -> Callable[[F], F]:
     """Register a function as a method: a decorator.
 
@@ -185,6 +197,7 @@ def method(
             function's docstring.
         caution: as in :class:`Method`; of gradient and activation methods.
         slow: as in :class:`Method`.
+        formula, use, avoid, sanity: of the table in the documentation, as in :class:`Method`.
 
     Returns:
         The decorator, which returns the function unchanged.
@@ -203,8 +216,9 @@ def method(
 
     def register(run: F) -> F:
         traits = (kind, relu, class_specific, unit, cost, paper)
+        guide = (formula, use, avoid, sanity)
         registered = METHODS.add(
-            name, Method(name, title, run, *traits, description, caution, slow)
+            name, Method(name, title, run, *traits, description, caution, slow, *guide)
         )
         declare("methods", {name: description or registered.summary.rstrip(".")})
         return run

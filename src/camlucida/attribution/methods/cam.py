@@ -13,6 +13,9 @@ from camlucida.core.tensors import over_grid, spatial, weighted_sum
     "CAM",
     "Zhou et al. 2016, CVPR, Eq. 2",
     description="activations weighted by the classifier's own weights [@zhou2016]",
+    formula="Σ_k w_k A_k",
+    use="pooling and one linear head: the score, cell by cell",
+    avoid="any other head: refused",
 )
 def cam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by the class weights of a global-average-pooling + linear head.

@@ -20,6 +20,9 @@ DEVIATION = 0.25
     description=(
         "a Gaussian in the middle of the image, a baseline that does not depend on the model"
     ),
+    formula="a Gaussian",
+    use="a baseline of every score",
+    avoid="anything else",
 )
 def center(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """Gaussian at the image centre, deviation a quarter of each side. A baseline, no explanation.

@@ -67,6 +67,9 @@ def undetermined(
         "target [@muhammad2020]"
     ),
     caution=undetermined,
+    formula="A V₁",
+    use="what is strong in a layer",
+    avoid="any question on a label: one map for all",
 )
 def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """First principal component of the activations; the same map for every label.

@@ -16,6 +16,9 @@ from camlucida.attribution.methods.eigencam import oriented, undetermined
         "the first principal component of gradient times activation; it has no paper of its own"
     ),
     caution=undetermined,
+    formula="(g A) V₁",
+    use="a smoother picture of gradient × activation",
+    avoid="a claim on size: the component has no score",
 )
 def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """First principal component of gradients × activations.

@@ -26,6 +26,9 @@ NODES = 32
         "integrated gradients, the mean over references: flat images of four grey levels that "
         "occur in the image itself [@erion2021]"
     ),
+    formula="mean over x' of Σ_c (x_c − x'_c) ∫ ∂y/∂x_c",
+    use="the same where no single reference is neutral",
+    avoid="speed",
 )
 def expected_gradients(probe: InputProbe, references: Tensor | None = None) -> Tensor:
     """Integrated gradients, averaged over references instead of one; a map of the pixels.

@@ -23,6 +23,9 @@ DEVIATIONS = 2
         "the sum over channels of their mean activation where a cell exceeds it by two standard "
         "deviations; it does not depend on the target [@fuad2020]"
     ),
+    formula="Σ_k μ_k 1[A_k > μ_k + 2σ_k]",
+    use="rare, strong activations",
+    avoid="any question on a label; grids of few cells",
 )
 def fem(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """Channels' means, summed where a cell is rare in its channel; the same map for every label.

@@ -31,6 +31,9 @@ SHARE = 0.6
         "Grad-CAM of the label's logit less 0.6 times the mean logit of the three labels with the "
         "nearest logits, then ReLU [@zhang2025]"
     ),
+    formula="Grad-CAM of y − 0.6 ȳ",
+    use="what tells a label from similar ones",
+    avoid="independent findings of a multi-label model",
 )
 def finercam(probe: Probe) -> Tensor:
     """Grad-CAM of what sets a label apart from the labels with the nearest logits.

@@ -37,6 +37,9 @@ declare(
         "the magnitudes of input times gradient and of every bias times its gradient, each layer "
         "scaled to 1 and summed [@srinivas2019]"
     ),
+    formula="magnitudes of input and bias gradients",
+    use="piecewise linear networks: all of the score",
+    avoid="GELU, SiLU, attention: terms are missing",
 )
 def fullgrad(probe: InputProbe) -> Tensor:
     """Magnitudes of input × gradient and of bias × gradient of every layer; a map of the pixels.

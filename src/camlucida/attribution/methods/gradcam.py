@@ -14,6 +14,9 @@ from camlucida.core.tensors import spatial, weighted_sum
     description=(
         "activations weighted by the mean gradient of each channel, then ReLU [@selvaraju2017]"
     ),
+    formula="Σ_k mean(g_k) A_k",
+    use="a first look at a late layer of a CNN",
+    avoid="early layers, where a mean gradient means little",
 )
 def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by the mean gradient of each channel.

@@ -13,6 +13,9 @@ from camlucida.attribution.methods.base import method
         "the positive part of gradient times activation of each channel, summed; it "
         "has no paper of its own"
     ),
+    formula="Σ_k relu(g_k A_k)",
+    use="evidence for the label alone, cell by cell",
+    avoid="evidence against it",
 )
 def gradcam_elementwise(activations: Tensor, gradients: Tensor) -> Tensor:
     """HiResCAM of which each channel keeps only its positive part.

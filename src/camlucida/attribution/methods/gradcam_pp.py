@@ -55,6 +55,9 @@ def near_pole(maps: Tensor, activations: Tensor, gradients: Tensor) -> list[Mess
         "[@chattopadhay2018]"
     ),
     caution=near_pole,
+    formula="Σ_k (Σ α_k relu(g_k)) A_k",
+    use="several lesions of one label",
+    avoid="signed activations, scores of other units",
 )
 def gradcam_pp(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by positive gradients, each cell by its share of the evidence.

@@ -19,6 +19,9 @@ from camlucida.attribution.token_attention import self_attention
         "the attention of all layers of a transformer, weighted by the positive part of gradient "
         "times attention, added up layer by layer [@chefer2021]"
     ),
+    formula="Π_l (I + mean_h relu(g A_l))",
+    use="a label's evidence in a transformer",
+    avoid="windowed attention: refused",
 )
 def gradient_rollout(probe: InputProbe) -> Tensor:
     """Attention weighted by its gradient, layer by layer; for transformers.

@@ -32,6 +32,9 @@ RADIUS = 25 / 224
         "Grad-CAM's weighted activations in 32 groups, each a mask between the blurred image and "
         "the image and weighted by what it adds to the score, then ReLU [@zhang2021]"
     ),
+    formula="Σ_l α_l M'_l",
+    use="Score-CAM at a fraction of its cost",
+    avoid="few channels",
 )
 def groupcam(probe: Probe) -> Tensor:
     """Groups of channels, weighted by what they add to the score of the blurred image.

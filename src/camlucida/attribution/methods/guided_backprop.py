@@ -19,6 +19,10 @@ from camlucida.core.errors import NoEvidenceError
         "the gradient of the score by each pixel without what is negative behind a ReLU; it hardly "
         "changes when the model's weights are randomised [@springenberg2015]"
     ),
+    formula="Σ_c guided ∂y/∂x_c",
+    use="comparison with older work",
+    avoid="any claim on the model",
+    sanity="fails (Adebayo et al. 2018)",
 )
 def guided_backprop(probe: InputProbe) -> Tensor:
     """Gradient by the pixels without its negative part at each ReLU. Fails sanity checks: see docs.

@@ -20,6 +20,10 @@ from camlucida.core.tensors import resize
         "guided backpropagation, multiplied by the enlarged Grad-CAM of the layer; its detail is "
         "that of the image's edges [@selvaraju2017]"
     ),
+    formula="guided ∂y/∂x × relu(Grad-CAM)",
+    use="a detailed picture for older work",
+    avoid="any claim on detail: it is the image's",
+    sanity="fails (Adebayo et al. 2018)",
 )
 def guided_gradcam(probe: Probe) -> Tensor:
     """Guided backpropagation times the enlarged Grad-CAM of the layer; a map of the pixels.

@@ -12,6 +12,9 @@ from camlucida.attribution.methods.base import method
     description=(
         "gradient times activation, cell by cell, summed over channels, signed [@draelos2020]"
     ),
+    formula="Σ_k g_k A_k",
+    use="what adds up to the score behind pooling and a linear head",
+    avoid="a smooth picture",
 )
 def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations times gradients, cell by cell, summed over channels.

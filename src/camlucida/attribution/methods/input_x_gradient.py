@@ -16,6 +16,9 @@ from camlucida.attribution.methods.base import method
         "each pixel's value times the gradient of the score by it, summed over colours "
         "[@shrikumar2016]"
     ),
+    formula="Σ_c x_c ∂y/∂x_c",
+    use="a quick map of pixels",
+    avoid="dark pixels: 0 whatever the gradient",
 )
 def input_x_gradient(probe: InputProbe) -> Tensor:
     """Pixels of the model's input times the score's gradient by them; a map of the pixels.

@@ -23,6 +23,9 @@ NODES = 32
         "each pixel's value times the gradient of the score by it, averaged on the way from an "
         "image of zeros [@sundararajan2017]"
     ),
+    formula="Σ_c x_c ∫ ∂y/∂x_c",
+    use="pixels that add up to a difference of scores",
+    avoid="images where 0 means something",
 )
 def integrated_gradients(probe: InputProbe) -> Tensor:
     """Gradients by the pixels, integrated on the line from an image of zeros; a map of the pixels.

@@ -27,6 +27,9 @@ STEPS = 10
         "activations weighted by the mean score of the image masked with ten strengths of them, "
         "then ReLU [@naidu2020]"
     ),
+    formula="Score-CAM of masks from faint to whole",
+    use="Score-CAM where scores saturate",
+    avoid="speed",
 )
 def iscam(probe: Probe) -> Tensor:
     """Score-CAM with the score of each mask integrated from nothing to the whole mask.

@@ -41,6 +41,9 @@ def undetermined_kernel(
         "[@karmani2024]"
     ),
     caution=undetermined_kernel,
+    formula="first kernel component",
+    use="structure of a layer that is not linear",
+    avoid="any question on a label: one map for all",
 )
 def kpcacam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """First kernel principal component of the cells' activations; the same map for every label.

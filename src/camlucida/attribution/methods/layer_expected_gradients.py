@@ -19,6 +19,9 @@ from camlucida.attribution.probe import Probe
         "layer integrated gradients, the mean over references: the activations of flat images of "
         "four grey levels that occur in the image itself [@erion2021]"
     ),
+    formula="the mean of these over A'",
+    use="the same with several references",
+    avoid="speed",
 )
 def layer_expected_gradients(probe: Probe, references: Tensor | None = None) -> Tensor:
     """Integrated gradients of a layer's activations, averaged over reference images.

@@ -23,6 +23,9 @@ NODES = 32
         "each activation, less that of an image of zeros, times the gradient of the score by it, "
         "averaged on the way between the two [@sundararajan2017]"
     ),
+    formula="Σ_k (A_k − A'_k) ∫ ∂y/∂A_k",
+    use="integrated gradients on a layer's grid",
+    avoid="speed, where the tail cannot be replayed",
 )
 def layer_integrated_gradients(probe: Probe) -> Tensor:
     """Integrated gradients of a layer's activations, from those of an image of zeros.

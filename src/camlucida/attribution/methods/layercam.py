@@ -13,6 +13,9 @@ from camlucida.attribution.methods.base import method
     description=(
         "activations weighted cell by cell by the positive gradient, then ReLU [@jiang2021]"
     ),
+    formula="Σ_k relu(g_k) A_k",
+    use="earlier, finer layers",
+    avoid="evidence against the label",
 )
 def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted cell by cell by their positive gradients; also for early layers.

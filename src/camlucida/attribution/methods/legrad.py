@@ -22,6 +22,9 @@ from camlucida.core.tensors import full
         "the positive gradient of the score that the head gives the tokens of each layer of a "
         "transformer by this layer's attention, averaged over layers [@bousselham2025]"
     ),
+    formula="mean over layers of relu(∂y_l/∂A_l)",
+    use="a label's evidence, layer by layer, in deep transformers",
+    avoid="windowed attention: refused",
 )
 def legrad(probe: InputProbe) -> Tensor:
     """Gradient of each layer's own score by its attention, averaged over layers; for transformers.

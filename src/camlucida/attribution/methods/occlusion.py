@@ -25,6 +25,9 @@ CELLS = 16
         "the mean fall of the score when a window of an eighth of each side is covered "
         "[@zeiler2014]"
     ),
+    formula="mean fall of the covering windows",
+    use="what the score loses when a place is hidden",
+    avoid="evidence spread over more than a window",
 )
 def occlusion(probe: InputProbe) -> Tensor:
     """Mean fall of the score when a window that covers the cell is set to zero.

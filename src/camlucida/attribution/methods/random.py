@@ -19,6 +19,9 @@ CONTROL_CELLS = 4
     unit="none",
     cost="no forward",
     description="smooth noise, a baseline that does not depend on the model",
+    formula="smooth noise",
+    use="a baseline of every score",
+    avoid="anything else",
 )
 def random(activations: Tensor, gradients: Tensor | None = None, seed: int = 0) -> Tensor:
     """Smooth random map from a seed; the same for every image and label.

@@ -33,6 +33,9 @@ SEED = 0
         "512 random masks, weighted by the score of the image seen through them less the mean of "
         "these scores [@petsiuk2018]"
     ),
+    formula="Σ_i (y_i − ȳ) M_i / Np",
+    use="models seen as a black box",
+    avoid="small lesions, exact borders",
 )
 def rise(probe: InputProbe) -> Tensor:
     """Random masks, weighted by the score of the image seen through them; a map of the pixels.

@@ -23,6 +23,9 @@ from camlucida.core.tensors import min_max, resize
     description=(
         "activations weighted by the score of the image masked with them, then ReLU [@wang2020]"
     ),
+    formula="Σ_k softmax(s)_k A_k",
+    use="models without useful gradients",
+    avoid="speed; evidence against the label",
 )
 def scorecam(probe: Probe) -> Tensor:
     """Activations weighted by the score of the image seen through each of them; needs no gradient.

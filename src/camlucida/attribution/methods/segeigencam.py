@@ -41,6 +41,9 @@ def unclear_sign(maps: Tensor, activations: Tensor, gradients: Tensor) -> list[M
         "[@chung2025]"
     ),
     caution=unclear_sign,
+    formula="(|g| A) V₁",
+    use="segmentation, with evidence for and against",
+    avoid="telling the two apart",
 )
 def segeigencam(activations: Tensor, gradients: Tensor) -> Tensor:
     """First principal component of |gradients| × activations, for segmentation networks.

@@ -24,6 +24,9 @@ from camlucida.core.tensors import full, spatial, weighted_sum
         "activations weighted by the mean gradient less half the Hessian times the activations, "
         "then ReLU [@cai2025]"
     ),
+    formula="Σ_k mean(g − ½ H A)_k A_k",
+    use="networks that bend: GELU, SiLU, attention",
+    avoid="ReLU networks: it is Grad-CAM there",
 )
 def shapleycam(probe: Probe) -> Tensor:
     """Activations weighted by the gradient with a second-order term, a Shapley value's expansion.

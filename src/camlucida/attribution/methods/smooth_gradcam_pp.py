@@ -28,6 +28,9 @@ DEVIATION = 0.15
         "Grad-CAM++ with the moments of the gradient over 16 noisy copies of the image, then ReLU "
         "[@omeiza2019]"
     ),
+    formula="Grad-CAM++ of 16 noisy copies",
+    use="the same where single gradients are noisy",
+    avoid="speed; networks that are linear behind the layer: no other map",
 )
 def smooth_gradcam_pp(probe: Probe) -> Tensor:
     """Grad-CAM++ with the first three moments of the gradient over noisy copies of the image.

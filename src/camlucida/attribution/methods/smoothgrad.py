@@ -24,6 +24,9 @@ DEVIATION = 0.15
         "the mean gradient of the score by each pixel over 25 noisy copies of the image "
         "[@smilkov2017]"
     ),
+    formula="mean of Σ_c ∂y/∂x_c",
+    use="where the score is sensitive",
+    avoid="a share of the score: it has no unit",
 )
 def smoothgrad(probe: InputProbe) -> Tensor:
     """Mean gradient by the pixels over noisy copies of the image; a map of the pixels.

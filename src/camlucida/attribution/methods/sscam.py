@@ -31,6 +31,9 @@ DEVIATION = 2.0
         "activations weighted by the mean score of the image masked with ten noisy copies of them, "
         "then ReLU [@wang2020ss]"
     ),
+    formula="Score-CAM of noisy masks",
+    use="Score-CAM where masks are ragged",
+    avoid="speed",
 )
 def sscam(probe: Probe) -> Tensor:
     """Score-CAM with the score of each mask averaged over noisy copies of it.

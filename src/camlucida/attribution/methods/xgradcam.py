@@ -18,6 +18,9 @@ RELATIVE_ZERO = 1e-8
     description=(
         "gradients weighted by each channel's share of its own activation, then ReLU [@fu2020]"
     ),
+    formula="Σ_k (Σ g_k A_k / Σ A_k) A_k",
+    use="layers behind a ReLU",
+    avoid="signed activations: weights near 0/0",
 )
 def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by gradients, each cell by its share of the channel's activation.

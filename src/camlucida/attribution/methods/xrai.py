@@ -42,6 +42,9 @@ ADDED = 50
         "integrated gradients from black and from white, averaged over segments of the image, "
         "which are taken in the order of their mean [@kapishnikov2019]"
     ),
+    formula="integrated gradients, averaged over segments",
+    use="regions with borders of the image",
+    avoid="lesions without an edge",
 )
 def xrai(probe: InputProbe) -> Tensor:
     """Integrated gradients, averaged over segments of the image in the order of their density.
