@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from camlucida import explain
 from camlucida.attribution.capture import capture
-from camlucida.figures.save import record
+from camlucida.figures.records import record
 from camlucida.models.state import frozen
 
 METHODS = (

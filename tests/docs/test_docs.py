@@ -27,7 +27,7 @@ from camlucida.datasets.cohort_file import CohortConfig
 from camlucida.evaluation.maps.baselines import BASELINES
 from camlucida.evaluation.maps.folder import TABLES
 from camlucida.evaluation.maps.rows import ROW
-from camlucida.figures.save import record
+from camlucida.figures.records import record
 from camlucida.io import READERS
 from camlucida.metrics import METRICS
 from camlucida.models import Card, InputSpec

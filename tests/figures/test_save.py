@@ -11,7 +11,8 @@ from PIL import Image
 from camlucida.core.errors import UsageError
 from camlucida.core.files import json_default
 from camlucida.core.geometry import Geometry
-from camlucida.figures.save import KINDS, SUFFIXES, file_kinds, image_job, top_finding
+from camlucida.figures.records import KINDS, file_kinds
+from camlucida.figures.save import SUFFIXES, image_job, top_finding
 from camlucida.io import read_image
 from tests.support.explanations import explanation
 

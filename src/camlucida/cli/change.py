@@ -69,13 +69,14 @@ def change_command(
     from camlucida.analysis.change import centred, changes
     from camlucida.attribution.methods import METHODS
     from camlucida.io import read_image
+    from camlucida.models import of_images
     from camlucida.workflows.change.folder import change_notes, write_change
 
     method = METHODS.canonical(method)
     if align not in ALIGN:
         raise UsageError(f"unknown alignment {align!r}", did_you_mean(align, ALIGN))
     images = {"before": read_image(before), "after": read_image(after)}
-    loaded = load(model, factory, checkpoint, device, checkpoint_key=checkpoint_key)
+    loaded = of_images(load(model, factory, checkpoint, device, checkpoint_key=checkpoint_key))
     first, second = images["before"], images["after"]
     alignment = (register if align == "auto" else centred)(first.display, second.display)
     every, shown = changes(loaded, first, second, alignment, label or (), method)

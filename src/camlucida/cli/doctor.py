@@ -80,6 +80,7 @@ def doctor_command(
 
     Exit code 1 if a fault is found. Research use only.
     """
+    from camlucida.models import of_images
     from camlucida.workflows.doctor import CHECKS, diagnose
 
     if model is None:
@@ -87,7 +88,9 @@ def doctor_command(
     if predictions is not None and not images:
         raise UsageError("--predictions needs its images", "name their folder: doctor … images/")
     paths, missing = find_images(images) if images else ([], [])
-    loaded = load(model, factory, checkpoint, device, output, checkpoint_key=checkpoint_key)
+    loaded = of_images(
+        load(model, factory, checkpoint, device, output, checkpoint_key=checkpoint_key)
+    )
     loaded = with_tokens(loaded, grid, prefix)
     with progress_bar(len(CHECKS), "examining") as progress:
         result = diagnose(

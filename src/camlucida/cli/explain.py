@@ -29,7 +29,12 @@ from camlucida.cli.common import (
     print_json,
     progress_bar,
 )
-from camlucida.cli.option_values import find_images, load, targets, with_tokens
+from camlucida.cli.option_values import (
+    find_inputs,
+    load,
+    targets,
+    with_tokens,
+)
 from camlucida.core.messages import Message, prefixed
 
 EVALUATE = "camlucida evaluate … --masks PATH"
@@ -40,7 +45,10 @@ EVALUATE = "camlucida evaluate … --masks PATH"
 def explain_command(
     images: Annotated[
         list[str],
-        typer.Argument(help="Image files, folders or globs: PNG, JPEG, TIFF, BMP, DICOM."),
+        typer.Argument(
+            help="Image files, folders or globs: PNG, JPEG, TIFF, BMP, DICOM; of a model of "
+            "volumes NIfTI, or folders of a DICOM series."
+        ),
     ],
     model: ModelOption,
     factory: FactoryOption = None,
@@ -101,7 +109,8 @@ def explain_command(
         str | None,
         typer.Option(
             help="Pictures of every explanation, separated by commas: overlay, heatmap, figure, "
-            "strip, map, mask, or all. Default: the overlay of each image's top finding."
+            "strip, map, mask, or all. Default: the overlay of each image's top finding; of "
+            "volumes, figure (three planes) and map (NIfTI)."
         ),
     ] = None,
     output: OutputOption = None,
@@ -115,7 +124,11 @@ def explain_command(
     language: LanguageOption = "en",
     frame: Annotated[
         int | None,
-        typer.Option(min=0, help="Frame of multi-frame files, from 0. Default: the first."),
+        typer.Option(
+            min=0,
+            help="Frame of multi-frame files, or of NIfTI with several volumes, from 0. "
+            "Default: the first.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print explanations.json on standard output.")
@@ -124,10 +137,10 @@ def explain_command(
     """Explain images: raw maps, films, overlays, boxes and a page; further pictures by --write."""
     from camlucida.attribution.methods import EVERY
     from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
-    from camlucida.figures.save import file_kinds
+    from camlucida.figures.records import file_kinds
     from camlucida.workflows.explain import explain_to_folder
 
-    paths, missing = find_images(images)
+    paths, missing = find_inputs(images, model)
     kinds = file_kinds(list(filter(None, map(str.strip, (write or "").split(",")))))
     methods = _methods(method or ["gradcam"], smooth, spread)
     loaded = load(model, factory, checkpoint, device, output, region_score, checkpoint_key)

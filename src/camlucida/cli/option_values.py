@@ -5,13 +5,14 @@ Nothing heavy is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.errors import CamlucidaError, ImageError, UsageError
 from camlucida.core.failures import Failure
+from camlucida.core.files import parse_toml
 
 if TYPE_CHECKING:
     from camlucida.models import LoadedModel
@@ -71,15 +72,53 @@ def find_images(items: Sequence[str]) -> tuple[list[Path], list[Failure]]:
     """
     from camlucida.io import expand_paths
 
+    return _found(items, expand_paths)
+
+
+def _found(
+    items: Sequence[str],
+    expand: Callable[[Sequence[str]], tuple[list[Path], list[ImageError]]],
+) -> tuple[list[Path], list[Failure]]:
     paths: dict[Path, None] = {}
     failures: list[Failure] = []
     for item in items:
-        files, errors = expand_paths([item])
+        files, errors = expand([item])
         paths.update(dict.fromkeys(files))
         failures += [Failure.of(item, error) for error in errors]
     if failures and not paths:
         raise UsageError("; ".join(map(str, failures)))
     return list(paths), failures
+
+
+def _states_volumes(card: str) -> bool:
+    """Whether a model card is of a model of volumes; nothing heavy is imported to see it.
+
+    Args:
+        card: as ``--model`` has it. What cannot be read is refused when the model is loaded.
+    """
+    path = Path(card).expanduser()
+    try:
+        text = path.read_text("utf-8-sig") if path.suffix == ".toml" else ""
+        return "volume" in parse_toml(text)
+    except (OSError, ValueError):
+        return False
+
+
+def find_inputs(items: Sequence[str], card: str) -> tuple[list[Path], list[Failure]]:
+    """:func:`find_images`, or the volumes that arguments name for a model of volumes.
+
+    Args:
+        items: files, folders and globs, as in :func:`camlucida.io.volumes.expand_volumes`.
+        card: as ``--model`` has it.
+
+    Raises:
+        UsageError: none of them names any.
+    """
+    if not _states_volumes(card):
+        return find_images(items)
+    from camlucida.io.volumes import expand_volumes
+
+    return _found(items, expand_volumes)
 
 
 def targets(words: Sequence[str] | None) -> list[Any] | None:

@@ -93,11 +93,12 @@ def peak(values: NDArray[np.floating]) -> tuple[float, float]:
     return down, across
 
 
-def half_maximum(values: NDArray[np.floating]) -> list[Points]:
+def half_maximum(values: NDArray[np.floating], maximum: float | None = None) -> list[Points]:
     """Closed lines round the parts of a map that are at least half of its maximum.
 
     Args:
         values: (H, W); its maximum is above 0.
+        maximum: of the whole map, where ``values`` are a plane of it; None for that of ``values``.
 
     Returns:
         (N, 2) rows and columns of each line, in pixels.
@@ -113,7 +114,8 @@ def half_maximum(values: NDArray[np.floating]) -> list[Points]:
     from skimage.measure import find_contours  # slow to import
 
     contours: Any = find_contours  # untyped
-    lines = contours(padded, MASK_FRACTION * float(coarse.max()))
+    top = float(coarse.max()) if maximum is None else maximum
+    lines = contours(padded, MASK_FRACTION * top)
     high = np.array(values.shape) - 0.5
     return [np.clip((line - 1) * step, -0.5, high) for line in lines]
 

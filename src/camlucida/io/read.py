@@ -262,8 +262,8 @@ def _reader(path: Path, data: bytes) -> tuple[str, Reader]:
         (kind for magic, kind in _OTHER.items() if head.lstrip().startswith(magic)),
         "of an unknown kind",
     )
-    if head[344:348] in (b"n+1\0", b"ni1\0"):
-        seen = "a NIfTI volume"
-    raise ImageError(
-        f"{path} is {seen}, not an image that can be read", f"readable: {', '.join(READERS)}"
-    )
+    fix = f"readable: {', '.join(READERS)}"
+    is_nifti = head[344:348] in (b"n+1\0", b"ni1\0")
+    if is_nifti or path.name.lower().endswith(".nii.gz"):
+        seen, fix = "a NIfTI volume", "volumes are for a model whose card has [volume]"
+    raise ImageError(f"{path} is {seen}, not an image that can be read", fix)

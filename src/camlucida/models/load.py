@@ -150,6 +150,21 @@ def load_model(
     return LoadedModel(module, resolved, name, sha256, source.path, weights, task_from, unique)
 
 
+def of_images(model: LoadedModel) -> LoadedModel:
+    """The model, unless it is of volumes, which only ``explain`` takes.
+
+    Args:
+        model: loaded.
+
+    Raises:
+        UsageError: its card has ``[volume]``.
+    """
+    if model.card.volume is not None:
+        what = f"{model.name} is a model of volumes, and only explain takes these"
+        raise UsageError(what, "camlucida explain VOLUME --model CARD, or cl.explain")
+    return model
+
+
 @dataclass(frozen=True)
 class _Source:
     """What is to be built, and where it comes from.

@@ -175,8 +175,7 @@ def _failures(failures: Sequence[object]) -> Section:
 
 def _image(name: str, records: Sequence[Mapping[str, Any]], strips: Sequence[str]) -> Section:
     first = records[0]
-    size = " × ".join(str(n) for n in reversed(first["image_size"]))
-    facts = [first["image"], f"{size} px"]
+    facts = [first["image"], _size(first)]
     if first["image_sha256"]:
         facts.append(f"sha256 {first['image_sha256'][:12]}…")
     blocks: list[Block] = [Paragraph((" · ".join(facts),), quiet=True)]
@@ -185,6 +184,17 @@ def _image(name: str, records: Sequence[Mapping[str, Any]], strips: Sequence[str
     blocks += [Picture.of_file(strip, alt=alt) for strip in strips]
     blocks += [_map(name, record) for record in records]
     return Section(name, tuple(blocks), title=name)
+
+
+def _size(record: Mapping[str, Any]) -> str:
+    """Width and height in pixels; of a volume columns, rows and slices."""
+    if "volume" in record:
+        return f"{_times(record['volume']['size'])} voxels"
+    return f"{_times(record['image_size'])} px"
+
+
+def _times(size: Sequence[int]) -> str:
+    return " × ".join(str(n) for n in reversed(size))
 
 
 def _map(image: str, record: Mapping[str, Any]) -> Subsection:
@@ -214,7 +224,7 @@ def _result(record: Mapping[str, Any]) -> Iterator[Text]:
     if record["empty"]:
         yield Strong(_message("empty", reason=_text(record["empty_reason"])))
     else:
-        yield _message("regions", count=len(record["boxes"]))
+        yield _message("regions", count=len(record.get("regions", record["boxes"])))
     if record["class_specific"] is False:
         yield _message("every_target")
 

@@ -12,7 +12,7 @@ from camlucida.core.messages import Message
 from camlucida.datasets.cohort import Cohort, read_cohort
 from camlucida.datasets.cohort_file import CohortFile, ModelEntry
 from camlucida.datasets.recorded_splits import RecordedSplit, find_recorded_split
-from camlucida.models import Card, LoadedModel, load_model
+from camlucida.models import Card, LoadedModel, load_model, of_images
 from camlucida.models.layers import resolve
 from camlucida.models.state import unwrap
 from camlucida.runs.compute import Worker
@@ -70,7 +70,7 @@ class Loader:
                 output=entry.output,
                 device=self._device,
             )
-            self._last = (entry, model)
+            self._last = (entry, of_images(model))
         return self._last[1]
 
     def device(self, entry: ModelEntry) -> str:

@@ -26,7 +26,7 @@ from camlucida.core.errors import EmptyRegionError, UsageError
 from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
 from camlucida.io.decoded import read_decoded
 from camlucida.metrics.imputation import Fill
-from camlucida.models import LoadedModel, load_model
+from camlucida.models import LoadedModel, load_model, of_images
 from camlucida.models.layer_list import list_layers
 from camlucida.models.preprocessing import prepare, unit_scale
 from camlucida.phantom import is_packaged
@@ -260,7 +260,7 @@ class Inference:
             entry = next((each for each in self.models if each.id == model), None)
             if entry is None:
                 raise NotFoundError(f"no model {model!r}", "see GET /api/models")
-            loaded = load_model(entry.source, device=self.device, **entry.options)
+            loaded = of_images(load_model(entry.source, device=self.device, **entry.options))
             self._loaded[model] = OfferedModel(model, loaded)
             while len(self._loaded) > MODELS:
                 gone, _ = self._loaded.popitem(last=False)

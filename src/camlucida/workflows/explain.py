@@ -19,7 +19,10 @@ from camlucida.core.growing_list import GrowingList
 from camlucida.core.messages import Message, declare, quoted
 from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
-from camlucida.figures.save import file_kinds, image_job, image_records
+from camlucida.core.volume_scan import VolumeScan
+from camlucida.figures.records import file_kinds
+from camlucida.figures.save import image_job, image_records
+from camlucida.figures.volumes.save import check_volume_kinds, write_volume
 from camlucida.io.tables import listing
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
@@ -118,7 +121,7 @@ def explain_to_folder(
         paths: image files.
         out: made if missing; files of the same name are replaced.
         write: which pictures of every explanation, see
-            :data:`~camlucida.figures.save.KINDS`; None: the overlay of each image's top finding.
+            :data:`~camlucida.figures.records.KINDS`; None: the overlay of each image's top finding.
         targets, methods, layers, batch_size: as in :func:`camlucida.explain`.
         fuse: of the maps of several layers, a key of
             :data:`~camlucida.attribution.layer_fusion.FUSIONS`: one more map of each image,
@@ -134,13 +137,15 @@ def explain_to_folder(
         UsageError, LayerError: the request fits no image at all; nothing more is written.
     """
     kinds = file_kinds(write)
+    if model.card.volume is not None:
+        check_volume_kinds(kinds)
     missing = list(failures)
     explainer = BatchExplainer(
         model,
         list(targets) if targets else None,
         list(methods),
         layer_names(model, layers),
-        batch_size or DEFAULT_BATCH.get(_device(model).type, 8),
+        batch_size or _default_batch(model),
         frame,
         fuse,
     )
@@ -214,6 +219,11 @@ class _Writer:
             if not explanations:
                 self._note_absence(scan)
                 continue
+            if isinstance(scan, VolumeScan):
+                self._write_volume(scan, explanations)
+                if self.stopped_by is not None:
+                    return
+                continue
             job = image_job(explanations, self.out, self.kinds, self.colormap, stems=self.stems)
             case = self._case(explanations)
             for written in self.files.add((scan, explanations), job, case):
@@ -249,26 +259,44 @@ class _Writer:
     def _record(self, written: Written[ExplainedImage]) -> None:
         """The records of an image; one whose files cannot be written has none."""
         scan, explanations = written.tag
-        error = written.error
-        if error is None:
-            records = image_records(explanations, written.job, written.regions)
-            try:
-                self.records.add(records)
-            except OSError as refused:
-                error = refused
-        if error is not None:
-            self._fail(scan, error)
+        if written.error is not None:
+            self._fail(scan, written.error)
             return
-        self.outcome.explained += 1
-        self.outcome.records += records
-        self.outcome.synthetic |= scan.synthetic
-        self.outcome.task = task_message(explanations[0].provenance)
+        records = image_records(explanations, written.job, written.regions)
+        if not self._add(scan, explanations, records):
+            return
         if written.case is not None:
             self.scripts[scan.id] = written.case.path.relative_to(self.out).as_posix()
         if written.job.strips:
             self.outcome.strips[scan.id] = [strip.file for strip in written.job.strips]
+
+    def _write_volume(self, scan: VolumeScan, explanations: Sequence[Explanation]) -> None:
+        """The files and records of a volume."""
+        try:
+            records = write_volume(
+                explanations, scan, self.out, self.kinds, self.colormap, self.stems
+            )
+        except OSError as error:
+            self._fail(scan, error)
+            return
+        self._add(scan, explanations, records)
+
+    def _add(
+        self, scan: Scan, explanations: Sequence[Explanation], records: list[dict[str, Any]]
+    ) -> bool:
+        """Add the records of an image whose files are written; False where the system refuses."""
+        try:
+            self.records.add(records)
+        except OSError as error:
+            self._fail(scan, error)
+            return False
+        self.outcome.explained += 1
+        self.outcome.records += records
+        self.outcome.synthetic |= scan.synthetic
+        self.outcome.task = task_message(explanations[0].provenance)
         pairs = identical_methods(explanations)
         self.identical = pairs if self.identical is None else self.identical & pairs
+        return True
 
     def _case(self, explanations: Sequence[Explanation]) -> CaseFile | None:
         """The image for the page's viewer; None where no map lies over it."""
@@ -299,6 +327,13 @@ def _no_target(scan: Scan, targets: Sequence[TargetLike] | None) -> Message:
         return Message("explain.no_default_target", {"image": scan.id})
     names = [_target_name(target) for target in targets]
     return Message("explain.no_target", {"image": scan.id, "targets": names})
+
+
+def _default_batch(model: LoadedModel) -> int:
+    """Images in one forward pass: of volumes one, which is as large as a batch of images."""
+    if model.card.volume is not None:
+        return 1
+    return DEFAULT_BATCH.get(_device(model).type, 8)
 
 
 def _device(model: LoadedModel) -> Any:

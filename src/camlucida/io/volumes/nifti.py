@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from isal import igzip
+from numpy.typing import NDArray
 
-from camlucida.core.errors import ImageError
+from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message
 from camlucida.core.orientation import Affine
 from camlucida.io.image import MAX_BYTES, quiet, readable
@@ -76,6 +79,47 @@ def read_nifti(path: Path, data: bytes, frame: int | None = None) -> Volume:
     source |= {"frame": index, "frames": frames, **placed(by_slice, values.shape)}
     name = _stem(path) if frames == 1 and frame is None else f"{_stem(path)}_f{index}"
     return Volume(values, by_slice, name, any(codes), None, source, notes)
+
+
+def require_nibabel(what: str) -> None:
+    """Refuse to begin what would end without nibabel.
+
+    Args:
+        what: needs it, such as "the map of a volume".
+
+    Raises:
+        UsageError: nibabel is not installed.
+
+    >>> require_nibabel("the map of a volume")
+    """
+    if find_spec("nibabel") is None:
+        raise UsageError(f"{what} is written as NIfTI", "pip install 'camlucida[nifti]' writes it")
+
+
+def nifti_bytes(values: NDArray[np.float32], affine: Affine, oriented: bool) -> bytes:
+    """A volume as the content of a ``.nii.gz`` file; the same bytes on every run.
+
+    Args:
+        values: (D, H, W) = (slices, rows, columns).
+        affine: (4, 4), (slice, row, column, 1) → mm in the patient.
+        oriented: whether ``affine`` is of the patient, or an assumption.
+
+    >>> nifti_bytes(np.zeros((2, 3, 4), np.float32), np.eye(4), True)[:2]
+    b'\\x1f\\x8b'
+    """
+    import nibabel
+
+    by_x = affine[:, [2, 1, 0, 3]]
+    make: Any = nibabel.Nifti1Image  # untyped
+    image = make(values.transpose(2, 1, 0), by_x)
+    code = 1 if oriented else 0
+    image.set_sform(by_x, code)
+    image.set_qform(by_x, code)
+    if not np.allclose(image.get_qform(), by_x, atol=1e-3):
+        image.set_qform(None, 0)  # a qform cannot hold a shear
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = b"camlucida map, research use only"
+    return igzip.compress(image.to_bytes(), 1, mtime=0)
 
 
 def _inflated(path: Path, data: bytes) -> bytes:

@@ -24,7 +24,7 @@ from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.classifiers import Classifier
 from camlucida.io.tables import fold
-from camlucida.models import LoadedModel, load_model
+from camlucida.models import LoadedModel, load_model, of_images
 from camlucida.runs import Run, execute
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import make_recipe
@@ -155,7 +155,7 @@ def _load(classifiers: Sequence[Classifier], out: Path, method: str, device: str
             loaded.notes.append(Message("ensemble_notes.weight_zero", values))
             continue
         try:
-            model = load_model(classifier.card(), device=device)
+            model = of_images(load_model(classifier.card(), device=device))
             _check(classifier, model, method)
         except CamlucidaError as error:
             loaded.failures.append(Failure.of(classifier.key, error, named=True))

@@ -36,7 +36,7 @@ from camlucida.evaluation.maps.source import Source
 from camlucida.figures.notice import stamped
 from camlucida.io.image import image_id
 from camlucida.io.tables import write_table
-from camlucida.models import load_model
+from camlucida.models import load_model, of_images
 from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
@@ -268,11 +268,13 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
     """Each model, with the images as its labels see them."""
     table = request.table
     for card in request.cards:
-        model = load_model(
-            card,
-            output=request.output,
-            region_score=request.region_score,
-            device=request.device,
+        model = of_images(
+            load_model(
+                card,
+                output=request.output,
+                region_score=request.region_score,
+                device=request.device,
+            )
         )
         recorded = None if table.path is None else find_recorded_split(model.checkpoint)
         images = read_labelled_images(

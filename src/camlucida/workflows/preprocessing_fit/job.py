@@ -21,7 +21,7 @@ from camlucida.io.image import RawImage
 from camlucida.io.read import expand_paths
 from camlucida.models.assumptions import assumes_size
 from camlucida.models.card import Card, is_factory, read_card
-from camlucida.models.load import LoadedModel, load_model
+from camlucida.models.load import LoadedModel, load_model, of_images
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.recognise import recognise
 from camlucida.workflows.preprocessing_fit.agreement import StoredOutputs, stored_outputs
@@ -159,7 +159,7 @@ def fit_preprocessing(
         ModelError: the model cannot be loaded or run.
     """
     card, base, open_size = _card(settings)
-    model = load_model(card, device=settings.device)
+    model = of_images(load_model(card, device=settings.device))
     paths, _ = expand_paths([settings.images])
     fit = fit_loaded(
         model,

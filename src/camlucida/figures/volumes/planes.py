@@ -1,0 +1,167 @@
+"""Three planes through a voxel of a volume, as radiologists look at them, in square pixels.
+
+Axial and coronal planes are seen from the feet and from the front: the patient's right is at the
+left of the picture. A sagittal plane has the patient's front at its left. The head is up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from camlucida.core.orientation import AxisOrder, opposite, order_to, spacing
+from camlucida.core.volume_scan import VolumeScan
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+PlaneName = Literal[
+    "axial", "coronal", "sagittal", "across_slices", "across_rows", "across_columns"
+]
+
+SHOWN = "SPL"
+"""Axes in which planes are cut: to the head, to the back, to the left."""
+
+LARGEST = 700
+"""Pixels of the longest side of a plane."""
+
+_NAMES: tuple[tuple[PlaneName, PlaneName], ...] = (
+    ("axial", "across_slices"),
+    ("coronal", "across_rows"),
+    ("sagittal", "across_columns"),
+)
+"""Of the plane across each axis, with and without known directions."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One plane of a volume.
+
+    Attributes:
+        name: which.
+        film: (h, w) grey.
+        values: (h, w) of the map.
+        edges: the patient's direction at the left, right, top and bottom; "" where unknown.
+        at: row and column of the voxel that all planes pass.
+        axis: of the stored array that the plane lies across.
+        number, count: of the plane among those of this axis, from 0.
+    """
+
+    name: PlaneName
+    film: Pixels
+    values: Floats
+    edges: tuple[str, str, str, str]
+    at: tuple[float, float]
+    axis: int
+    number: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Planes:
+    """The three planes, in one scale.
+
+    Attributes:
+        planes: axial, coronal, sagittal; or across slices, rows, columns.
+        mm: of one pixel.
+    """
+
+    planes: tuple[Plane, Plane, Plane]
+    mm: float
+
+
+def planes_through(
+    scan: VolumeScan, values: Floats, voxel: tuple[int, int, int], window: tuple[float, float]
+) -> Planes:
+    """The planes of a volume and its map through a voxel.
+
+    Args:
+        scan: the volume.
+        values: (D, H, W), the map in the voxels of the file.
+        voxel: slice, row and column.
+        window: (low, high) of the volume's values that become black and white.
+    """
+    order = order_to(scan.affine, SHOWN) if scan.oriented else AxisOrder()
+    grey, heat = order.apply(scan.voxels), order.apply(values)
+    marker = np.zeros(scan.voxels.shape, bool)
+    marker[voxel] = True
+    at = tuple(np.argwhere(order.apply(marker))[0].tolist())
+    steps = np.array(spacing(scan.affine))[list(order.axes)]
+    extent = steps * grey.shape
+    mm = float(extent.max()) / LARGEST
+    first, second, third = (
+        _plane(scan, order, (grey, heat), at, (axis, steps, mm), window) for axis in range(3)
+    )
+    return Planes((first, second, third), mm)
+
+
+def _plane(
+    scan: VolumeScan,
+    order: AxisOrder,
+    arrays: tuple[Floats, Floats],
+    at: tuple[int, ...],
+    about: tuple[int, NDArray[np.float64], float],
+    window: tuple[float, float],
+) -> Plane:
+    axis, steps, mm = about
+    down, across = (other for other in range(3) if other != axis)
+    # The head is up; slices of unknown direction begin at the top.
+    head_up = down == 0 and scan.oriented
+    size = tuple(max(1, round(arrays[0].shape[each] * steps[each] / mm)) for each in (across, down))
+    cut = [np.take(array, at[axis], axis=axis) for array in arrays]
+    film, values = (_resized(_turned(each, head_up), (size[0], size[1])) for each in cut)
+    rows, columns = arrays[0].shape[down], arrays[0].shape[across]
+    row = rows - 1 - at[down] if head_up else at[down]
+    middle = (row + 0.5) * size[1] / rows - 0.5, (at[across] + 0.5) * size[0] / columns - 0.5
+    stored = order.axes[axis]
+    count = scan.voxels.shape[stored]
+    number = count - 1 - at[axis] if order.flipped[axis] else at[axis]
+    edges = _edges(down, across) if scan.oriented else ("", "", "", "")
+    name = _NAMES[axis][0 if scan.oriented else 1]
+    return Plane(name, _grey(film, window), values, edges, middle, stored, number, count)
+
+
+def _edges(down: int, across: int) -> tuple[str, str, str, str]:
+    right, bottom = SHOWN[across], SHOWN[down]
+    if down == 0:  # turned so that the head is up
+        bottom = opposite(bottom)
+    return opposite(right), right, opposite(bottom), bottom
+
+
+def _turned(plane: Floats, head_up: bool) -> Floats:
+    return np.ascontiguousarray(plane[::-1] if head_up else plane, np.float32)
+
+
+def _resized(plane: Floats, size: tuple[int, int]) -> Floats:
+    """To width and height, linearly, without smoothing where it becomes smaller."""
+    picture = Image.fromarray(plane)
+    is_smaller = size[0] < picture.width or size[1] < picture.height
+    kernel = Image.Resampling.BOX if is_smaller else Image.Resampling.BILINEAR
+    return np.asarray(picture.resize(size, kernel), np.float32)
+
+
+def _grey(plane: Floats, window: tuple[float, float]) -> Pixels:
+    low, high = window
+    if high <= low:
+        return np.full(plane.shape, 128, np.uint8)
+    unit = np.clip((plane - low) / (high - low), 0, 1)
+    return np.asarray(np.rint(unit * 255), np.uint8)
+
+
+PERCENTILES = (0.5, 99.5)
+"""Of a volume whose file states no window, the values that become black and white."""
+
+
+def shown_window(scan: VolumeScan) -> tuple[tuple[float, float], bool]:
+    """(low, high) of what is shown, and whether the file states it.
+
+    Args:
+        scan: the volume.
+    """
+    if scan.window is not None:
+        return scan.window, True
+    low, high = np.percentile(scan.voxels, PERCENTILES)
+    return (float(low), float(high)), False
