@@ -115,7 +115,7 @@ class Card(BaseModel):
 
 _FACTORY_HELP = (
     'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…", '
-    '"torchxrayvision:…" or "hf:FOLDER"'
+    '"torchxrayvision:…", "hf:FOLDER" or "onnx:FILE"'
 )
 
 
@@ -149,7 +149,7 @@ def factory_file(factory: str) -> tuple[Path, str] | None:
 
 
 def anchored_factory(factory: str, folder: Path) -> str:
-    """A factory with the absolute path of its file, or of its Hugging Face folder that exists.
+    """A factory with the absolute path of its file, or of a folder or ONNX file that exists.
 
     Args:
         factory: ``where:what``.
@@ -162,10 +162,10 @@ def anchored_factory(factory: str, folder: Path) -> str:
     if user_file is not None:
         return f"{(folder / user_file[0]).absolute()}:{user_file[1]}"
     prefix, _, name = factory.partition(":")
-    if prefix != "hf":
+    if prefix not in ("hf", "onnx"):
         return factory
     local = folder / Path(name).expanduser()
-    return f"hf:{local.absolute()}" if local.is_dir() else factory
+    return f"{prefix}:{local.absolute()}" if local.exists() else factory
 
 
 def read_card(
@@ -280,6 +280,9 @@ def _no_card(path: Path) -> UsageError:
     if path.is_dir():
         fix = did_you_mean("card.toml", _cards_in(path))
         return UsageError(f"{path} is a folder, not a model card", fix)
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        what = f"{path.name} is a file of Keras, which is not read"
+        raise UsageError(what, 'export it: model.export("net.onnx", format="onnx")')
     if path.suffix != ".toml":
         what = f"{path} is neither a model card nor a factory"
         return UsageError(what, f"a card is a TOML file; for a factory {_FACTORY_HELP}")

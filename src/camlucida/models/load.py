@@ -15,7 +15,7 @@ from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec, RegionScore, TaskSource
 from camlucida.core.scan import Scan
 from camlucida.models.auxiliary import has_auxiliary, scaling_of_card
-from camlucida.models.card import Card, read_card, resolve_card
+from camlucida.models.card import Card, is_factory, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, stored_outputs, weights_sha256
 from camlucida.models.checkpoint_file import read_checkpoint
 from camlucida.models.factory import build, build_unset, defaults
@@ -23,6 +23,7 @@ from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
 from camlucida.models.stated import stated_facts
 from camlucida.models.transforms import input_of_transform
+from camlucida.models.zoo import conversion_notes
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ def load_model(
 
     Args:
         card: a TOML file; a factory such as ``torchvision:resnet50``; a checkpoint such as
-            ``best.pth``; or a :class:`Card`, whose paths are then relative to the current
-            directory.
+            ``best.pth``; an ONNX file; or a :class:`Card`, whose paths are then relative to the
+            current directory.
         factory: in place of the card's.
         checkpoint: in place of the card's.
         checkpoint_key: in place of the card's: which network of a checkpoint that holds several.
@@ -143,7 +144,8 @@ def load_model(
     _check_logits_from(module, resolved, name)
     module = module.to(chosen).eval()
     task_from: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
-    notes = (*source.notes, *built.notes, *stated_notes)
+    converted = conversion_notes(module, frozenset(stated))
+    notes = (*source.notes, *built.notes, *converted, *stated_notes)
     unique = tuple(dict.fromkeys(notes))
     sha256 = weights_sha256(module)
     weights = None if read.checkpoint is None else source.base / Path(read.checkpoint).expanduser()
@@ -262,6 +264,8 @@ def _read(
             weights = Path(str(recognised.card.checkpoint))
             return _Source(recognised.card, Path.cwd(), weights, recognised.notes)
         card, factory, checkpoint = factory, None, find_checkpoint(card)
+    if Path(card).suffix == ".onnx" and not is_factory(str(card)):
+        card = f"onnx:{card}"
     read, base = read_card(card, factory, checkpoint)
     if key is not None:
         read = read.model_copy(update={"checkpoint_key": key})

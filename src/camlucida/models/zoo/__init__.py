@@ -5,6 +5,7 @@ names it.
 """
 
 from camlucida.models.zoo.huggingface import HUGGINGFACE, config_facts
+from camlucida.models.zoo.onnx import ONNX, conversion_notes
 from camlucida.models.zoo.package import Args, Defaults, Zoo, guard
 from camlucida.models.zoo.smp import SMP
 from camlucida.models.zoo.timm import TIMM
@@ -23,6 +24,7 @@ __all__ = [
     "Defaults",
     "Zoo",
     "config_facts",
+    "conversion_notes",
     "guard",
     "hush",
     "is_xrv",
@@ -36,5 +38,6 @@ ZOO: dict[str, Zoo] = {
     "smp": SMP,
     "torchxrayvision": TORCHXRAYVISION,
     "hf": HUGGINGFACE,
+    "onnx": ONNX,
 }
 """Prefix of a factory → the package behind it."""

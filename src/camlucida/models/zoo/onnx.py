@@ -1,0 +1,177 @@
+"""ONNX files, converted to PyTorch by onnx2torch and compared with ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from camlucida.core.errors import ModelError
+from camlucida.core.messages import Message, declare
+from camlucida.models.output_choice import tensors_of
+from camlucida.models.zoo.image_processor import STATES_SCALE
+from camlucida.models.zoo.package import Args, Defaults, Zoo, import_package
+
+declare(
+    "onnx",
+    {
+        "converted": (
+            "converted from ONNX to PyTorch; its outputs differ from those of ONNX Runtime by at "
+            "most {difference:.1e} of the largest"
+        ),
+        "scale": (
+            "an ONNX file does not say how images are prepared: grey levels from 0 to 1 are "
+            "assumed; write range, or mean and std, under [input] of a card"
+        ),
+    },
+)
+
+TOLERANCE = 1e-3
+"""Difference from ONNX Runtime, relative to the largest output, from which up a file is refused."""
+
+_FREE_SIDE, _FREE_BATCH = 224, 2
+"""What stands for a height, width or batch that the file leaves open, in the comparison."""
+
+
+class ChannelsLast(nn.Module):
+    """A network of images (B, H, W, C), as Keras has them, for images (B, C, H, W).
+
+    >>> ChannelsLast(nn.Identity())(torch.zeros(1, 3, 4, 5)).shape
+    torch.Size([1, 4, 5, 3])
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Any:
+        """(B, C, H, W) → what the network returns."""
+        return self.network(images.movedim(1, -1))
+
+
+def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}")
+    if args or not pretrained:
+        what = "args" if args else "checkpoint"
+        raise ModelError(
+            f"{path.name} holds its network and its weights: {what} cannot change them",
+            f"leave {what} out of the card",
+        )
+    onnx = import_package("onnx", "onnx")
+    converter = import_package("onnx2torch", "onnx")
+    model = onnx.load(str(path))
+    shape = _input_shape(model, path.name)
+    _fold_identities(model)
+    try:
+        network: nn.Module = converter.convert(model).eval()
+    except NotImplementedError as error:
+        raise ModelError(
+            f"{path.name} cannot be converted: {error}", "export it with another opset, such as 17"
+        ) from error
+    module = network if _channels_first(shape) else ChannelsLast(network)
+    difference = _difference(module, path, shape)
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"{path.name}: the converted network differs from ONNX Runtime by {difference:.1e} of "
+            "its largest output",
+            "explain the network that the file was exported from",
+        )
+    vars(module).update(onnx_difference=difference, onnx_shape=shape)
+    return module
+
+
+def _input_shape(model: Any, name: str) -> tuple[int | None, ...]:
+    """Of the only input: batch, channels, height and width, in the file's order; None is free."""
+    weights = {weight.name for weight in model.graph.initializer}
+    inputs = [each for each in model.graph.input if each.name not in weights]
+    if len(inputs) != 1:
+        names = ", ".join(each.name for each in inputs)
+        raise ModelError(f"{name} has {len(inputs)} inputs ({names}), not one of images")
+    dims = inputs[0].type.tensor_type.shape.dim
+    shape = tuple(int(dim.dim_value) or None for dim in dims)
+    if len(shape) != 4:
+        raise ModelError(f"{name} takes inputs of {len(shape)} axes, not images (B, C, H, W)")
+    if shape[1] not in (1, 3) and shape[3] not in (1, 3):
+        raise ModelError(f"{name} takes images of shape {shape}, of neither 1 nor 3 channels")
+    return shape
+
+
+def _channels_first(shape: tuple[int | None, ...]) -> bool:
+    return shape[1] in (1, 3)
+
+
+def _fold_identities(model: Any) -> None:
+    """Read through the copies by which exporters share weights: the converter knows none."""
+    results = {output.name for output in model.graph.output}
+    originals: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = originals.get(name, name)
+        if node.op_type == "Identity" and node.output[0] not in results:
+            originals[node.output[0]] = node.input[0]
+        else:
+            kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
+def _difference(module: nn.Module, path: Path, shape: tuple[int | None, ...]) -> float:
+    """The largest difference of an output from that of ONNX Runtime, over the largest output."""
+    runtime = import_package("onnxruntime", "onnx")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    batch, *others = shape
+    sizes = [batch or _FREE_BATCH, *(side or _FREE_SIDE for side in others)]
+    given = torch.rand(sizes, generator=torch.Generator().manual_seed(0))
+    expected = session.run(None, {session.get_inputs()[0].name: given.numpy()})
+    images = given if _channels_first(shape) else given.movedim(-1, 1)
+    with torch.no_grad():
+        ours = list(tensors_of(module(images)).values())
+    pairs = list(zip(ours, expected, strict=True))
+    largest = max(float(np.abs(each).max()) for each in expected)
+    most = max(float((ours - torch.from_numpy(theirs)).abs().max()) for ours, theirs in pairs)
+    return most / max(largest, 1e-12)
+
+
+def _facts(module: nn.Module) -> Defaults:
+    return {}
+
+
+def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+    return {}
+
+
+def _inputs(
+    name: str, args: Args, pretrained: bool, module: nn.Module, stated: frozenset[str]
+) -> Defaults:
+    """Size and channels, where the file has them."""
+    shape: Any = module.onnx_shape
+    channels, *size = shape[1:] if _channels_first(shape) else (shape[3], *shape[1:3])
+    fields: Defaults = {"channels": channels}
+    if None not in size and not stated & {"steps", "transform"}:
+        fields["size"] = tuple(size)
+    return fields
+
+
+def conversion_notes(module: nn.Module, stated: frozenset[str]) -> tuple[Message, ...]:
+    """How near a converted network is to its file, and what the file leaves open.
+
+    Args:
+        module: any; one that was not converted has no notes.
+        stated: keys that the card has under ``[input]``.
+    """
+    difference: Any = getattr(module, "onnx_difference", None)
+    if difference is None:
+        return ()
+    notes = [Message("onnx.converted", {"difference": difference})]
+    if not stated & STATES_SCALE:
+        notes.append(Message("onnx.scale"))
+    return tuple(notes)
+
+
+ONNX = Zoo(_build, _defaults, _facts, _inputs)
