@@ -139,14 +139,14 @@ def test_a_slow_bootstrap_of_patients_agrees():
         [part for _, part in frame.groupby("patient", sort=False)],
     )
     slow = []
-    for chosen in rng.integers(0, 30, (2000, 30)):
+    for chosen in rng.integers(0, 30, (2000, 30))[:400]:
         resample = pd.concat([parts[k] for k in chosen])
         slow.append(average_precision_score(resample["truth"], resample["logit"]))
     index, count = numbered(frame["patient"].tolist())
     part = _part(frame, index, "a", 0.5)
     ranks = Ranks.of(part.score, part.patient, part.truth)
     fast = sampled_weights(ranks.figures, count, 60, Sampling()).drawn[:, 1]
-    np.testing.assert_allclose(fast, slow, atol=1e-12)
+    np.testing.assert_allclose(fast[:400], slow, atol=1e-12)
 
 
 def test_no_interval_without_ten_patients_of_each_kind():
