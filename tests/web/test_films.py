@@ -13,6 +13,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from starlette.testclient import TestClient
 
+from camlucida.io.grey_levels import grey_levels
 from camlucida.io.image import RawImage
 from camlucida.io.read import read_image
 from camlucida.report.viewer.data import decoded_film_data
@@ -54,8 +55,10 @@ def test_a_dicom_film_begins_as_its_display(name):
     film = decoded_film_data(image, "a")
     low, high = film["window"]
     assert film["bits"] == 16
-    shown = np.clip((65535.0 * image.pixels - low) / (high - low), 0, 1) * 255
+    samples = grey_levels(image).samples.astype(float)
+    shown = np.clip((samples - low) / (high - low), 0, 1) * 255
     assert np.abs(shown - image.display).max() <= 1.01
+    assert film["data"] == encode_samples(grey_levels(image).samples)
 
 
 def test_a_display_that_is_no_window_is_given_itself():

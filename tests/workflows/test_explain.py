@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from camlucida.cli import main
 from camlucida.figures import image_files
+from camlucida.report.viewer.encode import encode_samples
 from tests.support.models_on_disk import write_image, write_model
 
 FLAT = """
@@ -324,3 +326,15 @@ def test_standard_error_is_empty_when_all_is_well(tmp_path):
     ]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+# --- grey levels ------------------------------------------------------------------------------
+
+
+def test_the_page_has_all_grey_levels_of_a_film_of_16_bits(tmp_path):
+    stored = (30_000 + np.arange(64 * 64).reshape(64, 64) // 4).astype(np.uint16)
+    Image.fromarray(stored).save(tmp_path / "deep.png")
+    code, _, _ = explain(tmp_path, [tmp_path / "deep.png"], "--target=Mass")
+    assert code == 0
+    page = (tmp_path / "out/index.html").read_text()
+    assert encode_samples(stored) in page  # in 8 bits all of them have four greys

@@ -14,6 +14,19 @@ from camlucida.core.messages import Message
 
 
 @dataclass(frozen=True)
+class GreyLevels:
+    """A film of more than 8 bits, for people who change level and width.
+
+    Attributes:
+        samples: (H, W) uint16 in original pixels.
+        window: samples that are black and white in the display.
+    """
+
+    samples: NDArray[np.uint16]
+    window: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Scan:
     """One image in two forms: as the model's input, and as the picture that people look at.
 
@@ -31,6 +44,7 @@ class Scan:
         preprocessing: the steps that led to ``tensor``, in order.
         synthetic: True for generated images; every figure then says SYNTHETIC.
         warnings: for the person who reads the result.
+        levels: of a film of more than 8 bits all its grey levels, where they were wanted.
 
     >>> import torch
     >>> scan = Scan(torch.zeros(1, 2, 3), None, Geometry.identity((2, 3)), "blank")
@@ -46,6 +60,7 @@ class Scan:
     preprocessing: tuple[Message, ...] = ()
     synthetic: bool = False
     warnings: tuple[Message, ...] = ()
+    levels: GreyLevels | None = None
 
     def picture(self) -> NDArray[np.uint8]:
         """The image for people: ``display``, or the tensor's mean over its channels.

@@ -59,7 +59,7 @@ class LoadedModel:
             return replace(spec, task=None)
         return replace(spec, task_from=self.task_from)
 
-    def read(self, path: str | Path, frame: int | None = None) -> Scan:
+    def read(self, path: str | Path, frame: int | None = None, levels: bool = False) -> Scan:
         """Read an image and prepare it as this model was trained.
 
         Args:
@@ -67,6 +67,8 @@ class LoadedModel:
                 volumes NIfTI or a folder of a DICOM series; see
                 :func:`camlucida.io.volumes.read_volume`.
             frame: frame or page, or volume of a NIfTI file, counted from 0; None reads the first.
+            levels: whether all grey levels of a film of more than 8 bits are kept beside its
+                display.
 
         Returns:
             The image as model input (C, H, W) and as the picture for people; of a volume a
@@ -81,7 +83,7 @@ class LoadedModel:
 
         if self.card.volume is not None:
             return prepare_volume(read_volume(path, frame), self.card.volume)
-        return prepare(read_image(path, frame), self.card.input)
+        return prepare(read_image(path, frame), self.card.input, levels)
 
 
 def load_model(

@@ -81,7 +81,7 @@ class BatchExplainer:
         images = []
         for path in paths:
             try:
-                images.append(ReadImage(path, self.model.read(path, self.frame)))
+                images.append(ReadImage(path, self.model.read(path, self.frame, levels=True)))
             except CamlucidaError as error:
                 images.append(ReadImage(path, error))
         return images

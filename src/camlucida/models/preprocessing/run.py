@@ -15,6 +15,7 @@ from torch import Tensor
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
+from camlucida.io.grey_levels import grey_levels
 from camlucida.io.image import RawImage
 from camlucida.models.preprocessing import steps as kinds
 from camlucida.models.preprocessing import values as changes
@@ -48,12 +49,13 @@ class _State:
         return replace(self, tensor=tensor, geometry=geometry, notes=(*self.notes, note))
 
 
-def prepare(image: RawImage, spec: InputSpec) -> Scan:
+def prepare(image: RawImage, spec: InputSpec, levels: bool = False) -> Scan:
     """Channels, then the steps of the card in their order.
 
     Args:
         image: the image in its own pixels, [0, 1].
         spec: what the model was trained on.
+        levels: whether the scan keeps all grey levels of a film of more than 8 bits.
 
     Returns:
         A scan whose tensor is (spec.channels, *spec.height_width) float32, in ``range``, or
@@ -80,6 +82,7 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
         preprocessing=state.notes,
         synthetic=image.synthetic,
         warnings=image.warnings,
+        levels=grey_levels(image) if levels else None,
     )
 
 

@@ -27,12 +27,14 @@ class CaseFile:
         name: of the image.
         film: its samples.
         about: the rest of the data.
+        window: samples that are black and white at first; all that the bits can hold if None.
     """
 
     path: Path
     name: str
     film: Samples
     about: Mapping[str, Any]
+    window: tuple[float, float] | None = None
 
 
 def write_case(case: CaseFile) -> None:
@@ -41,7 +43,7 @@ def write_case(case: CaseFile) -> None:
     Raises:
         OSError: the system refuses the folder or the file.
     """
-    data = {"film": film_data(case.film, case.name), **case.about}
+    data = {"film": film_data(case.film, case.name, case.window), **case.about}
     write_bytes(case.path, f"{_begin(case.name)}{in_html(data)}{_END}".encode())
 
 

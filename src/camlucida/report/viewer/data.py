@@ -12,21 +12,17 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
+from camlucida.core.scan import GreyLevels
 from camlucida.figures.contours import half_maximum
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import scale_text
 from camlucida.figures.style import label_name
 from camlucida.io.annotations.annotation import Mask
+from camlucida.io.grey_levels import grey_levels
 from camlucida.io.image import RawImage
 from camlucida.report.viewer.case_files import CaseFile
 from camlucida.report.viewer.encode import encode_floats, film_data
 from camlucida.report.viewer.palettes import palette_for
-
-HALF_A_LEVEL = 0.5 / 255
-"""Within half a grey level of the display a window is that of the display."""
-
-FITTED = 20_000
-"""Pixels by which a window is determined; all pixels check it."""
 
 
 def viewer_data(
@@ -56,7 +52,7 @@ def viewer_data(
     """
     about = maps_data(explanations, boxes, outlines, colormap)
     scan = explanations[0].scan
-    return {"film": film_data(scan.picture(), scan.id), **about}
+    return {"film": levels_data(scan.levels, scan.picture(), scan.id), **about}
 
 
 def maps_data(
@@ -91,51 +87,29 @@ def maps_data(
 def decoded_film_data(image: RawImage, name: str) -> dict[str, Any]:
     """The film of the viewer with all the grey levels of its file.
 
-    A grey image of more than 8 bits is given with 16, and begins with the window of its display:
-    level and width then show what 8 bits would have lost. Where the display is no window of the
-    samples (a lookup table, a sigmoid, a masked padding), it is given itself with 16 bits.
-
     Args:
         image: as it was read.
         name: of the image.
 
-    >>> grey = np.linspace(0, 1, 6, dtype=np.float32).reshape(2, 3)
-    >>> display = np.rint(255 * grey).astype(np.uint8)
-    >>> film = decoded_film_data(RawImage(grey, display, "a", source={"bits": 12}), "a")
-    >>> film["bits"], film["window"]
-    (16, [0, 65535])
+    >>> grey = np.zeros((2, 3), np.float32)
+    >>> image = RawImage(grey, np.zeros((2, 3), np.uint8), "a", source={"bits": 12})
+    >>> decoded_film_data(image, "a")["bits"]
+    16
     """
-    if int(image.source.get("bits", 8)) <= 8 or image.display.ndim != 2:
-        return film_data(image.display, name)
-    if image.windowed is None:
-        return film_data(_in_16_bits(image.pixels), name)
-    window = _window_of(image.pixels, image.windowed)
-    if window is None:
-        return film_data(_in_16_bits(image.windowed), name)
-    return film_data(_in_16_bits(image.pixels), name, window)
+    return levels_data(grey_levels(image), image.display, name)
 
 
-def _in_16_bits(unit: NDArray[np.float32]) -> NDArray[np.uint16]:
-    return np.rint(65535 * unit.astype(np.float64)).astype(np.uint16)
+def levels_data(levels: GreyLevels | None, display: NDArray[np.uint8], name: str) -> dict[str, Any]:
+    """The film of the viewer: all its grey levels, or the display where that has them.
 
-
-def _window_of(
-    pixels: NDArray[np.float32], windowed: NDArray[np.float32]
-) -> tuple[float, float] | None:
-    """The samples of 16 bits that are black and white; None where no window gives the display."""
-    between = (windowed > 0) & (windowed < 1)
-    if not between.any() or np.ptp(pixels[between]) == 0:
-        return None
-    step = 1 + int(between.sum()) // FITTED
-    few = pixels[between][::step].astype(np.float64), windowed[between][::step]
-    slope, start = (float(value) for value in np.polyfit(*few, 1))
-    if slope <= 0:
-        return None
-    drawn = np.clip(slope * pixels + start, 0, 1)
-    if np.abs(drawn - windowed).max() > HALF_A_LEVEL:
-        return None
-    low, high = -start / slope, (1 - start) / slope
-    return 65535 * low, 65535 * high
+    Args:
+        levels: of the film.
+        display: of 8 bits.
+        name: of the image.
+    """
+    if levels is None:
+        return film_data(display, name)
+    return film_data(levels.samples, name, levels.window)
 
 
 def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
@@ -215,4 +189,6 @@ def case_file(
     """
     scan = explanations[0].scan
     about = maps_data(explanations, outlines=outlines, colormap=colormap)
-    return CaseFile(path, scan.id, scan.picture(), about)
+    if scan.levels is None:
+        return CaseFile(path, scan.id, scan.picture(), about)
+    return CaseFile(path, scan.id, scan.levels.samples, about, scan.levels.window)

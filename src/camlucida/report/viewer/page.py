@@ -21,7 +21,8 @@ from camlucida.report.viewer.case_files import in_html, read_case
 from camlucida.report.viewer.words import viewer_words
 
 INLINED = 16
-"""Images up to which all of them stand in the page."""
+INLINED_BYTES = 48 * 2**20
+"""Images, and bytes of their data, up to which all of them stand in the page."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ def page_viewer(cases: Sequence[ViewerCase], folder: Path) -> PageViewer | None:
         cases: in order; the scripts of few are taken into the page.
         folder: where the scripts are.
     """
-    return PageViewer(cases, folder, len(cases) <= INLINED) if cases else None
+    if not cases:
+        return None
+    size = sum((folder / case.script).stat().st_size for case in cases)
+    return PageViewer(cases, folder, len(cases) <= INLINED and size <= INLINED_BYTES)
 
 
 def remove_cases(cases: Sequence[ViewerCase], folder: Path) -> None:
