@@ -119,3 +119,17 @@ def test_ten_thousand_cases(small_run):
     scores = [case["score"] for case in shown.rows]
     assert len(scores) == 60
     assert scores == sorted(table["score"][table["score"] > 0], reverse=True)[3000:3060]
+
+
+def test_a_sanity_check_is_that_of_the_cases_label(small_run, monkeypatch):
+    """A verdict on some labels' maps says nothing of another label's."""
+    cases = RunCases("run", small_run.folder.root)
+    row = cases.table.iloc[0]
+    map_of = {name: row[name] for name in ("model", "method", "layer")}
+    gates = [
+        {**map_of, "labels": (row["label"],), "verdict": "passed"},
+        {**map_of, "labels": ("another",), "verdict": "failed"},
+    ]
+    monkeypatch.setattr(cases, "_evaluated", (pd.DataFrame(), gates))
+    (check,) = cases.case(0)["trust"]
+    assert (check["verdict"], check["output"]) == ("passed", row["label"])

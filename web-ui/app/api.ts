@@ -31,6 +31,7 @@ export interface Layer {
 export interface Model extends Named {
   readonly description: string;
   readonly task: string | null;
+  readonly labels: readonly string[];
   readonly layers: readonly Layer[];
   readonly notes: readonly string[];
   /** Whether it was trained on synthetic films alone. */

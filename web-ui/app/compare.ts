@@ -133,9 +133,9 @@ export class ComparePage {
         this.status.say("Give a film on the page Explain.");
         return;
       }
-      const second = models.length > 1 ? ["gradcam", models[1]!.id] : ["layercam", models[0]!.id];
       this.newPane("gradcam", models[0]!.id);
-      this.newPane(second[0]!, second[1]!);
+      if (await haveALabelInCommon(models.slice(0, 2))) this.newPane("gradcam", models[1]!.id);
+      else this.newPane("layercam", models[0]!.id);
       await this.open();
     } catch (error) {
       this.status.fail(error);
@@ -335,6 +335,15 @@ export class ComparePage {
       this.status.fail(error);
     }
   }
+}
+
+/** Whether two models can be compared: they have a label in common, or both have none. */
+async function haveALabelInCommon(models: readonly Named[]): Promise<boolean> {
+  const [first, second] = await Promise.all(models.map(({ id }) => get<Model>(`models/${id}`)));
+  if (first === undefined || second === undefined) return false;
+  // The server does not tell capital letters from small ones either.
+  const [ours, others] = [first, second].map(({ labels }) => labels.map((label) => label.toLowerCase()));
+  return ours!.length + others!.length === 0 || ours!.some((label) => others!.includes(label));
 }
 
 function dataOf(film: ShownFilm): ViewerData {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache
 from pathlib import Path
 
 from camlucida.phantom.findings import FINDINGS
@@ -16,7 +14,6 @@ __all__ = [
     "film",
     "image",
     "is_packaged",
-    "is_packaged_digest",
     "model_cards",
     "trial_cards",
 ]
@@ -51,24 +48,6 @@ def is_packaged(checkpoint: Path) -> bool:
     packaged = Path(__file__).parent.glob("*/*.safetensors")
     same_size = (path for path in packaged if path.stat().st_size == len(content))
     return any(path.read_bytes() == content for path in same_size)
-
-
-def is_packaged_digest(digest: str | None) -> bool:
-    """Whether weights that have a digest are those of a packaged model.
-
-    Args:
-        digest: SHA-256 of a checkpoint, such as a run records; None of a model without a file.
-
-    >>> is_packaged_digest(None), is_packaged_digest("0" * 64)
-    (False, False)
-    """
-    return digest in _digests()
-
-
-@cache
-def _digests() -> frozenset[str]:
-    packaged = Path(__file__).parent.glob("*/*.safetensors")
-    return frozenset(hashlib.sha256(path.read_bytes()).hexdigest() for path in packaged)
 
 
 def _cards(folder: str) -> dict[str, Path]:

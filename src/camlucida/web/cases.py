@@ -25,7 +25,7 @@ from camlucida.core.errors import ImageError, UsageError, did_you_mean
 from camlucida.core.scan import Scan
 from camlucida.io.decoded import read_decoded
 from camlucida.metrics import METRICS
-from camlucida.phantom import is_packaged_digest
+from camlucida.phantom import is_packaged
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
@@ -144,8 +144,8 @@ class RunCases:
         Args:
             model: its name.
         """
-        digests = [each["sha256"] for each in self.run.about["models"] if each["name"] == model]
-        return any(map(is_packaged_digest, digests))
+        models = [each for each in self.run.about["models"] if each["name"] == model]
+        return any(map(_is_packaged, models))
 
     def page(
         self,
@@ -295,15 +295,26 @@ class RunCases:
                     "meaning": metric.description,
                 }
         for gate in gates:
-            if all(gate.get(name) == row[name] for name in ("model", "method", "layer")):
+            labels = gate["labels"]
+            same_map = all(gate[name] == row[name] for name in ("model", "method", "layer"))
+            if same_map and (not labels or row["label"] in labels):
                 yield {
                     "metric": "sanity",
                     "title": "Sanity check",
-                    "output": str(gate.get("label", "")) or None,
+                    "output": ", ".join(labels) or None,
                     "value": None,
                     "verdict": str(gate.get("verdict", "")),
                     "meaning": "Whether maps change when the model's weights are made random.",
                 }
+
+
+def _is_packaged(model: Mapping[str, Any]) -> bool:
+    """Whether a model of a run has the weights of a packaged one; not if its file is gone."""
+    checkpoint = model["checkpoint"] or model["resolved"]["checkpoint"]
+    if not checkpoint:
+        return False
+    path = Path(model["card"]).parent / checkpoint
+    return path.is_file() and is_packaged(path)
 
 
 def open_runs(folders: Mapping[str, Path]) -> dict[str, RunCases]:
