@@ -214,10 +214,10 @@ def test_methods_that_are_one_and_the_same_are_reported_as_one(tmp_path, card, c
         == 0
     )
     assert (
-        "gradcam and xgradcam give the same map at features, before any ReLU, by construction"
-        in capsys.readouterr().err
+        "gradcam, hirescam and xgradcam give the same map at features, before any ReLU, by "
+        "construction" in capsys.readouterr().err
     )
-    assert "gradcam and hirescam" in (tmp_path / "out/index.html").read_text()
+    assert "gradcam, hirescam and xgradcam" in (tmp_path / "out/index.html").read_text()
 
 
 def test_a_threshold_that_no_label_reaches_is_noted(tmp_path, card, capsys):

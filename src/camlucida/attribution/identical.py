@@ -20,6 +20,34 @@ class IdenticalPair(NamedTuple):
     layer: str
 
 
+class IdenticalGroup(NamedTuple):
+    """Methods of which each two have identical raw maps at a layer."""
+
+    methods: list[str]
+    layer: str
+
+
+def identical_groups(pairs: Iterable[IdenticalPair]) -> list[IdenticalGroup]:
+    """Pairs that share a method, as one.
+
+    Args:
+        pairs: of :func:`identical_methods`.
+
+    >>> identical_groups({IdenticalPair("a", "b", "last"), IdenticalPair("b", "c", "last")})
+    [IdenticalGroup(methods=['a', 'b', 'c'], layer='last')]
+    """
+    groups: list[IdenticalGroup] = []
+    for pair in sorted(pairs):
+        names = {pair.first, pair.second}
+        at_layer = (group for group in groups if group.layer == pair.layer)
+        group = next((each for each in at_layer if names & set(each.methods)), None)
+        if group is None:
+            groups.append(IdenticalGroup([pair.first, pair.second], pair.layer))
+        else:
+            group.methods.extend(sorted(names - set(group.methods)))
+    return groups
+
+
 def identical_methods(explanations: Sequence[Explanation]) -> set[IdenticalPair]:
     """Pairs of methods whose raw maps are identical up to scale for every target.
 

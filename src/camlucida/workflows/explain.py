@@ -10,7 +10,7 @@ from typing import Any
 
 from camlucida.attribution.batches import DEFAULT_BATCH
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.identical import IdenticalPair, identical_methods
+from camlucida.attribution.identical import IdenticalPair, identical_groups, identical_methods
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
@@ -37,7 +37,7 @@ declare(
     "explain",
     {
         "identical": (
-            "{first} and {second} give the same map at {layer}, before any ReLU, by construction; "
+            "{methods} give the same map at {layer}, before any ReLU, by construction; "
             "their agreement is no evidence."
         ),
         "left_out": "left out of {images} of {explained} images: {method} at {layer}: {reason}",
@@ -239,8 +239,8 @@ class _Writer:
     def closing_notes(self) -> Iterator[Message]:
         """The notes that only the whole shows."""
         explained = self.outcome.explained
-        for pair in sorted(self.identical or ()):
-            yield Message("explain.identical", pair._asdict())
+        for group in identical_groups(self.identical or ()):
+            yield Message("explain.identical", {"methods": group.methods, "layer": group.layer})
         for undefined, images in self.explainer.undefined.items():
             values = {"method": undefined.method, "layer": undefined.layer}
             counts = {"images": images, "explained": self.explainer.explained}

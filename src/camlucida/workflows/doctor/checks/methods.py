@@ -8,7 +8,7 @@ from itertools import combinations
 from statistics import median
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.identical import IdenticalPair, identical_methods
+from camlucida.attribution.identical import IdenticalPair, identical_groups, identical_methods
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.messages import Message, declare
 from camlucida.metrics.correlation import pearson
@@ -52,8 +52,8 @@ def check(examination: Examination) -> Iterator[Finding]:
 def _of_layer(layer: str, maps: Sequence[Explanation]) -> Iterator[Finding]:
     identical = identical_methods(maps)
     near = dict(_near(maps, identical))
-    for group in _groups(identical):
-        yield finding("methods", "note", "identical", {"layer": layer, "methods": group})
+    for group in identical_groups(identical):
+        yield finding("methods", "note", "identical", {"layer": layer, "methods": group.methods})
     if near:
         listed = []
         for (first, second), value in near.items():
@@ -63,18 +63,6 @@ def _of_layer(layer: str, maps: Sequence[Explanation]) -> Iterator[Finding]:
     if not identical and not near:
         count = len({each.method for each in maps})
         yield finding("methods", "ok", "different", {"layer": layer, "count": count})
-
-
-def _groups(identical: set[IdenticalPair]) -> list[list[str]]:
-    """Methods of which each two give the same map."""
-    groups: list[list[str]] = []
-    for pair in sorted(identical):
-        group = next((each for each in groups if pair.first in each or pair.second in each), None)
-        if group is None:
-            groups.append([pair.first, pair.second])
-        else:
-            group += [name for name in pair[:2] if name not in group]
-    return groups
 
 
 def _near(
