@@ -25,6 +25,7 @@ from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
 from camlucida.models.outputs import BatchOutput
+from camlucida.models.unexplainable import has_quantised_head
 
 
 @dataclass(frozen=True)
@@ -325,6 +326,8 @@ def _independent(
     what = f"the score of {names} does not depend on layer {layer.ref}"
     depends = _depends(explained, index, next(iter(targets)))
     where = where_gradient_stops(module, tensors, layer) if depends else ""
+    if depends and not where and has_quantised_head(module):
+        where = "a quantised linear layer lies behind it"
     if where:
         what = (
             f"the gradient of {names} does not reach layer {layer.ref}, on which the score "

@@ -16,7 +16,12 @@ from camlucida.attribution.capture import capture
 from camlucida.attribution.capture_errors import InPlaceError, values_kept
 from camlucida.attribution.capture_inputs import image_inputs, no_picture
 from camlucida.attribution.detection import box_jobs
-from camlucida.attribution.explained_model import ExplainedModel, ModelWithCard, explained_model
+from camlucida.attribution.explained_model import (
+    ExplainedModel,
+    ModelWithCard,
+    explained_model,
+    plain_module,
+)
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.input_probe import INPUT
 from camlucida.attribution.layer_provenance import layer_provenance
@@ -31,7 +36,7 @@ from camlucida.models.detectors import is_detector
 from camlucida.models.grids import token_grid
 from camlucida.models.layers import LayerLike, layer_name
 from camlucida.models.outputs import check_numbers, interpret, on_host
-from camlucida.models.state import frozen, unwrap
+from camlucida.models.state import frozen
 
 
 def explain(
@@ -146,7 +151,7 @@ def _job(
 ) -> _Job:
     card = getattr(model, "card", None)
     requested_layer = getattr(card, "layer", "auto") if layer is None else layer
-    module = unwrap(model if isinstance(model, nn.Module) else model.module)
+    module = plain_module(model)
     layers = [layer_name(module, item) for item in _listed(requested_layer)]
     requests: list[Request] = [default_request]
     if target is not None:

@@ -105,16 +105,41 @@ def explained_model(
     return ExplainedModel(module, spec, {"model": about, **versions}, tokens)
 
 
+def plain_module(model: nn.Module | ModelWithCard) -> nn.Module:
+    """The plain module of a model.
+
+    Args:
+        model: a module, or what ``load_model`` returns.
+
+    Raises:
+        UsageError: neither of these.
+        ModelError: as of :func:`~camlucida.models.state.unwrap`.
+
+    >>> plain_module(nn.DataParallel(nn.ReLU()))
+    ReLU()
+    """
+    if isinstance(model, nn.Module):
+        return unwrap(model)
+    held: object = getattr(model, "module", None)
+    if not isinstance(held, nn.Module):
+        raise UsageError(
+            f"the model is a {type(model).__name__}, neither a torch.nn.Module nor what load_model "
+            "returns",
+            "give the Python module; of an exported program the one that it was made from",
+        )
+    return unwrap(held)
+
+
 def _of_model(model: nn.Module | ModelWithCard) -> tuple[nn.Module, OutputSpec, dict[str, Any]]:
     """The plain module, what it or its card says of the output, and its name and checksum."""
+    module = plain_module(model)
     if isinstance(model, nn.Module):
-        module = unwrap(model)
         about = {"name": type(module).__name__, "sha256": None}
         return module, spec_of_module(module), about
     spec = model.output_spec
     if spec.task is not None and not spec.task_from:
         spec = replace(spec, task_from="card")
-    return unwrap(model.module), spec, {"name": model.name, "sha256": model.sha256}
+    return module, spec, {"name": model.name, "sha256": model.sha256}
 
 
 def _stated_spec(

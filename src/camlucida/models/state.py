@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError, ModelMismatchError
 from camlucida.models.recomputation import plain_checkpoints
+from camlucida.models.unexplainable import check_explainable
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
@@ -27,19 +28,16 @@ def unwrap(model: nn.Module) -> nn.Module:
     """The plain module behind DataParallel, DistributedDataParallel and ``torch.compile``.
 
     Raises:
-        ModelError: a TorchScript module, whose inner layers cannot be watched.
+        ModelError: as of :func:`~camlucida.models.unexplainable.check_explainable`.
     """
     while True:
-        if isinstance(model, torch.jit.ScriptModule):
-            raise ModelError(
-                "a TorchScript model hides its layers", "explain the Python module it was made from"
-            )
         inner = getattr(model, "_orig_mod", None)
         if inner is None and isinstance(
             model, (nn.DataParallel, nn.parallel.DistributedDataParallel)
         ):
             inner = model.module
         if not isinstance(inner, nn.Module):
+            check_explainable(model)
             return model
         model = inner
 

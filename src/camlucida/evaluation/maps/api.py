@@ -17,6 +17,7 @@ from camlucida.attribution.explained_model import (
     ExplainedModel,
     ModelWithCard,
     explained_model,
+    plain_module,
     stated_model,
 )
 from camlucida.attribution.methods import METHODS
@@ -36,7 +37,6 @@ from camlucida.metrics.queue import Count
 from camlucida.models import LoadedModel
 from camlucida.models.layers import LayerLike, layer_name
 from camlucida.models.preprocessing import unit_scale
-from camlucida.models.state import unwrap
 
 Truths = Sequence[ArrayLike | Mapping[str, ArrayLike] | None]
 
@@ -105,7 +105,7 @@ def evaluate(
     cases = _cases(inputs)
     masks = _one_each(masks, cases, "masks", None)
     patients = _one_each(patients, cases, "patients", None)
-    module = unwrap(model if isinstance(model, nn.Module) else model.module)
+    module = plain_module(model)
     layers = [layer_name(module, item) for item in _listed(layer)] if layer is not None else []
     settings = MetricSettings(
         targets=None if target is None else tuple(_listed(target)),
