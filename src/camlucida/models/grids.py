@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
 from camlucida.core.errors import UsageError
 from camlucida.models.families import Layout
@@ -22,7 +23,10 @@ from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, one_st
 
 Cells = tuple[int, ...]
 
-_CHANNELS_FIRST = (_ConvNd, _NormBase, nn.GroupNorm)
+_STEPS = (_ConvNd, _MaxPoolNd, _AvgPoolNd)
+"""What makes a grid of a grid, whatever its stride on each axis."""
+
+_CHANNELS_FIRST = (*_STEPS, _NormBase, nn.GroupNorm)
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
 _TOLERANCE = 1e-5
 """Relative to a tensor's largest value: what the arithmetic of two equal images may differ by."""
@@ -130,7 +134,7 @@ class GridTracer:
         self._learn_patches(module, args, output)
         layout = None
         if output.ndim == len(self._size) + 2 and output.shape[0] == self._batch:
-            layout = self._map(module, output)
+            layout = self._map(module, args, output)
         if layout is None and output.ndim == 3:
             layout = self._tokens(module, args, output)
         if layout is None or max(layout.to_grid(output).shape[2:]) < 2:
@@ -147,7 +151,7 @@ class GridTracer:
         images, rest = divmod(output.shape[0] if output.ndim > 2 else 0, self._batch)
         return images > 1 and not rest
 
-    def _map(self, module: nn.Module, output: Tensor) -> Layout | None:
+    def _map(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
         """Of (B, K, *grid) or (B, *grid, K)."""
         options = {CHANNELS_FIRST: tuple(output.shape[2:]), CHANNELS_LAST: output.shape[1:-1]}
         if isinstance(module, _CHANNELS_FIRST):
@@ -158,12 +162,25 @@ class GridTracer:
         for layout, cells in options.items():
             if tuple(cells) in grids:
                 return self._seen(module, layout, cells)
+        if isinstance(module, _STEPS) and self._takes_grid(args, output):
+            # Networks of volumes halve slices later than rows and columns.
+            self._learn(tuple(output.shape[2:]))
+            return CHANNELS_FIRST
         if output.shape[-2] in self._counts:
             return None  # (B, heads, tokens, features of a head, or tokens)
         for layout, cells in options.items():
             if one_stride(cells, self._size):
                 return self._seen(module, layout, cells)
         return None
+
+    def _takes_grid(self, args: tuple[Any, ...], output: Tensor) -> bool:
+        """Whether a layer was called with the image, or with a known grid, and keeps its axes."""
+        given = args[0] if args else None
+        if not isinstance(given, Tensor) or given.ndim != output.ndim:
+            return False
+        before, after = tuple(given.shape[2:]), tuple(output.shape[2:])
+        keeps_axes = all(new > 1 or old == 1 for old, new in zip(before, after))
+        return keeps_axes and before in (self._size, *self._known)
 
     def _seen(self, module: nn.Module, layout: Layout, cells: Sequence[int]) -> Layout:
         if isinstance(module, _ConvNd):
