@@ -105,6 +105,28 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path):
     assert len(list(tmp_path.glob("*_mask.png"))) == 6
 
 
+KILLED = """
+import os, signal
+from pathlib import Path
+from camlucida.figures.image_files import ImageJob
+from camlucida.workflows.explain_files import ImageWriter
+
+files = ImageWriter(1, workers=1)
+job = ImageJob(Path("out"), None, "film.png", "maps.npz", ())
+list(files.add("first", job)), list(files.rest())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_workers_end_with_a_caller_that_is_killed(tmp_path):
+    """They hold its output open: it ends when the last of them has."""
+    command = [sys.executable, "-c", KILLED]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "out" / "maps.npz").exists()
+
+
 def test_few_images_need_no_worker():
     assert worker_count(FEW) == 0
     assert 1 <= worker_count(FEW + 1) <= 8

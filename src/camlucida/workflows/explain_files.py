@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -175,10 +175,19 @@ def _written(tag: Tag, job: ImageJob, case: CaseFile | None) -> Written[Tag]:
 
 
 def _begin_worker() -> None:
-    """Leave interrupts to the calling process, and the processor to the model."""
+    """Leave interrupts to the calling process, and the processor to the model; end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_caller, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+
+
+def _end_with_caller() -> None:
+    """End this worker when the calling process is gone, be it killed: nobody else ends it."""
+    caller = parent_process()
+    if caller is not None:
+        caller.join()
+        os._exit(1)
 
 
 @contextmanager
