@@ -56,6 +56,7 @@ class Probe:
         pixels: makes the probe of the image's pixels.
 
     Attributes:
+        model: as above.
         activations: (1, K, *grid) of the layer, in at least float32.
         targets: functions logits (N, C, …) → (N,).
         scores: (T,) of the image as it is.
@@ -79,7 +80,7 @@ class Probe:
         pixels: Callable[[], InputProbe],
     ) -> None:
         self._capture, self._pixels = capture, pixels
-        self._model, self._layer, self._image = model, layer, image
+        self.model, self._layer, self._image = model, layer, image
         self._logits, self.targets = logits, targets
         self._args = tuple(x[image : image + 1] for x in inputs)
         self._batch = inputs[0].shape[0]
@@ -243,7 +244,7 @@ class Probe:
         # Two copies, so that a batch axis taken for something else shows.
         unaltered = self.activations.expand(2, *self.activations.shape[1:]).clone()
         try:
-            with _watched(self._model, self._measure):
+            with _watched(self.model, self._measure):
                 again = self._run_tail(unaltered, True)
         except (RuntimeError, TypeError, ValueError, IndexError, ModelError):
             return False
@@ -288,7 +289,7 @@ class Probe:
             recorded = _repeat(output, self._image, self._batch, count)
             stubs.setdefault(path, {})[call] = _returning(recorded)
         stubs.setdefault(layer.ref.path, {})[layer.call] = altered
-        with replaced(self._model, stubs):
+        with replaced(self.model, stubs):
             logits = self._logits(*self._arguments(count))
         if not reached:
             raise ModelError(

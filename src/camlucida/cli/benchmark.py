@@ -20,8 +20,8 @@ def benchmark_command(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="A custom method, module:function, or a slow one (sscam, iscam), tested with all "
-            "others. Repeatable."
+            help="A custom method, module:function, or one that runs only where it is named "
+            "(sscam, iscam, lrp, relevancecam), tested with all others. Repeatable."
         ),
     ] = None,
     films: Annotated[

@@ -147,6 +147,19 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "IEEE International Conference on Computer Vision (ICCV)",
             2019,
         ),
+        "bach2015": Reference(
+            "Bach S, Binder A, Montavon G, Klauschen F, Müller KR, Samek W",
+            "On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise "
+            "Relevance Propagation",
+            "PLOS ONE 10(7):e0130140",
+            2015,
+        ),
+        "lee2021": Reference(
+            "Lee JR, Kim S, Park I, Eo T, Hwang D",
+            "Relevance-CAM: Your Model Already Knows Where to Look",
+            "IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
+            2021,
+        ),
         "springenberg2015": Reference(
             "Springenberg JT, Dosovitskiy A, Brox T, Riedmiller M",
             "Striving for Simplicity: The All Convolutional Net",

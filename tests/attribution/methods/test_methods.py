@@ -23,6 +23,7 @@ ORACLES_OF_THE_FAMILY = {  # of test_family.py
     *("fem", "kpcacam", "segeigencam", "finercam", "shapleycam", "smooth_gradcam_pp"),
 }
 ORACLES_OF_MASKS = {"sscam", "iscam", "groupcam"}  # of test_masked.py
+ORACLES_OF_RELEVANCE = {"lrp", "relevancecam"}  # of test_relevance.py
 ORACLES_OF_PATHS = {"layer_integrated_gradients", "layer_expected_gradients"}  # of test_paths.py
 PIXELS = {
     name for name, method in METHODS.items() if method.kind == "input"
@@ -59,7 +60,7 @@ def maps(
 
 def test_every_method_has_an_oracle():
     apart = {"cam", "ablationcam", "scorecam"} | ORACLES_OF_THE_FAMILY
-    elsewhere = ORACLES_OF_PATHS | ORACLES_OF_MASKS
+    elsewhere = ORACLES_OF_PATHS | ORACLES_OF_MASKS | ORACLES_OF_RELEVANCE
     assert set(METHODS) == set(cams.REFERENCE) | apart | elsewhere | BASELINES | APART
 
 

@@ -30,6 +30,8 @@ from camlucida.attribution.methods import expected_gradients  # noqa: F401
 from camlucida.attribution.methods import xrai  # noqa: F401
 from camlucida.attribution.methods import layer_integrated_gradients  # noqa: F401
 from camlucida.attribution.methods import layer_expected_gradients  # noqa: F401
+from camlucida.attribution.methods import lrp  # noqa: F401
+from camlucida.attribution.methods import relevancecam  # noqa: F401
 from camlucida.attribution.methods import fullgrad  # noqa: F401
 from camlucida.attribution.methods import guided_backprop  # noqa: F401
 from camlucida.attribution.methods import guided_gradcam  # noqa: F401

@@ -43,6 +43,7 @@ class Method:
             ``f(maps, activations, gradients) →`` a message an image, None for a map without fault;
             ``maps`` is what ``run`` returned for the same activations and gradients.
         slow: of so many forwards that only who names the method gets it.
+        extra: of this package, that the method needs.
         formula: of the map, in a cell of the table of methods.
         use: what the method is good for, there.
         avoid: what it is not for, there.
@@ -64,12 +65,18 @@ class Method:
     description: str = ""
     caution: Caution | None = None
     slow: bool = False
+    extra: str = ""
     formula: str = ""
     use: str = ""
     avoid: str = ""
     sanity: str = ""
     samples: str = ""
     spread: bool = False
+
+    @property
+    def by_name(self) -> bool:
+        """Whether it runs only where it is named, not with all others."""
+        return self.slow or bool(self.extra)
 
     @property
     def summary(self) -> str:
@@ -112,25 +119,32 @@ VARIANTS: Registry[Variant] = Registry("variant of a method")
 class _Methods(Registry[Method]):
     """Methods, and by ``METHOD:VARIANT`` their variants."""
 
+    def _split(self, name: object) -> tuple[str, str]:
+        """A method and its variant; ("", "") of a name without one, as of a user's function."""
+        if not isinstance(name, str) or super().__contains__(name):
+            return "", ""
+        base, _, variant = name.rpartition(":")
+        return base, variant
+
     def canonical(self, name: str) -> str:
-        base, _, variant = name.rpartition(":") if isinstance(name, str) else ("", "", "")
+        base, variant = self._split(name)
         if not base:
             return super().canonical(name)
         return f"{self.canonical(base)}:{VARIANTS.canonical(variant)}"
 
     def __getitem__(self, name: str) -> Method:
-        base, _, variant = self.canonical(name).rpartition(":")
+        base, variant = self._split(self.canonical(name))
         return VARIANTS[variant](self[base]) if base else super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:
-        base, _, variant = str(name).rpartition(":")
+        base, variant = self._split(name)
         return base in self and variant in VARIANTS if base else super().__contains__(name)
 
 
 METHODS: Registry[Method] = _Methods("method", spellings=True)
 
 EVERY = "all"
-"""Requests every method but those that are slow and the baselines."""
+"""Requests every method but the baselines and those that are slow or need an extra."""
 
 
 def method_names(requested: Sequence[str]) -> list[str]:
@@ -152,7 +166,7 @@ def method_names(requested: Sequence[str]) -> list[str]:
 
 
 def _is_common(method: Method) -> bool:
-    return not method.slow and not method.paper.startswith("baseline")
+    return not method.by_name and not method.paper.startswith("baseline")
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -171,6 +185,7 @@ def method(
     description: str = "",
     caution: Caution | None = None,
     slow: bool = False,
+    extra: str = "",
     formula: str = "",
     use: str = "",
     avoid: str = "",
@@ -196,7 +211,7 @@ def method(
         description: how the map is made, as a clause of a report; "" takes the first line of the
             function's docstring.
         caution: as in :class:`Method`; of gradient and activation methods.
-        slow: as in :class:`Method`.
+        slow, extra: as in :class:`Method`.
         formula, use, avoid, sanity: of the table in the documentation, as in :class:`Method`.
 
     Returns:
@@ -218,7 +233,7 @@ def method(
         traits = (kind, relu, class_specific, unit, cost, paper)
         guide = (formula, use, avoid, sanity)
         registered = METHODS.add(
-            name, Method(name, title, run, *traits, description, caution, slow, *guide)
+            name, Method(name, title, run, *traits, description, caution, slow, extra, *guide)
         )
         declare("methods", {name: description or registered.summary.rstrip(".")})
         return run

@@ -157,13 +157,14 @@ def rho(arm: str) -> float:
 
 
 def methods() -> tuple[str, ...]:
-    """Every registered method whose maps have the layer's grid, without baselines and slow ones.
+    """Every registered method whose maps have the layer's grid, without baselines.
 
-    Maps of the pixels have another resolution: ROAD and the upper bound do not compare them.
+    Maps of the pixels have another resolution: ROAD and the upper bound do not compare them. Slow
+    methods and those that need an extra are scored where they are named.
     """
     chosen = [name for name, method in METHODS.items() if method.unit != "none"]
     return tuple(
-        name for name in chosen if METHODS[name].kind != "input" and not METHODS[name].slow
+        name for name in chosen if METHODS[name].kind != "input" and not METHODS[name].by_name
     )
 
 

@@ -37,9 +37,9 @@ def custom_method(path: str) -> Method:
     if not (colon and module_name and function_name):
         raise UsageError(
             f"--method {path}",
-            "name a registered method that is too slow to be scored unasked "
-            f"({', '.join(name for name in METHODS if METHODS[name].slow)}), or one of your own as "
-            "module:function",
+            "name a registered method that is not scored unasked "
+            f"({', '.join(name for name, m in METHODS.items() if m.by_name)}), or your own "
+            "as module:function",
         )
     module = _module(path, module_name)
     function = getattr(module, function_name, None)

@@ -110,7 +110,8 @@ declare(
         "meaning": "meaning",
         "quick": "fewer films",
         "method": (
-            "a method of your own, or a slow one (sscam, iscam), beside all others; repeatable"
+            "a method of your own, or one that runs only where it is named (sscam, iscam, lrp, "
+            "relevancecam), beside all others; repeatable"
         ),
         "films": (
             "real frontal chest radiographs: lesions are pasted on them, with twins, and the main "

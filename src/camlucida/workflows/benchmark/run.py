@@ -69,13 +69,14 @@ def run_benchmark(
     command: str = "camlucida benchmark",
     report: Report = lambda line: None,
 ) -> Benchmark:
-    """Score every registered method but the slow ones, and the user's; write all into ``out``.
+    """Score every registered method but those by name, and the user's; write all into ``out``.
 
     Args:
         out: made if missing; files of the same name are replaced. A run that was stopped goes on
             there, unless it has a method of the user's, whose code may have changed.
         quick: fewer films.
-        custom: methods of the user's, ``module:function``, and names of slow ones.
+        custom: methods of the user's, ``module:function``, and names of registered ones that run
+            only where they are named.
         films: folder of real radiographs for the semi-synthetic arm.
         device: as in ``load_model``.
         seed: of films, ties and noise: other seeds are other films.
