@@ -103,3 +103,34 @@ def test_the_record_of_the_map_carries_the_caution() -> None:
     pair = explain(Odd(), x, 0, ["eigencam", "gradcam_pp", "gradcam"], layer="layer")
     codes = [[warning.code for warning in e.scan.warnings] for e in pair]
     assert codes == [["caution.orientation"], ["caution.pole"], []]
+
+
+class _Normalised(nn.Module):
+    """Cells that a LayerNorm over channels takes before they are pooled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.norm, self.head = (
+            nn.Conv2d(3, 16, 4, 4),
+            nn.LayerNorm(16),
+            nn.Linear(16, 2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, 2)."""
+        cells = self.norm(100 * self.layer(x).movedim(1, -1))
+        return self.head(cells.tanh().mean((1, 2)))
+
+
+def test_hirescam_before_a_layer_norm_is_rounding_and_says_so() -> None:
+    """No scale of a cell passes a LayerNorm, so that Σ g A = 0 in each: Euler's theorem."""
+    x = torch.randn(2, 3, 16, 24, generator=torch.Generator().manual_seed(0))
+    net = _Normalised().eval()
+    for e in explain(net, x, 1, "hirescam", layer="layer"):
+        assert [warning.code for warning in e.scan.warnings] == ["caution.cancels"]
+        assert float(e.raw.abs().max()) < 1e-5
+    for e in explain(net, x, 1, ["hirescam", "gradcam"], layer="norm"):
+        assert not e.scan.warnings
+        assert float(e.raw.abs().max()) > 1e-3
+    assert not explain(net, x, 1, "gradcam", layer="layer")[0].scan.warnings
