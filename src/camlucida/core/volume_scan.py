@@ -28,6 +28,7 @@ class VolumeScan(Scan):
         whole: ordered voxels ↔ model voxels on all three axes.
         oriented: whether the file states directions of the patient.
         window: (low, high) that the file asks to be shown in; None without.
+        model_window: (low, high) that the model's card states; None without.
     """
 
     voxels: NDArray[np.float32]
@@ -36,6 +37,7 @@ class VolumeScan(Scan):
     whole: Geometry
     oriented: bool = True
     window: tuple[float, float] | None = None
+    model_window: tuple[float, float] | None = None
 
     def to_stored(self, values: Tensor) -> NDArray[np.float32]:
         """Carry a map on the model's input to the voxels of the file.

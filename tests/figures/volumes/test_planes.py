@@ -120,13 +120,14 @@ def test_a_map_without_evidence_is_shown_through_the_middle():
     assert map_peak(explanation, scan).voxel == (4, 5, 7)
 
 
-def test_the_window_is_the_files_or_of_percentiles():
+def test_the_window_is_the_files_else_the_models_else_of_percentiles():
     about = {"window": (-160.0, 240.0)}
-    spec = VolumeInput(orientation="RAS", size=(4, 4, 4))
-    assert shown_window(prepare_volume(volume(**about), spec)) == ((-160, 240), True)
+    spec = VolumeInput(orientation="RAS", size=(4, 4, 4), window=(-1000, 400))
+    assert shown_window(prepare_volume(volume(**about), spec)) == ((-160, 240), "file")
+    assert shown_window(prepare_volume(volume(), spec)) == ((-1000, 400), "model")
     ramp = np.arange(np.prod(SIZE), dtype=np.float32).reshape(SIZE)
-    (low, high), stated = shown_window(scanned(values=ramp))
-    assert (low, high, stated) == (pytest.approx(7.675), pytest.approx(1527.325), False)
+    (low, high), source = shown_window(scanned(values=ramp))
+    assert (low, high, source) == (pytest.approx(7.675), pytest.approx(1527.325), "volume")
 
 
 @pytest.mark.parametrize("oriented", [True, False])

@@ -40,8 +40,9 @@ declare(
         "where": "{method}, grid {grid}, one cell ≈ {cell} mm",
         "peak": "cross: the map's maximum, at {place} mm",
         "peak_stored": "cross: the map's maximum, slice {slice}, row {row}, column {column}",
-        "window_stated": "grey: {low:.5g} to {high:.5g}, the file's window",
-        "window_chosen": "grey: {low:.5g} to {high:.5g}, percentiles of the volume",
+        "window_file": "grey: {low:.5g} to {high:.5g}, the file's window",
+        "window_model": "grey: {low:.5g} to {high:.5g}, the model's window",
+        "window_volume": "grey: {low:.5g} to {high:.5g}, percentiles of the volume",
         "convention": "The patient's right is at the left of axial and coronal planes.",
         "no_directions": "The file states no directions: left and right are not known.",
         "tilted": "The planes are those of the scan, tilted by {angle:.0f}° against the patient.",
@@ -120,9 +121,8 @@ def _footer(
     grid, cell = "×".join(map(str, explanation.grid)), " × ".join(sides)
     where = words("planes.where", method=method_text(explanation), grid=grid, cell=cell)
     yield f"{where} · {scale_text(explanation)}"
-    window, stated = shown_window(scan)
-    code = "stated" if stated else "chosen"
-    grey = words(f"planes.window_{code}", low=window[0], high=window[1])
+    window, source = shown_window(scan)
+    grey = words(f"planes.window_{source}", low=window[0], high=window[1])
     yield grey if explanation.is_empty else f"{_peak_text(scan, peak)} · {grey}"
     notes = [words("planes.convention" if scan.oriented else "planes.no_directions")]
     angle = tilt(scan.affine)

@@ -152,16 +152,21 @@ def _grey(plane: Floats, window: tuple[float, float]) -> Pixels:
 
 
 PERCENTILES = (0.5, 99.5)
-"""Of a volume whose file states no window, the values that become black and white."""
+"""Of a volume of which no window is stated, the values that become black and white."""
+
+WindowSource = Literal["file", "model", "volume"]
 
 
-def shown_window(scan: VolumeScan) -> tuple[tuple[float, float], bool]:
-    """(low, high) of what is shown, and whether the file states it.
+def shown_window(scan: VolumeScan) -> tuple[tuple[float, float], WindowSource]:
+    """(low, high) of what is shown, and where it is from: the file, the model's card, or the
+    percentiles of the volume.
 
     Args:
         scan: the volume.
     """
     if scan.window is not None:
-        return scan.window, True
+        return scan.window, "file"
+    if scan.model_window is not None:
+        return scan.model_window, "model"
     low, high = np.percentile(scan.voxels, PERCENTILES)
-    return (float(low), float(high)), False
+    return (float(low), float(high)), "volume"

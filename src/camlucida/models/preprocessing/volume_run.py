@@ -117,6 +117,7 @@ def prepare_volume(volume: Volume, spec: VolumeInput) -> VolumeScan:
         whole=state.geometry,
         oriented=volume.oriented,
         window=volume.window,
+        model_window=spec.window,
     )
 
 
