@@ -285,3 +285,20 @@ def test_the_figures_of_a_report_open_the_viewer(browser, tmp_path):
 
 def test_the_script_is_small():
     assert len(gzip.compress(viewer_script().encode())) <= 60_000
+
+
+def test_lines_are_drawn_again_only_where_they_change(page):
+    page.evaluate(f"{VIEWER}.stage.draw(1)")
+
+    def lines(change):
+        page.evaluate(f"{VIEWER}.change({change}); {VIEWER}.stage.draw(1)")
+        return page.evaluate(f"{VIEWER}.stage.lines.toDataURL()")
+
+    parts = f"{VIEWER}.stage.linesOf"
+    first = lines("{level: 0.5}")
+    page.evaluate(f"window.before = {parts}")
+    assert lines("{opacity: 0.9, threshold: 0.3, low: 20}") == first
+    assert page.evaluate(f"window.before === {parts}")
+    assert lines("{level: 0.8}") != first
+    assert lines("{level: 0.5}") == first
+    assert lines("{contour: false}") != first

@@ -26,6 +26,8 @@ export class Painting {
   readonly step: number;
   /** 1 where it is painted, row by row. */
   readonly cells: Uint8Array;
+  /** Counts the changes. */
+  version = 0;
   private canvas: HTMLCanvasElement | null = null;
   /** What has changed since the picture was drawn. */
   private stale: Part | null = null;
@@ -130,6 +132,7 @@ export class Painting {
   }
 
   private changed(part: Part): void {
+    this.version += 1;
     const { left, top, right, bottom } = part;
     // The edge of what was painted before may now be inside.
     const around = this.within({ left: left - 1, top: top - 1, right: right + 1, bottom: bottom + 1 });

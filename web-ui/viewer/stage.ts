@@ -41,6 +41,8 @@ export class Stage {
   private shown: readonly Shown[] = [];
   private settings: Settings | null = null;
   private data: ViewerData | null = null;
+  /** What the lines were drawn of. */
+  private linesOf: readonly unknown[] = [];
 
   constructor(painterName: "webgl" | "canvas" | null, label: string) {
     this.root = element("div", { class: "stage", tabindex: 0, role: "img", "aria-label": label });
@@ -138,7 +140,22 @@ export class Stage {
     };
   }
 
+  /** All that the lines show: opacity, threshold and grey levels are none of it. */
+  private partsOfLines({ truth, contour, boxes, level, shown, tool, brush, erase }: Settings): unknown[] {
+    const { view, size, cross, region, painting, pointer } = this;
+    return [
+      window.devicePixelRatio, size.width, size.height, view.x, view.y, view.zoom,
+      this.data, truth, contour, boxes, level, shown, cross, region, painting, painting?.version,
+      ...(tool === "brush" ? [brush, erase, pointer] : []),
+      ...this.shown.flatMap(({ layer, title, limit }) => [layer, title, limit]),
+    ];
+  }
+
   private drawLines(settings: Settings): void {
+    const parts = this.partsOfLines(settings);
+    const isDrawn = parts.length === this.linesOf.length && parts.every((part, i) => part === this.linesOf[i]);
+    if (isDrawn) return;
+    this.linesOf = parts;
     const density = window.devicePixelRatio;
     setSize(this.lines, this.size.width * density, this.size.height * density);
     const context = this.lines.getContext("2d")!;

@@ -121,4 +121,4 @@ def refuse_probe(method: str, fix: str) -> None:
         UsageError: it takes many.
     """
     if METHODS[METHODS.canonical(method)].kind in ("probe", "input"):
-        raise UsageError(f"{method} takes many forward passes", fix)
+        raise UsageError(f"{method} runs the model again, most often many times", fix)

@@ -26,7 +26,7 @@ async def model_of(model: str, bench: Bench) -> dict[str, Any]:
 
 @router.get("/methods")
 async def methods() -> list[dict[str, Any]]:
-    """The methods. Those of kind "probe" take many forward passes, and are made as a job."""
+    """The methods. Those of kind "probe" and "input" run the model again, and are made as a job."""
     return [
         {
             "name": name,
