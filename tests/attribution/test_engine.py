@@ -75,8 +75,9 @@ def test_all_is_every_method_that_fits(monkeypatch):
     found = explain(net, inputs, [0, 2], "all", "features")
     names = list(dict.fromkeys(e.method for e in found))
     left_out = found[0].provenance["left_out"]
-    slow = [name for name, method in METHODS.items() if method.slow]
-    assert {*names, *left_out, *slow, "random", "center"} == set(METHODS)
+    by_name = [name for name, method in METHODS.items() if method.by_name]
+    baselines = [n for n, method in METHODS.items() if method.paper.startswith("baseline")]
+    assert {*names, *left_out, *by_name, *baselines} == set(METHODS)
     assert set(left_out) == set(nets.ATTENTION)
     assert "this model's score depends on none" in left_out["legrad"]
     keys = [(e.scan.id, e.target) for e in found]

@@ -34,12 +34,12 @@ def test_the_example_prints_what_the_readme_says(tmp_path) -> None:
 
 
 def test_the_number_of_methods() -> None:
-    """Of the layers and of the input; the baselines "random" and "center" are counted apart."""
+    """Of the layers and of the input; the baselines are counted apart."""
     text = (REPOSITORY / "README.md").read_text("utf-8")
-    methods = [method for name, method in METHODS.items() if name not in ("random", "center")]
+    methods = [m for _, m in METHODS.items() if not m.paper.startswith("baseline")]
     of_attention = len(nets.ATTENTION)
     of_input = sum(method.kind == "input" for method in methods) - of_attention
     of_family = len(methods) - of_input - of_attention
     assert f"their quality: {len(methods)} methods" in text
     kinds = f"{of_input} of the input's pixels, {of_attention} of a transformer's attention"
-    assert f"{of_family} of the CAM family, {kinds}" in text
+    assert f"{of_family} of the CAM family, {kinds}, and 4 baselines" in text

@@ -18,7 +18,7 @@ from tests.support import nets, peers
 from tests.support.reference import cams, hand
 from tests.support.reference.nets import MeanNet
 
-BASELINES = {"random", "center"}
+BASELINES = {"random", "center", "sobel", "intensity"}
 ORACLES_OF_THE_FAMILY = {  # of test_family.py
     *("fem", "kpcacam", "segeigencam", "finercam", "shapleycam", "smooth_gradcam_pp"),
 }

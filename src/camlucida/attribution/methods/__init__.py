@@ -40,6 +40,8 @@ from camlucida.attribution.methods import gradient_rollout  # noqa: F401
 from camlucida.attribution.methods import legrad  # noqa: F401
 from camlucida.attribution.methods import random  # noqa: F401
 from camlucida.attribution.methods import center  # noqa: F401
+from camlucida.attribution.methods import sobel  # noqa: F401
+from camlucida.attribution.methods import intensity  # noqa: F401
 from camlucida.attribution.methods import smoothing  # noqa: F401
 from camlucida.attribution.methods import gathering  # noqa: F401
 from camlucida.attribution.methods.base import (

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 from camlucida.attribution.methods.center import center
 from camlucida.attribution.methods.random import random
+from camlucida.attribution.methods.sobel import edges
 from camlucida.core.geometry import Geometry
 from camlucida.core.tensors import resize
 from camlucida.metrics.annotations import Floats, Mask
@@ -84,22 +84,6 @@ def baseline_map(
         return None
     original = resize(torch.from_numpy(prior)[None], geometry.original)
     return to_grid(geometry.map_to_model(original)[0], grid)
-
-
-def edges(image: Floats) -> Floats:
-    """Length of the Sobel gradient of a grey image.
-
-    Args:
-        image: (*spatial), two axes or more.
-
-    Returns:
-        (*spatial), ≥ 0, in grey levels (8 times the slope a pixel in two dimensions).
-
-    >>> edges(np.tile(np.arange(4.0), (3, 1)))[1].tolist()
-    [4.0, 8.0, 8.0, 4.0]
-    """
-    squares = [ndimage.sobel(image, axis) ** 2 for axis in range(image.ndim)]
-    return np.asarray(np.sqrt(sum(squares)))
 
 
 def to_grid(values: Tensor, grid: Sequence[int]) -> Tensor:
