@@ -21,7 +21,7 @@ from camlucida.cli.common import (
     print_json,
     progress_bar,
 )
-from camlucida.cli.option_values import find_images, load, with_tokens
+from camlucida.cli.option_values import find_inputs, load, with_tokens
 from camlucida.cli.preprocessing import print_ranking
 from camlucida.core.errors import UsageError
 
@@ -34,8 +34,9 @@ def doctor_command(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Image files, folders or globs. Default: packaged synthetic films, which show "
-            "faults of the network alone."
+            help="Image files, folders or globs; of a model of volumes NIfTI, or folders of a "
+            "DICOM series. Default: packaged synthetic films, which show faults of the network "
+            "alone."
         ),
     ] = None,
     model: Annotated[
@@ -70,7 +71,9 @@ def doctor_command(
     device: DeviceOption = "auto",
     frame: Annotated[
         int | None,
-        typer.Option(min=0, help="Frame of multi-frame files, from 0. Default: the first."),
+        typer.Option(
+            min=0, help="Frame of multi-frame files or NIfTI, from 0. Default: the first."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the findings as JSON on standard output.")
@@ -80,17 +83,14 @@ def doctor_command(
 
     Exit code 1 if a fault is found. Research use only.
     """
-    from camlucida.models import of_images
     from camlucida.workflows.doctor import CHECKS, diagnose
 
     if model is None:
         model, checkpoint = _of_checkpoint(checkpoint), None
     if predictions is not None and not images:
         raise UsageError("--predictions needs its images", "name their folder: doctor … images/")
-    paths, missing = find_images(images) if images else ([], [])
-    loaded = of_images(
-        load(model, factory, checkpoint, device, output, checkpoint_key=checkpoint_key)
-    )
+    paths, missing = find_inputs(images, model) if images else ([], [])
+    loaded = load(model, factory, checkpoint, device, output, checkpoint_key=checkpoint_key)
     loaded = with_tokens(loaded, grid, prefix)
     with progress_bar(len(CHECKS), "examining") as progress:
         result = diagnose(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from camlucida.models import load_model
 from tests.support.command_line import run
+from tests.support.volumes import write_nifti
 
 NET = """
 import torch
@@ -135,3 +136,39 @@ def test_stored_predictions_are_reproduced_or_the_pipeline_that_does_is_named(fo
     assert other.code == 1
     assert "fault predictions: the stored predictions of 8 images are reproduced" in other.out
     assert "range -1 1" in other.out or "-1" in other.out
+
+
+VOLUME_NET = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(1)
+    layers = nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)
+    return nn.Sequential(*layers)
+"""
+VOLUME_CARD = """
+factory = "net.py:build"
+task = "multilabel"
+labels = ["a", "b"]
+[volume]
+orientation = "stored"
+intensity = "min-max"
+size = [8, 10, 12]
+"""
+
+
+def test_a_model_of_volumes_is_examined_on_volumes(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(VOLUME_NET)
+    (tmp_path / "card.toml").write_text(VOLUME_CARD)
+    rng = np.random.default_rng(0)
+    for k in range(2):
+        write_nifti(tmp_path / f"head{k}.nii.gz", rng.random((8, 10, 12)) ** (k + 1))
+    words = ("doctor", "head0.nii.gz", "head1.nii.gz", "-m", "card.toml")
+    sound = run(capsys, tmp_path, *words)
+    assert sound.code == 0, sound.out + sound.err
+    assert "4 channels on 6×8×10 cells" in sound.out
+    assert "ok    input: volumes reach the model from" in sound.out
+    without = run(capsys, tmp_path, "doctor", "-m", "card.toml")
+    assert without.code == 2
+    assert "name some: camlucida doctor scan.nii.gz" in without.err

@@ -22,8 +22,8 @@ from camlucida.workflows.doctor.finding import CHECKS, Finding, of_error
 from camlucida.workflows.explain_batches import layer_names
 from camlucida.workflows.preprocessing_fit import Fit
 
-MOST = 8
-"""Images that a model is examined on."""
+MOST, MOST_VOLUMES = 8, 3
+"""Images that a model is examined on; volumes, which take more memory."""
 
 FILMS: Sequence[tuple[str, ...]] = ((), ("nodule",), ("effusion",), ("cardiomegaly",))
 """Findings of the packaged films."""
@@ -88,12 +88,22 @@ def diagnose(
     Raises:
         LayerError: a layer that was requested does not exist.
         ImageError: none of the images can be read.
-        UsageError: predictions without images, or a file that holds none.
+        UsageError: predictions without images, or a file that holds none; a model of volumes
+            without volumes.
     """
+    volumes = model.card.volume is not None
+    if volumes and not paths:
+        what = f"{model.name} is a model of volumes, and there is no packaged one"
+        raise UsageError(what, "name some: camlucida doctor scan.nii.gz --model CARD")
+    if volumes and predictions is not None:
+        raise UsageError("the preprocessing of volumes is not fitted", "leave out --predictions")
     names = layer_names(model, layers)
     for name in layers or ():
         resolve(unwrap(model.module), name.removesuffix(":pre"))
-    scans, failures = _scans(model, _evenly(paths), frame)
+    most = MOST_VOLUMES if volumes else MOST
+    scans, failures = _scans(model, _evenly(paths, most), frame)
+    # Without a size in the card, volumes keep their own, and one batch has one.
+    scans = [scan for scan in scans if scan.tensor.shape == scans[0].tensor.shape]
     examination = Examination(model, scans, names, not paths, predictions, paths)
     findings: dict[tuple[Message, Message | None], Finding] = {}
     for each in _findings(examination, progress):
@@ -126,10 +136,10 @@ def _images_used(examination: Examination) -> Iterator[Finding]:
         yield Finding("images", "ok", Message("doctor.some", {"count": count, "images": images}))
 
 
-def _evenly(paths: Sequence[Path]) -> list[Path]:
-    if len(paths) <= MOST:
+def _evenly(paths: Sequence[Path], most: int) -> list[Path]:
+    if len(paths) <= most:
         return list(paths)
-    return [paths[k * len(paths) // MOST] for k in range(MOST)]
+    return [paths[k * len(paths) // most] for k in range(most)]
 
 
 def _scans(

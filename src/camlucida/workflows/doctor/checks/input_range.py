@@ -30,6 +30,9 @@ declare(
             "images reach the model from {low} to {high}, mean {mean}, standard deviation {std}; "
             "the card's scale is {black} to {white}"
         ),
+        "volumes": (
+            "volumes reach the model from {low} to {high}, mean {mean}, standard deviation {std}"
+        ),
         "z_score": (
             "images reach the model from {low} to {high}, mean {mean}, standard deviation {std}, "
             "each with its own scale (z-score)"
@@ -58,6 +61,9 @@ declare(
 def check(examination: Examination) -> Iterator[Finding]:
     """Whether the images, the card and the model agree on the values of the input."""
     yield from _constant(examination)
+    if examination.model.card.volume is not None:
+        yield _of_volumes(examination)
+        return
     yield from _of_images(examination)
     yield from _against_model(examination)
 
@@ -68,6 +74,15 @@ def _constant(examination: Examination) -> Iterator[Finding]:
     if names:
         values: Values = {"count": len(names), "images": len(scans), "names": listing(names)}
         yield finding("input", "fault", "constant", values)
+
+
+def _of_volumes(examination: Examination) -> Finding:
+    """What is measured of volumes, whose units the card's scale does not end."""
+    inputs = examination.inputs.float()
+    low, high = map(float, inputs.aminmax())
+    seen = {"low": f"{low:.4g}", "high": f"{high:.4g}"}
+    about = {"mean": f"{float(inputs.mean()):.3g}", "std": f"{float(inputs.std()):.3g}"}
+    return finding("input", "ok", "volumes", {**seen, **about})
 
 
 def _of_images(examination: Examination) -> Iterator[Finding]:
