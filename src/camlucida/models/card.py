@@ -279,6 +279,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _no_card(path: Path) -> UsageError:
     if path.is_dir():
         fix = did_you_mean("card.toml", _cards_in(path))
+        if (path / "config.json").is_file():
+            fix = f"one of Hugging Face is named hf:{path}"
         return UsageError(f"{path} is a folder, not a model card", fix)
     if path.suffix in (".keras", ".h5", ".hdf5"):
         what = f"{path.name} is a file of Keras, which is not read"

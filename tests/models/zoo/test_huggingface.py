@@ -128,6 +128,11 @@ def test_a_network_built_for_a_checkpoint_keeps_what_no_file_holds(name, tmp_pat
         torch.testing.assert_close(bare.eval()(images).logits, network(images).logits)
 
 
+def test_a_folder_without_the_prefix_is_told_of_it(vit):
+    with pytest.raises(UsageError, match=r"not a model card .one of Hugging Face is named hf:"):
+        load_model(vit, device="cpu")
+
+
 class TestRefused:
     def test_no_such_folder(self, tmp_path):
         assert "there is no such folder" in failure(tmp_path / "nothing")
