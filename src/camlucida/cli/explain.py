@@ -138,7 +138,7 @@ def explain_command(
     from camlucida.attribution.methods import EVERY
     from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
     from camlucida.figures.records import file_kinds
-    from camlucida.workflows.explain import explain_to_folder
+    from camlucida.workflows.explain import explain_to_folder, slow_note
 
     paths, missing = find_inputs(images, model)
     kinds = file_kinds(list(filter(None, map(str.strip, (write or "").split(",")))))
@@ -177,7 +177,7 @@ def explain_command(
             print(f"  {_map_line(record)}")
     beside = annotations_beside(paths)
     unused = [unused_note(beside, EVALUATE)] if beside else []
-    slow = _slow_note() if EVERY in (method or ()) else []
+    slow = slow_note() if EVERY in (method or ()) else []
     notes = [*outcome.notes, *slow, *_warnings(outcome.records), *unused]
     finish(outcome.failures, notes, printed=True, interrupted=outcome.interrupted)
 
@@ -193,13 +193,6 @@ def _methods(requested: Sequence[str], smooth: str | None, spread: str | None) -
         pairs = ((f"{name}:{spread}", f"{name}:{spread}_spread") for name in names)
         names = list(chain.from_iterable(pairs))
     return method_names(names)
-
-
-def _slow_note() -> list[Message]:
-    from camlucida.attribution.methods import METHODS
-
-    slow = [name for name, method in METHODS.items() if method.slow]
-    return [Message("explain.slow", {"methods": slow})] if slow else []
 
 
 def _warnings(records: Sequence[Mapping[str, Any]]) -> list[Message]:

@@ -11,6 +11,7 @@ from typing import Any
 from camlucida.attribution.batches import DEFAULT_BATCH
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.identical import IdenticalPair, identical_groups, identical_methods
+from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
@@ -320,6 +321,12 @@ class _Writer:
         if any(scan.id in images for images in self.explainer.empty.values()):
             return
         self.outcome.notes.append(_no_target(scan, self.explainer.targets))
+
+
+def slow_note() -> list[Message]:
+    """What a request of every method leaves out; [] where no method is slow."""
+    slow = [name for name, method in METHODS.items() if method.slow]
+    return [Message("explain.slow", {"methods": slow})] if slow else []
 
 
 def _no_target(scan: Scan, targets: Sequence[TargetLike] | None) -> Message:
