@@ -185,3 +185,13 @@ def test_a_named_network_takes_what_the_checkpoint_states(tmp_path):
     torch.save(odd.state_dict(), tmp_path / "odd.pth")
     loaded = load_model("torchvision:resnet18", checkpoint=tmp_path / "odd.pth", device="cpu")
     assert "assumed.relu" in [note.code for note in loaded.notes]
+
+
+def test_a_body_that_two_packages_have_is_named_once(tmp_path):
+    torchvision = pytest.importorskip("torchvision")
+    with torch.device("meta"):
+        state = torchvision.models.resnet18(num_classes=3).state_dict()
+    named = {key.replace("fc.", "head.fc."): torch.zeros(t.shape) for key, t in state.items()}
+    torch.save(named, tmp_path / "best.pth")
+    with pytest.raises(ModelError, match="that of resnet18, resnetblur18, its head is not"):
+        recognise(tmp_path / "best.pth")

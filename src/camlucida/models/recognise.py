@@ -285,7 +285,9 @@ def _unknown(file: Path, state: State, task: Task | None) -> ModelError:
     body = next(bodies(state), None)
     known = ""
     if body is not None and not body.names[0].startswith("camlucida."):
-        known = f"its body is that of {', '.join(map(bare, body.names[:3]))}, its head is not: "
+        # Packages share names.
+        names = list(dict.fromkeys(map(bare, body.names)))
+        known = f"its body is that of {', '.join(names[:3])}, its head is not: "
     return ModelError(
         f"{file} is no model that can be recognised ({kinds}): {known}"
         f"its {len(state)} keys begin with {', '.join(keys)}",
