@@ -133,4 +133,12 @@ def test_commands_of_images_refuse_a_model_of_volumes(tmp_path, card, capsys, wo
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "a.png")
     assert run(*words) == 2
-    assert "is a model of volumes, and only explain takes these" in capsys.readouterr().err
+    assert (
+        "is a model of volumes, and only explain and layers take these" in capsys.readouterr().err
+    )
+
+
+def test_layers_of_a_model_of_volumes_are_listed(card, capsys):
+    assert run("layers", "--model", card, "--json") == 0
+    layers = json.loads(capsys.readouterr().out)
+    assert [10, 12, 14] in [layer["grid"] for layer in layers]

@@ -55,9 +55,8 @@ def layers_command(
 
     loaded = load(model, factory, checkpoint, device, output, checkpoint_key=checkpoint_key)
     loaded = with_tokens(loaded, grid, prefix)
-    spec = loaded.card.input
     weight = next(loaded.module.parameters())
-    size = (1, spec.channels, *spec.height_width)
+    size = (1, *loaded.input_shape)
     images = torch.zeros(size, device=weight.device, dtype=weight.dtype)
     stated = token_grid(loaded.card.grid, loaded.card.prefix)
     module, about = unwrap(loaded.module), loaded.output_spec

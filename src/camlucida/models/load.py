@@ -59,6 +59,16 @@ class LoadedModel:
             return replace(spec, task=None)
         return replace(spec, task_from=self.task_from)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, *spatial) of one image or volume, as the card states it."""
+        volume = self.card.volume
+        if volume is None:
+            return self.card.input.channels, *self.card.input.height_width
+        if volume.slices is not None:
+            return volume.voxels
+        return volume.channels, *volume.voxels
+
     def read(self, path: str | Path, frame: int | None = None, levels: bool = False) -> Scan:
         """Read an image and prepare it as this model was trained.
 
@@ -164,7 +174,7 @@ def of_images(model: LoadedModel) -> LoadedModel:
         UsageError: its card has ``[volume]``.
     """
     if model.card.volume is not None:
-        what = f"{model.name} is a model of volumes, and only explain takes these"
+        what = f"{model.name} is a model of volumes, and only explain and layers take these"
         raise UsageError(what, "camlucida explain VOLUME --model CARD, or cl.explain")
     return model
 
