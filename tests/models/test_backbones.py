@@ -1,5 +1,7 @@
 """Classifiers of torchvision and timm, with whatever head and under whatever name."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -24,6 +26,12 @@ from tests.support.networks import (
 tv = pytest.importorskip("torchvision").models
 timm = pytest.importorskip("timm")
 
+
+def inside(name):
+    """A linear layer in a module, under a name."""
+    return nn.Sequential(OrderedDict({name: nn.Linear(512, 1)}))
+
+
 CLASSIFIERS = {
     "torchvision:resnet18": lambda: tv.resnet18(num_classes=3),
     "torchvision:resnet34": lambda: tv.resnet34(num_classes=1),
@@ -46,6 +54,10 @@ WRAPPED = {
     "efficientnet with a normed head": lambda: set_head(
         tv.efficientnet_b0(), "classifier", nn.Sequential(nn.BatchNorm1d(1280), nn.Linear(1280, 1))
     ),
+    "head beside, in a module": lambda: Around(
+        tv.resnet18(), head=nn.Sequential(OrderedDict(net=mlp(512))), name="head"
+    ),
+    "fc replaced by a module with the layer": lambda: set_head(tv.resnet18(), "fc", inside("proj")),
     "timm, head beside": lambda: Around(timm_net(), "classifier", mlp(1280), "classifier"),
     "grey input": lambda: set_head(
         set_head(tv.resnet18(num_classes=2), "conv1", nn.Conv2d(1, 64, 7, 2, 3, bias=False)),

@@ -297,8 +297,12 @@ def _with_head(state: State, body: Body, name: str, head: Head, at: str, beside:
         args |= {"under": body.under} if body.under else {}
     if beside:
         args |= {"under": body.under, "beside": beside}
+    where = beside or at
+    if head.inside:
+        args["inside"] = head.inside
+        where = f"{where}.{head.inside}"
     factory = "camlucida.models.wrapped:build"
-    return _Use(factory, args, head, beside or at, body.under, beside=bool(beside))
+    return _Use(factory, args, head, where, body.under, beside=bool(beside))
 
 
 def _channels(state: State, body: Body) -> int:

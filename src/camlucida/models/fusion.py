@@ -73,16 +73,22 @@ def read_fusion(state: State, names: Sequence[str], width: int, stated: Stated) 
     (0.0, 0.0)
     """
     if len(names) == 1:
-        head = read_head(state, names[0])
+        head = _direct(state, names[0])
         count = 0 if head is None else head.inputs - width
         return _held(head, names[0], count, stated) if head is not None and count > 0 else None
     if len(names) != 2:
         return None
     for branch_name, head_name in (names, names[::-1]):
-        branch, head = read_head(state, branch_name, inner=True), read_head(state, head_name)
+        branch, head = _direct(state, branch_name, inner=True), _direct(state, head_name)
         if branch is not None and head is not None and head.inputs == width + branch.outputs:
             return _held(head, head_name, branch.inputs, stated, branch_name, branch)
     return None
+
+
+def _direct(state: State, name: str, *, inner: bool = False) -> Head | None:
+    """The head whose layers no module is around."""
+    head = read_head(state, name, inner=inner)
+    return None if head is None or head.inside else head
 
 
 def _held(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from torch import Tensor
@@ -22,11 +22,13 @@ class Head:
         layers: one layer, or a Sequential's.
         outputs: of the last layer with weights.
         notes: what the weights cannot say and is assumed.
+        inside: path of the layers in the head, where it is a module around them.
     """
 
     layers: str | list[str]
     outputs: int
     notes: tuple[Message, ...] = ()
+    inside: str = ""
 
     @property
     def inputs(self) -> int:
@@ -56,7 +58,9 @@ def read_head(state: State, name: str, *, inner: bool = False) -> Head | None:
     >>> read_head(state, "fc").layers
     'Linear 512 3'
     """
-    prefix = f"{name}."
+    path = path_of_layers(state, name)
+    inside = path.removeprefix(name).removeprefix(".")
+    prefix = f"{path}."
     weights = {}
     for key, tensor in state.items():
         if key.startswith(prefix):
@@ -65,9 +69,31 @@ def read_head(state: State, name: str, *, inner: bool = False) -> Head | None:
         layer = _layer(weights)
         if layer is None or not layer.startswith("Linear"):
             return None
-        return Head(layer, int(weights["weight"].shape[0]))
+        return Head(layer, int(weights["weight"].shape[0]), inside=inside)
     parts = _by_index(weights)
-    return None if parts is None else _sequential(parts, name, inner)
+    head = None if parts is None else _sequential(parts, path, inner)
+    return None if head is None else replace(head, inside=inside)
+
+
+def path_of_layers(state: State, name: str) -> str:
+    """Path of what holds the layers of a head: the head itself, or a module alone inside it.
+
+    Args:
+        state: the weights.
+        name: path of the head.
+
+    >>> import torch
+    >>> path_of_layers({"head.net.1.weight": torch.zeros(3, 512)}, "head")
+    'head.net'
+    """
+    while True:
+        prefix = f"{name}."
+        behind = [key.removeprefix(prefix) for key in state if key.startswith(prefix)]
+        firsts = {key.partition(".")[0] for key in behind}
+        first = firsts.pop() if len(firsts) == 1 else ""
+        if not first or first.isdecimal() or first in behind:
+            return name
+        name = f"{prefix}{first}"
 
 
 def _by_index(weights: State) -> dict[int, dict[str, Tensor]] | None:

@@ -5,6 +5,7 @@ In the place of its own, or beside it on a module around both.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def build(
     beside: str = "",
     args: Mapping[str, Any] | None = None,
     children: bool = False,
+    inside: str = "",
 ) -> nn.Module:
     """Build a classifier or regressor around a known backbone.
 
@@ -136,11 +138,14 @@ def build(
         children: whether the backbone is a Sequential of its children, under their numbers; the
             mean over positions follows. The head is ``beside``, in the Sequential itself where
             there is no ``under``.
+        inside: path of the layers in the head, where it is a module around them; "" elsewhere.
     """
     module = build_backbone(backbone, args or {}, Path(), pretrained=False)
     if first:
         _set_channels(module, first, channels)
     built = _layer(head) if isinstance(head, str) else _sequential(head)
+    for name in reversed(inside.split(".") if inside else []):
+        built = nn.Sequential(OrderedDict({name: built}))
     module.set_submodule(at, nn.Identity() if beside else built)
     if children:
         module = _in_sequence(module)
