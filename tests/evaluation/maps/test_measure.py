@@ -359,3 +359,15 @@ def test_one_baseline_by_name_and_an_unknown_one():
     ].any()
     with pytest.raises(UsageError, match="did you mean center"):
         evaluate(model, images(1, 3, 16, 16), target=0, metrics="gini", baselines="centre")
+
+
+def test_a_method_is_not_its_own_baseline():
+    x = images(1, 3, 16, 16)
+    options = {"target": 0, "metrics": "gini", "baselines": ["sobel", "center"]}
+    model = seeded(Cnn()).eval()
+    table = evaluate(model, x, method=["gradcam", "sobel"], **options)
+    assert table.groupby("method")["baseline"].agg(list).to_dict() == {
+        "gradcam": [False],
+        "sobel": [False],
+        "center": [True],
+    }

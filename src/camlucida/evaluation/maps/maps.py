@@ -56,7 +56,7 @@ def maps_of(
     Args:
         sample: the image.
         explanations: of it, in the order of ``explain``.
-        baselines: names among ``BASELINES``.
+        baselines: names among ``BASELINES``; one that is also a method of these is left out.
         atlas: mean annotations of the other patients, for "average_mask".
         extra: more maps to score beside the baselines.
     """
@@ -64,6 +64,8 @@ def maps_of(
         return []
     targets = list(dict.fromkeys(e.target for e in explanations))
     maps = list(_grouped(explanations, targets))
+    methods = {e.method for e in explanations}
+    baselines = [name for name in baselines if name not in methods]
     of_first_method = [e for e in explanations if e.method == explanations[0].method]
     for layer in dict.fromkeys(e.layer for e in of_first_method):
         of_layer = [e for e in of_first_method if e.layer == layer]
