@@ -49,7 +49,7 @@ def edges(image: NDArray[np.float64]) -> NDArray[np.float64]:
         image: (*spatial), two axes or more.
 
     Returns:
-        (*spatial), ≥ 0, in grey levels (8 times the slope a pixel in two dimensions).
+        (*spatial), ≥ 0, in grey levels (8 times the slope a pixel, whatever the number of axes).
 
     >>> edges(np.tile(np.arange(4.0), (3, 1)))[1].tolist()
     [4.0, 8.0, 8.0, 4.0]
@@ -57,4 +57,5 @@ def edges(image: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy import ndimage
 
     squares = [ndimage.sobel(image, axis) ** 2 for axis in range(image.ndim)]
-    return np.asarray(np.sqrt(sum(squares)))
+    # Each axis beyond two is smoothed with weights whose sum is 4.
+    return np.asarray(np.sqrt(sum(squares)) / 4.0 ** (image.ndim - 2))
