@@ -104,7 +104,7 @@ class TestRefused:
     def test_no_onnx(self, tmp_path):
         path = tmp_path / "net.onnx"
         path.write_bytes(b"not a model")
-        assert "cannot be built" in failure(path)
+        assert "net.onnx is damaged, or no ONNX file" in failure(path)
 
     def test_keras(self, tmp_path):
         with pytest.raises(UsageError, match=r"net\.keras is a file of Keras, which is not read"):

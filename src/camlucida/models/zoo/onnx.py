@@ -13,7 +13,7 @@ from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message, declare
 from camlucida.models.output_choice import tensors_of
 from camlucida.models.zoo.image_processor import STATES_SCALE
-from camlucida.models.zoo.package import Args, Defaults, Zoo, import_package
+from camlucida.models.zoo.package import Args, Defaults, Zoo, guard, import_package
 
 declare(
     "onnx",
@@ -64,7 +64,8 @@ def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
         )
     onnx = import_package("onnx", "onnx")
     converter = import_package("onnx2torch", "onnx")
-    model = onnx.load(str(path))
+    with guard(f"{path.name} is damaged, or no ONNX file", "export it again"):
+        model = onnx.load(str(path))
     shape = _input_shape(model, path.name)
     _fold_identities(model)
     try:
