@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from camlucida.core.errors import CamlucidaError
 
@@ -85,13 +85,28 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
     Raises:
         OSError: the system refuses the folder or the file.
     """
+    with whole_file(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` when the block ends without an error.
+
+    Args:
+        path: its folder is made if missing.
+        mode: permissions.
+
+    Raises:
+        OSError: the system refuses the folder or the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder: only within one file system is a rename atomic.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".camlucida-")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
         temporary.chmod(mode)  # mkstemp gives 0600
         temporary.replace(path)
     except BaseException:  # also when interrupted: nothing half written stays

@@ -1,23 +1,33 @@
-"""A JSON file of a list that grows, and is a whole JSON document after each addition."""
+"""A JSON file of a list that grows: at every instant a whole JSON document."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import indent
+from time import monotonic
 from typing import Any
 
-from camlucida.core.files import json_default, write_bytes
+from camlucida.core.files import json_default, whole_file
+
+REST = 20
+"""How many times as long as the last writing took, additions wait for the next one.
+
+Each writing copies what is there. Of a short list that is nothing, so each addition is written; a
+list of many megabytes lags by a second, and writing never takes more than a twentieth of the time.
+"""
 
 _END = b"\n]\n"
 
 
 class GrowingList:
-    """Adds items to a list in a file without writing the earlier ones again.
+    """Adds items to a list in a file that is replaced as a whole, and not for each item.
 
-    What :func:`~camlucida.core.files.write_json` writes of the whole list, byte for byte, stands in
-    the file after each addition, so that a process that is killed leaves what it did.
+    What :func:`~camlucida.core.files.write_json` writes of a list, byte for byte, stands in the
+    file at every instant: of all items, or of all but those of the last moment, which
+    :meth:`close` adds. A reader, or a process that is killed, never finds half a document.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -25,13 +35,16 @@ class GrowingList:
     ...     items = GrowingList(path)
     ...     items.add([1])
     ...     items.add([{"a": 2}])
+    ...     items.close()
     ...     json.loads(path.read_text())
     [1, {'a': 2}]
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._end = 0  # where the closing bracket's line begins; 0 before the file is there
+        self._end: int | None = None  # of the last item in the file; None before the first writing
+        self._waiting: list[str] = []
+        self._due = 0.0
 
     def add(self, items: Sequence[Any]) -> None:
         """Add items at the end; the first call makes the file, or replaces an older one.
@@ -40,38 +53,46 @@ class GrowingList:
             items: of JSON's kinds, or with ``to_json``; may be empty.
 
         Raises:
-            OSError: the system refuses the file; what it held before stays whole.
+            OSError: the system refuses the file; what it held before stays whole, and without
+                these items.
             ValueError: a number is NaN or infinite.
             TypeError: an item has no JSON form.
         """
-        texts = [_text(item) for item in items]
-        addition = ",\n".join(texts).encode()
-        if not self._end:
-            write_bytes(self.path, b"[\n" + addition + _END if texts else b"[]\n")
-            self._end = len(b"[\n" + addition) if texts else 0
+        before = len(self._waiting)
+        self._waiting += [_text(item) for item in items]
+        if self._end is not None and monotonic() < self._due:
             return
-        if texts:
-            self._append(b",\n" + addition)
+        try:
+            self.close()
+        except OSError:
+            del self._waiting[before:]
+            raise
 
-    def _append(self, addition: bytes) -> None:
-        with self.path.open("r+b", buffering=0) as file:
-            file.seek(self._end)
-            try:
-                _write_all(file, addition + _END)
-            except OSError:
-                # A full disk may take a part of it: the old end fits where it was.
+    def close(self) -> None:
+        """Write what waits. More may be added afterwards.
+
+        Raises:
+            OSError: the system refuses the file; what it held before stays whole.
+        """
+        if self._end is not None and not self._waiting:
+            return
+        begin = monotonic()
+        addition = ",\n".join(self._waiting).encode()
+        with whole_file(self.path) as file:
+            if self._end:
+                with self.path.open("rb") as earlier:
+                    shutil.copyfileobj(earlier, file, 1 << 20)
                 file.seek(self._end)
-                file.write(_END)
-                file.truncate()
-                raise
-        self._end += len(addition)
-
-
-def _write_all(file: Any, data: bytes) -> None:
-    """Write all bytes; one call to the system where it takes them at once."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
+                file.write(b",\n")
+            elif addition:
+                file.write(b"[\n")
+            file.write(addition)
+            end = file.tell()
+            file.write(_END if end else b"[]\n")
+        self._end = end
+        self._waiting.clear()
+        now = monotonic()
+        self._due = now + REST * (now - begin)
 
 
 def _text(item: Any) -> str:

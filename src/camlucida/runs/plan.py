@@ -8,16 +8,28 @@ from typing import Any
 
 from camlucida.attribution.methods import method_names
 from camlucida.core.errors import LayerError, UsageError
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.cohort import Cohort, read_cohort
 from camlucida.datasets.cohort_file import CohortFile, ModelEntry
 from camlucida.datasets.recorded_splits import RecordedSplit, find_recorded_split
+from camlucida.io.tables import listing
 from camlucida.models import Card, LoadedModel, load_model, of_images
 from camlucida.models.layers import resolve
 from camlucida.models.state import unwrap
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import Recipe, make_recipe
 from camlucida.runs.items import Key
+
+declare(
+    "notes",
+    {
+        "several_labels": (
+            "{count} {count:|image|images} with several true labels, of which a multiclass model "
+            'has one: if every label has a probability of its own, state task = "multilabel" in '
+            "the card: {names}"
+        ),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,17 @@ def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
     card = model.card.model_dump(mode="json")
     recorded = split_of_model(file, model)
     cohort = read_cohort(file, classification_labels(model.card), recorded)
-    return ModelPlan(_name(entry, model), entry, card, recipe, cohort, task, model.notes)
+    notes = (*model.notes, *_task_notes(task, cohort))
+    return ModelPlan(_name(entry, model), entry, card, recipe, cohort, task, notes)
+
+
+def _task_notes(task: Message | None, cohort: Cohort) -> list[Message]:
+    """A doubt whether classes exclude each other, where the table gives an image several."""
+    if task is None or task.values["task"] != "multiclass":
+        return []
+    names = [image.id for image in cohort.images if len(image.positives or ()) > 1]
+    values: dict[str, Value] = {"count": len(names), "names": listing(names)}
+    return [Message("notes.several_labels", values)] if names else []
 
 
 def split_of_model(file: CohortFile, model: LoadedModel) -> RecordedSplit | None:

@@ -26,6 +26,7 @@ from camlucida.runs.folder import FORMAT, RunFolder, one_writer
 from camlucida.runs.identity import canonical, changed, file_sha256, make_recipe
 from camlucida.runs.items import FinishedItem, Key, LedgerEntry, State, count_states, item_notes
 from camlucida.runs.ledger import Ledger
+from camlucida.runs.mismatch import kept_mark
 from camlucida.runs.parts import Digests, write_durable_json, write_durable_table, write_part
 from camlucida.runs.plan import Loader, ModelPlan, plan_models
 from camlucida.runs.restore import write_ledger
@@ -100,7 +101,8 @@ def execute(
         notes += recover(folder, ledger)
         notes += sync(ledger, plans, earlier)
         record = _record(file, plans, size, problems, notes)
-        _write_tables(folder, file, plans, record | {"device": device_type} | dict(about or {}))
+        further = {"device": device_type, **(about or {}), **kept_mark(earlier, record)}
+        _write_tables(folder, file, plans, record | further)
         _report_done(ledger, plans, progress)
         for plan in plans:
             worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.recipe)

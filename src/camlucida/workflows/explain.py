@@ -177,8 +177,6 @@ def explain_to_folder(
         writer.files.close()
     outcome.notes += writer.closing_notes()
     about = _about(explainer, outcome, command, len(paths) + len(missing))
-    if not outcome.records:
-        write_json(out / "explanations.json", [])
     write_json(out / "run.json", about)
     outcome.index = write_index(out, about, outcome.records, outcome.strips, writer.scripts)
     return outcome
@@ -192,7 +190,7 @@ class _Writer:
         kinds: of files of every explanation, as :func:`camlucida.figures.save.file_kinds` gives.
         files: writes them, beside the model.
         stems: of file names that are taken.
-        records: ``explanations.json``, whole after each image.
+        records: ``explanations.json``, a whole document at every instant.
         scripts: image id → file with the data of the page's viewer.
         identical: pairs of methods with identical maps in every image so far; None before any.
         stopped_by: the error after which nothing more can be written.
@@ -233,9 +231,10 @@ class _Writer:
                 return
 
     def finish(self) -> None:
-        """Wait for what is still being written."""
+        """Wait for what is still being written, and write the records that wait."""
         for written in self.files.rest():
             self._record(written)
+        self.records.close()
 
     def closing_notes(self) -> Iterator[Message]:
         """The notes that only the whole shows."""

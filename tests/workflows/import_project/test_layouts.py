@@ -190,3 +190,13 @@ def test_damaged_checkpoints_are_passed_over(project, tmp_path):
     result = import_project(project, tmp_path / "out")
     assert "checkpoint ckpt/best_of_all.pth: " in lines(result.unused)
     assert "checkpoint ckpt/best.pth" in lines(result.recognised)
+
+
+def test_what_camlucida_wrote_is_no_part_of_the_project(project, tmp_path):
+    write_checkpoint(project / "runs/a/maps/part.pth")
+    (project / "runs/a/ledger.sqlite").touch()
+    save_grey(project / "explanations/a.png", draw(1, (40, 40))[0])
+    (project / "explanations/explanations.json").write_text("[]")
+    result = import_project(project, tmp_path / "out")
+    assert "runs/" not in lines(result.recognised) + lines(result.unused)
+    assert "explanations" not in lines(result.recognised) + lines(result.unused)

@@ -28,7 +28,8 @@ SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "site-packages", "ve
 
 TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
 RECORD = "import.json"
-"""What an import writes; a folder with it is not searched."""
+WRITTEN_HERE = frozenset((RECORD, "explanations.json", "ledger.sqlite"))
+"""What an import, an explanation and a run write; a folder with any of them is not searched."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def below_annotations(path: Path, folder: Path) -> bool:
 
 def _files(folder: Path) -> Iterator[Path]:
     for root, names, files in os.walk(folder):
-        if RECORD in files:
+        if not WRITTEN_HERE.isdisjoint(files):
             names.clear()
             continue
         names[:] = [name for name in names if not _is_skipped(name)]

@@ -127,10 +127,8 @@ def explain_training(
     # The predictions file has noted already that patients are unknown.
     notes += [_without_name(note, training) for note in outcome.notes if note != NO_PATIENTS]
     check = check_predictions(run, table)
-    if check.wrong:
-        mark_mismatch(out)
-        run = Run.open(out)
-    return ExplainedTraining(run, recognised.card, check, failures, notes, searched)
+    mark_mismatch(out, check.wrong)
+    return ExplainedTraining(Run.open(out), recognised.card, check, failures, notes, searched)
 
 
 def _without_name(note: Message, training: TrainingRun) -> Message:
