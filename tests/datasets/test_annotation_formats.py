@@ -107,6 +107,13 @@ def test_yolo(tmp_path, kind, names):
     check(truth_of(root / "labels" / "a.txt"))
 
 
+def test_an_empty_file_of_yolo_has_empty_masks(tmp_path):
+    root = files.write_yolo(tmp_path / "set")
+    (root / "labels" / "b.txt").write_text("")
+    masks = truth_of(root).masks("b", "b.png", (4, 6))
+    assert [mask.any() for mask in masks.values()] == [False, False]
+
+
 def test_yolo_without_names(tmp_path):
     root = files.write_yolo(tmp_path / "set", names="")
     with pytest.raises(UsageError, match=r"class 1 has no name .*--mask-label 1=NAME"):

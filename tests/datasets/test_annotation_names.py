@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import read_ground_truth
@@ -31,6 +33,8 @@ def has(truth, images):
     [
         (["FILM_A.PNG", "b.jpg"], ["film_a.png", "b.png"], "FILM_A is film_a.png"),
         (["7", "12"], ["007.png", "012.png"], "7 is 007.png"),
+        (["old/a.png", "old/b.png"], ["a.png", "b.png"], "old/a is a.png"),
+        (["C:\\x\\1\\a.png", "C:\\x\\2\\b.png"], ["a.png", "b.png"], "C:/x/1/a is a.png"),
     ],
 )
 def test_a_table_of_boxes(tmp_path, in_table, films, note):
@@ -49,7 +53,8 @@ def test_a_table_of_boxes(tmp_path, in_table, films, note):
         (["FILM.png", "Film.png"], ["film.png"]),  # two names fit
         (["7"], ["07.png", "007.png"]),
         (["7", "a"], ["007.png"]),  # no column of numbers
-        (["masks/b.png"], ["b.png"]),  # a folder is no matter of spelling
+        (["x/b.png", "y/b.png"], ["b.png"]),
+        (["x/b.png"], ["1/b.png", "2/b.png"]),
     ],
 )
 def test_no_guess(tmp_path, in_table, films):
@@ -57,6 +62,15 @@ def test_no_guess(tmp_path, in_table, films):
     assert has(truth, images) == [()] * len(films)
     (note,) = truth.unused(images)
     assert note.code in ("notes.unused_annotations", "notes.strange_annotations")
+
+
+def test_the_folder_of_a_mask_may_be_a_label(tmp_path):
+    for name in ("nodule/a.png", "mass/b.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.fromarray(np.ones((6, 8), np.uint8)).save(tmp_path / name)
+    names = [("1/a", "1/a.png"), ("1/b", "1/b.png")]
+    truth = with_names_of_images(read_ground_truth(masks=tmp_path, labels=("Mass",)), names)
+    assert has(truth, names) == [(), ()]
 
 
 def test_an_exact_name_comes_first(tmp_path):

@@ -47,6 +47,7 @@ class AnnotationJoin:
         self.aliases: dict[str, str] = {}
         self.notes: list[Message] = []
         self.by_uid = False
+        self.by_folder = False
         self.files: list[Path] = []
 
     def add_files(self, path: Path, names: Mapping[int, str] | None) -> None:
@@ -64,6 +65,7 @@ class AnnotationJoin:
 
     def add(self, annotations: AnnotationSet) -> None:
         """Add annotations that were read."""
+        self.by_folder |= annotations.by_folder
         for image, label, annotation in annotations.drawn:
             name = self.by_name.get(fold(label), label)
             self.drawn[bare_name(image)][name].append(annotation)

@@ -1,4 +1,4 @@
-"""Annotations under names that differ from their images' in letter case or in leading zeros."""
+"""Annotations under names that differ from their images' in folder, letter case or zeros."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from camlucida.datasets.name_matching import Keys, match_names
 declare(
     "notes",
     {
+        "annotations_by_file": (
+            "annotations of {count} {count:|image|images} name other folders than the images', and "
+            "are compared by what follows, because no two are the same: {name} is {file}"
+        ),
         "annotations_by_case": (
             "annotations of {count} {count:|image|images} have a name that differs from the "
             "image's in letter case only: {name} is {file}"
@@ -33,9 +37,11 @@ T = TypeVar("T")
 Names = dict[str, Path]
 """Name that the annotations use → the image's file."""
 
+_DIFFERENCES = ("file", "case", "number")
+
 
 def with_names_of_images(truth: GroundTruth, images: Iterable[tuple[str, str]]) -> GroundTruth:
-    """Annotations whose name differs in case or leading zeros, under the name of their image.
+    """Annotations whose name differs in folder, case or zeros, under the name of their image.
 
     An image whose name is among the annotations' keeps those; of the others, each gets the
     annotations that :func:`~camlucida.datasets.name_matching.match_names` finds, unless they fit a
@@ -62,9 +68,10 @@ def with_names_of_images(truth: GroundTruth, images: Iterable[tuple[str, str]]) 
     ids = {Path(file_name): image_id for image_id, file_name in listed}
     keys = {path: annotation_keys(image_id, str(path)) for path, image_id in ids.items()}
     free = {Path(names[1]) for names in listed if not truth.names_of([names])}
-    kinds: dict[str, Names] = {"annotations_by_case": {}, "annotations_by_number": {}}
+    kinds: dict[str, Names] = {f"annotations_by_{what}": {} for what in _DIFFERENCES}
     for source in (truth.drawn, truth.boxed):
-        for of_kind, names in zip(kinds.values(), _other_spellings(list(source), keys)):
+        found = _other_spellings(list(source), keys, truth.by_folder)
+        for of_kind, names in zip(kinds.values(), found):
             of_kind |= {name: path for name, path in names.items() if path in free}
     renamed = {}
     for name, path in chain.from_iterable(names.items() for names in kinds.values()):
@@ -84,19 +91,26 @@ def _with_names(
     )
 
 
-def _other_spellings(names: Sequence[str], keys: Keys) -> tuple[Names, Names]:
-    """Names that mean one image by another case, and by their number."""
+def _other_spellings(names: Sequence[str], keys: Keys, by_folder: bool) -> Iterable[Names]:
+    """Names that mean one image, by each of the differences."""
     match = match_names(names, keys)
-    # A folder of masks is named after a label: without it, any mask would fit.
-    if match.folder or match.by_file_name:
-        return {}, {}
+    is_elsewhere = bool(match.folder) or match.by_file_name
+    # A folder of masks may be named after a label: without it, any mask would fit.
+    if is_elsewhere and by_folder:
+        return ()
     claims = Counter(chain.from_iterable(match.rows.values()))
 
     def single(paths: Iterable[Path]) -> Names:
-        of_paths = {path: match.rows[path][0] for path in paths}
-        return {names[row]: path for path, row in of_paths.items() if claims[row] == 1}
+        of_paths = {path: match.rows[path] for path in paths}
+        return {names[rows[0]]: path for path, rows in of_paths.items() if claims[rows[0]] == 1}
 
-    return single(match.by_case), single(match.by_number)
+    spelt = {*match.by_case, *match.by_number}
+    elsewhere = [path for path, rows in match.rows.items() if rows and path not in spelt]
+    return (
+        single(elsewhere if is_elsewhere else ()),
+        single(match.by_case),
+        single(match.by_number),
+    )
 
 
 def _name_of(image_id: str) -> str:

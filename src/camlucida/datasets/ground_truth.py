@@ -71,6 +71,7 @@ class GroundTruth:
         notes: what was passed over.
         aliases: another name of an image → its name in ``drawn`` and ``boxed``.
         by_uid: images are named by the UID of their DICOM object.
+        by_folder: a folder in a name may be that of a label.
         scaled: annotations that were read at another size than their image's, as they are read.
     """
 
@@ -80,6 +81,7 @@ class GroundTruth:
     notes: tuple[Message, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     by_uid: bool = False
+    by_folder: bool = False
     scaled: list[str] = field(default_factory=list, compare=False)
 
     def has(self, image_id: str, file_name: str) -> tuple[str, ...]:
@@ -370,15 +372,14 @@ def ground_truth_of(join: AnnotationJoin) -> GroundTruth:
         join: the annotations.
     """
     drawn = {image: dict(of_image) for image, of_image in join.drawn.items()}
-    notes = tuple(join.notes)
-    return GroundTruth(join.labels, drawn, dict(join.boxed), notes, join.aliases, join.by_uid)
+    kinds = (join.by_uid, join.by_folder)
+    return GroundTruth(
+        join.labels, drawn, dict(join.boxed), tuple(join.notes), join.aliases, *kinds
+    )
 
 
 def _listed(code: str, names: Sized, shown: str) -> Message:
     return Message(f"notes.{code}", {"count": len(names), "names": shown})
-
-
-# ---- which annotations belong to an image -------------------------------------------------------
 
 
 def _single(annotations: Sequence[Annotation]) -> Annotation:

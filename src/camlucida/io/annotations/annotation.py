@@ -173,6 +173,7 @@ class AnnotationSet:
         aliases: another name of an image → its name in ``drawn`` and ``boxed``.
         notes: what a reader must know.
         by_uid: images are named by the UID of their DICOM object.
+        by_folder: the folder of a file may name the label, so that names of images may hold it.
         files: that hold them.
     """
 
@@ -182,7 +183,18 @@ class AnnotationSet:
     aliases: Mapping[str, str] = field(default_factory=dict)
     notes: list[Message] = field(default_factory=list)
     by_uid: bool = False
+    by_folder: bool = False
     files: list[Path] = field(default_factory=list)
+
+
+def nothing(where: str, image: AnnotatedImage) -> Mask:
+    """The mask (H, W) of an image in which readers found nothing.
+
+    Args:
+        where: of the annotation, for messages.
+        image: its size.
+    """
+    return np.zeros(image.size, np.bool_)
 
 
 def union(parts: Sequence[Reader]) -> Annotation:

@@ -23,6 +23,7 @@ from camlucida.io.annotations.annotation import (
     Size,
     check_inside,
     naming,
+    nothing,
     union,
 )
 from camlucida.io.annotations.boxes import as_boxes
@@ -97,7 +98,7 @@ def read_coco(path: Path, document: Mapping[str, Any]) -> AnnotationSet:
     for image, category in product(blank, categories.values()):
         label = str(category["name"])
         where = f"{path}: {label!r} in {names[image]}"
-        result.drawn.append((names[image], label, Annotation(where, _nothing)))
+        result.drawn.append((names[image], label, Annotation(where, nothing)))
     return result
 
 
@@ -115,10 +116,6 @@ def _content(path: Path, document: Mapping[str, Any]) -> _Content:
             "every image has id and file_name, every annotation image_id and category_id",
         ) from error
     return images, categories, items
-
-
-def _nothing(where: str, image: AnnotatedImage) -> Mask:
-    return np.zeros(image.size, np.bool_)
 
 
 def roboflow_name(name: str) -> str | None:

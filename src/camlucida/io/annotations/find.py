@@ -208,7 +208,7 @@ def _masks(
 ) -> AnnotationSet:
     root = path if path.is_dir() else path.parent
     by_name = {fold(label): label for label in labels if label}
-    result = AnnotationSet("masks")
+    result = AnnotationSet("masks", by_folder=True)
     for file in files.masks:
         parts = (*file.relative_to(root).parts[:-1], bare_stem(file))
         result.drawn += mask_annotations(file, *image_and_label(parts, by_name), names)

@@ -13,10 +13,12 @@ import numpy as np
 from camlucida.core.errors import UsageError
 from camlucida.io.annotations.annotation import (
     AnnotatedImage,
+    Annotation,
     AnnotationSet,
     BoxAnnotation,
     Mask,
     naming,
+    nothing,
     union,
 )
 from camlucida.io.annotations.boxes import Floats
@@ -55,7 +57,7 @@ def yolo_rows(text: str) -> list[tuple[int, Floats]] | None:
 
 
 def read_yolo(files: Mapping[str, Path], names: Mapping[int, str]) -> AnnotationSet:
-    """Annotations of YOLO's files.
+    """Annotations of YOLO's files. An empty one has an empty mask of each class.
 
     Args:
         files: name of the image → its text file.
@@ -82,6 +84,8 @@ def read_yolo(files: Mapping[str, Path], names: Mapping[int, str]) -> Annotation
             grouped[_name(path, number, names)].append(_checked(path, row))
         for label, rows in grouped.items():
             _add(result, image, label, f"{path}: {label!r}", rows)
+        for label in () if grouped else names.values():
+            result.drawn.append((image, label, Annotation(f"{path}: {label!r}", nothing)))
     result.aliases = _aliases(files)
     return result
 
