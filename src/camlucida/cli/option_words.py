@@ -64,8 +64,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Name of another tool → ours; of more than one, the first that the command has."""
 
 ANSWERS: dict[str, str] = {
-    "--aug-smooth": "there is no test-time augmentation here; leave it out",
-    "--eigen-smooth": "use --method eigengradcam, which keeps the first principal component",
+    "--aug-smooth": "it is a variant of a method: gradcam:aug, or with mirrored views gradcam:aug_flip",
+    "--eigen-smooth": "it is a variant of a method: gradcam:eigen",
     "--save-best": "it belongs to training; --run names the folder with best_model.pth",
     "--seed": "images are not drawn here; --split takes one split of the table",
     "--test-size": "the split that the checkpoint or table records is used; --split takes another",
