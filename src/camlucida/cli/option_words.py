@@ -64,7 +64,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Name of another tool → ours; of more than one, the first that the command has."""
 
 ANSWERS: dict[str, str] = {
-    "--aug-smooth": "it is a variant of a method: gradcam:aug, or with mirrored views gradcam:aug_flip",
+    "--aug-smooth": "it is a variant of a method: gradcam:aug; gradcam:aug_flip mirrors, too",
     "--eigen-smooth": "it is a variant of a method: gradcam:eigen",
     "--save-best": "it belongs to training; --run names the folder with best_model.pth",
     "--seed": "images are not drawn here; --split takes one split of the table",

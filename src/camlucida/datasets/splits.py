@@ -22,6 +22,9 @@ declare(
     },
 )
 
+TRAINING_NOTES = ("notes.split_unknown", "notes.training_included")
+"""Codes of :func:`training_notes`, which name an option of the command that is run."""
+
 SPLIT_COLUMNS = ("split", "subset", "partition", "fold", "set", "datasplit", "phase")
 """Names that a split column usually has, folded."""
 

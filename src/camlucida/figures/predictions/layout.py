@@ -55,7 +55,7 @@ declare(
         "unit": "{metric}, unit of the value",
         "in_unit": "{text} ({unit})",
         "means": "mean true (ring) and predicted (dot)",
-        "means_title": "slope of predicted over true {slope}",
+        "means_title": "slope of predicted over true:",
         "groups": (
             "Bar: 95% interval by patient; hollow: under 10 patients. "
             "Dotted: the median (mean) of all patients as prediction. Grey line: all patients."

@@ -160,9 +160,8 @@ def group_figure(figures: pd.DataFrame, synthetic: bool, unit: str = "") -> Figu
     lines = sum(1 + len(name) // GROUP_NAME_WIDTH for name in names)
     figure, panels = panels_in_a_row(3, 4.2, 1.6 + 0.32 * lines)
     _draw_means(panels[2], grouped, names, unit)
-    panels[2].set_title(
-        words("prediction_figures.means_title", slope=estimate_text(figures, "slope")), fontsize=9
-    )
+    means_title = words("prediction_figures.means_title")
+    panels[2].set_title(f"{means_title}\n{estimate_text(figures, 'slope')}", fontsize=9)
     for axes, metric, colour in zip(panels, ("mae", "rmse"), PALETTE):
         rows = grouped[grouped["metric"] == metric].set_index("group")
         for position, name in enumerate(names):

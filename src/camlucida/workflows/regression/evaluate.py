@@ -19,6 +19,7 @@ from camlucida.core.files import without_dots, write_toml
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.predictions import Predictions
 from camlucida.datasets.recorded_splits import find_recorded_split
+from camlucida.datasets.splits import TRAINING_NOTES, training_notes
 from camlucida.evaluation.predictions.tables import (
     Document,
     PredictionSettings,
@@ -110,7 +111,9 @@ def evaluate_regression_model(
         about=about,
         progress=progress,
     )
-    notes = dict.fromkeys([*_model_notes(recognised, settings), *sheet.notes, *outcome.notes])
+    of_run = [note for note in outcome.notes if note.code not in TRAINING_NOTES]
+    of_run += training_notes([row.split for row in sheet.rows], settings.split)
+    notes = dict.fromkeys([*_model_notes(recognised, settings), *sheet.notes, *of_run])
     result = RegressionResult(failures=[*sheet.failures, *outcome.failures], notes=list(notes))
     run = Run.open(out / "run")
     predictions = run_predictions(run, sheet, result.notes)
