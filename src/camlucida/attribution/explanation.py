@@ -19,6 +19,7 @@ from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
+from camlucida.core.volume_scan import is_volume
 from camlucida.io.png import png_bytes
 from camlucida.models.detectors import Detection
 
@@ -232,7 +233,8 @@ class Explanation:
     def overlay(
         self, colormap: str | None = None, alpha: float | None = None, limit: float | None = None
     ) -> Image:
-        """The map over the original image, with a caption bar below.
+        """The map over the original image, with a caption bar below; of a volume, three planes
+        through the map's peak, bare and overlaid.
 
         Args:
             colormap: matplotlib name; None for the default of a signed or unsigned map.
@@ -241,15 +243,17 @@ class Explanation:
             limit: as in :meth:`scaled`.
 
         Returns:
-            An RGB picture in original pixels, with the caption below.
+            An RGB picture in original pixels, with the caption below; of a volume a figure.
 
         Raises:
-            UsageError: there is no such colormap, or the map is not two-dimensional.
+            UsageError: there is no such colormap.
+            LayerError: the map lies over no image, see ``no_picture``.
 
         >>> _example().overlay().mode
         'RGB'
         """
-        image: Image = _figures("overlay").overlay_image(self, colormap, alpha, limit)
+        figures = _figures("volumes.explained" if is_volume(self.scan) else "overlay")
+        image: Image = figures.overlay_image(self, colormap, alpha, limit)
         return image
 
     def save(
@@ -258,13 +262,15 @@ class Explanation:
         colormap: str | None = None,
         write: Collection[str] | None = None,
     ) -> dict[str, Any]:
-        """Write the film, the raw map and pictures into a folder.
+        """Write the film, the raw map and pictures into a folder; of a volume the raw map, three
+        planes through its peak, and the map as NIfTI.
 
         Args:
             directory: made if missing.
             colormap: as in :meth:`overlay`.
             write: which pictures: "overlay", "heatmap", "figure", "map" (in original pixels),
-                "mask", or "all"; None writes the overlay.
+                "mask", or "all"; None writes the overlay. Of a volume "figure" and "map"; None
+                writes both.
 
         Returns:
             The record of ``explanations.json``: image, target, score, …, and the file names.
@@ -277,7 +283,7 @@ class Explanation:
         >>> record["image"], record["target"]  # doctest: +SKIP
         ('film', 'nodule')
         """
-        save = _figures("save").save_explanation
+        save = _figures("volumes.explained" if is_volume(self.scan) else "save").save_explanation
         record: dict[str, Any] = save(self, Path(directory), colormap, write)
         return record
 
@@ -298,7 +304,7 @@ class Explanation:
         return import_module("camlucida.report.viewer.widget").view(self, colormap)
 
     def _repr_png_(self) -> bytes | None:
-        if len(self.grid) != 2 or self.no_picture is not None:
+        if self.no_picture is not None:
             return None
         png: bytes = png_bytes(np.asarray(self.overlay()))
         return png

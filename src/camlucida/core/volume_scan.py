@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ class VolumeScan(Scan):
         order: stored voxels → ordered ones.
         whole: ordered voxels ↔ model voxels on all three axes.
         oriented: whether the file states directions of the patient.
+        measured: whether the millimetres of ``affine`` are known; not of a bare tensor.
         window: (low, high) that the file asks to be shown in; None without.
         model_window: (low, high) that the model's card states; None without.
     """
@@ -36,6 +37,7 @@ class VolumeScan(Scan):
     order: AxisOrder
     whole: Geometry
     oriented: bool = True
+    measured: bool = True
     window: tuple[float, float] | None = None
     model_window: tuple[float, float] | None = None
 
@@ -60,3 +62,47 @@ class VolumeScan(Scan):
         on_model = values.expand(self.whole.model) if values.ndim == 2 else values
         ordered = self.whole.map_to_original(on_model[None].float())[0]
         return np.ascontiguousarray(self.order.invert(ordered.numpy()))
+
+
+def is_volume(scan: Scan) -> bool:
+    """Whether a scan is a volume, read from a file or a bare tensor (C, D, H, W).
+
+    Args:
+        scan: of any kind. A tensor (C, H, W) is an image, also where its channels are slices.
+
+    >>> import torch
+    >>> is_volume(Scan(torch.zeros(1, 2, 4, 4), None, Geometry.identity((2, 4, 4)), "head"))
+    True
+    """
+    return isinstance(scan, VolumeScan) or len(scan.geometry.model) == 3
+
+
+def as_volume(scan: Scan) -> VolumeScan:
+    """A volume with voxels and an affine, also of a bare tensor.
+
+    Args:
+        scan: of three axes.
+
+    Returns:
+        The scan itself where it was read from a file. Of a bare tensor, voxels are the mean of its
+        channels in original voxels, and neither directions nor millimetres are known.
+
+    >>> import torch
+    >>> bare = Scan(torch.ones(2, 2, 4, 4), None, Geometry.identity((2, 4, 4)), "head")
+    >>> as_volume(bare).voxels.shape, as_volume(bare).oriented
+    ((2, 4, 4), False)
+    """
+    if isinstance(scan, VolumeScan):
+        return scan
+    grey = scan.tensor.detach().float().cpu().mean(0)
+    voxels = scan.geometry.map_to_original(grey[None])[0].numpy()
+    stated = {each.name: getattr(scan, each.name) for each in fields(Scan)}
+    return VolumeScan(
+        **stated,
+        voxels=np.nan_to_num(voxels, posinf=0, neginf=0).astype(np.float32),
+        affine=np.eye(4),
+        order=AxisOrder(),
+        whole=scan.geometry,
+        oriented=False,
+        measured=False,
+    )

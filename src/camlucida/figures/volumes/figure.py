@@ -22,7 +22,13 @@ from camlucida.figures.panels import sheet_title, unit_text
 from camlucida.figures.sheets import DPI, SMALL, Bar, Sheet
 from camlucida.figures.style import font_file, has_chinese, words
 from camlucida.figures.volumes.peak import Peak
-from camlucida.figures.volumes.planes import Plane, Planes, planes_through, shown_window
+from camlucida.figures.volumes.planes import (
+    Pixels,
+    Plane,
+    Planes,
+    planes_through,
+    shown_window,
+)
 from camlucida.io.png import png_bytes
 
 declare(
@@ -38,6 +44,7 @@ declare(
         "axis_1": "row",
         "axis_2": "column",
         "where": "{method}, grid {grid}, one cell ≈ {cell} mm",
+        "where_unmeasured": "{method}, grid {grid}, one cell ≈ {cell} voxels",
         "peak": "cross: the map's maximum, at {place} mm",
         "peak_stored": "cross: the map's maximum, slice {slice}, row {row}, column {column}",
         "window_file": "grey: {low:.5g} to {high:.5g}, the file's window",
@@ -45,6 +52,7 @@ declare(
         "window_volume": "grey: {low:.5g} to {high:.5g}, percentiles of the volume",
         "convention": "The patient's right is at the left of axial and coronal planes.",
         "no_directions": "The file states no directions: left and right are not known.",
+        "unmeasured": "A bare tensor: neither its directions nor its size in mm are known.",
         "tilted": "The planes are those of the scan, tilted by {angle:.0f}° against the patient.",
         "unseen": "The model saw a part of the volume only.",
         "slices": "The map is one for all slices that the model saw together.",
@@ -71,40 +79,68 @@ def planes_png(
     """The figure as a PNG file.
 
     Args:
+        explanation, scan, values, peak, colormap: as of :func:`planes_pixels`.
+
+    Raises:
+        UsageError: there is no such colormap.
+    """
+    return png_bytes(planes_pixels(explanation, scan, values, peak, colormap), DPI)
+
+
+def planes_pixels(
+    explanation: Explanation,
+    scan: VolumeScan,
+    values: np.ndarray,
+    peak: Peak,
+    colormap: str | None = None,
+    alpha: float | None = None,
+    limit: float | None = None,
+) -> Pixels:
+    """The figure: bare planes above, overlaid ones below.
+
+    Args:
         explanation: of a volume.
         scan: its volume.
         values: (D, H, W), the map in the voxels of the file.
         peak: through which the planes pass.
         colormap: matplotlib name; the default if None.
+        alpha: opacity of the map's largest value, in [0, 1]; the default if None.
+        limit: the value of full colour; that of this map if None.
+
+    Returns:
+        (H, W, 3).
 
     Raises:
         UsageError: there is no such colormap.
     """
     window, _ = shown_window(scan)
     planes = planes_through(scan, values, peak.voxel, window)
-    footer = tuple(_footer(explanation, scan, peak, colormap))
+    footer = tuple(_footer(explanation, scan, peak, colormap, limit))
     notice = notice_line(scan.synthetic, "image")
     title = sheet_title(explanation)
     font = font_file(any(map(has_chinese, (title, notice, *footer))))
-    table = colour_table(colormap_name(colormap, explanation.signed), ALPHA, explanation.signed)
-    limit = 0.0 if explanation.is_empty else explanation.limit
+    opacity = ALPHA if alpha is None else alpha
+    table = colour_table(colormap_name(colormap, explanation.signed), opacity, explanation.signed)
+    full = explanation.limit if limit is None else limit
+    full = 0.0 if explanation.is_empty else full
     size = _common_size(planes)
     panels, top = [], float(values.max())
     for plane in planes.planes:
-        drawn = MapPixels(plane.values, None, limit, table)
+        drawn = MapPixels(plane.values, None, full, table)
         overlay = Image.fromarray(overlay_pixels(plane.film, drawn))
-        if is_marked(explanation):
+        if is_marked(explanation, limit):
             draw_marks(overlay, plane.values.shape, half_maximum(plane.values, top), plane.at)
         bare = Image.fromarray(plane.film).convert("RGB")
         pair = [_placed(picture, size, plane, font) for picture in (bare, overlay)]
         panels.append(_stacked(pair))
-    _draw_scale(panels[0], planes.mm, font, size)
+    if scan.measured:
+        _draw_scale(panels[0], planes.mm, font, size)
     headings = [_heading(plane) for plane in planes.planes]
     bar = None
-    if limit > 0:
-        bar = Bar(table.alone, -limit if table.signed else 0.0, limit, unit_text(explanation))
+    if full > 0:
+        bar = Bar(table.alone, -full if table.signed else 0.0, full, unit_text(explanation))
     sheet = Sheet(title, headings, panels, (*footer, notice), font, bar, scan.synthetic)
-    return png_bytes(sheet.draw(), DPI)
+    return sheet.draw()
 
 
 def _heading(plane: Plane) -> str:
@@ -113,18 +149,23 @@ def _heading(plane: Plane) -> str:
 
 
 def _footer(
-    explanation: Explanation, scan: VolumeScan, peak: Peak, colormap: str | None
+    explanation: Explanation,
+    scan: VolumeScan,
+    peak: Peak,
+    colormap: str | None,
+    limit: float | None,
 ) -> Iterator[str]:
     """What stands below: layer and scale, the peak, the grey scale, and directions."""
     steps = np.array(spacing(scan.affine))[list(scan.order.axes)][-len(explanation.cell) :]
     sides = [_millimetres(cells * step) for cells, step in zip(explanation.cell, steps)]
     grid, cell = "×".join(map(str, explanation.grid)), " × ".join(sides)
-    where = words("planes.where", method=method_text(explanation), grid=grid, cell=cell)
-    yield f"{where} · {scale_text(explanation)}"
+    kind = "where" if scan.measured else "where_unmeasured"
+    where = words(f"planes.{kind}", method=method_text(explanation), grid=grid, cell=cell)
+    yield f"{where} · {scale_text(explanation, limit)}"
     window, source = shown_window(scan)
     grey = words(f"planes.window_{source}", low=window[0], high=window[1])
     yield grey if explanation.is_empty else f"{_peak_text(scan, peak)} · {grey}"
-    notes = [words("planes.convention" if scan.oriented else "planes.no_directions")]
+    notes = [words(f"planes.{_directions(scan)}")]
     angle = tilt(scan.affine)
     if scan.oriented and angle > _TILTED:
         notes.append(words("planes.tilted", angle=angle))
@@ -133,7 +174,13 @@ def _footer(
     if len(explanation.grid) == 2:
         notes.append(words("planes.slices"))
     yield " ".join(notes)
-    yield " ".join(colour_notes(explanation, colormap))
+    yield " ".join(colour_notes(explanation, colormap, limit))
+
+
+def _directions(scan: VolumeScan) -> str:
+    if scan.oriented:
+        return "convention"
+    return "no_directions" if scan.measured else "unmeasured"
 
 
 def _millimetres(length: float) -> str:

@@ -14,7 +14,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.files import npz, slug, unique, write_bytes
 from camlucida.core.orientation import spacing
 from camlucida.core.regions import MASK_FRACTION, binary_mask
-from camlucida.core.volume_regions import volume_regions
+from camlucida.core.volume_regions import VolumeRegion, volume_regions
 from camlucida.core.volume_scan import VolumeScan
 from camlucida.figures.records import KINDS, file_stem, record
 from camlucida.figures.volumes.figure import planes_png
@@ -105,22 +105,26 @@ def _write_map(
         content = nifti_bytes(values, scan.affine, scan.oriented)
         write_bytes(stem.with_name(files["map"]), content)
     mask = binary_mask(values)
-    cubic_mm = float(np.prod(spacing(scan.affine)))
+    cubic_mm = float(np.prod(spacing(scan.affine))) if scan.measured else None
     regions = [
-        asdict(region) | {"ml": round(region.voxels * cubic_mm / 1000, 4)}
+        asdict(region) | {"ml": _millilitres(region, cubic_mm)}
         for region in volume_regions(mask, values)
     ]
     about = {
         "size": list(scan.voxels.shape),
-        "affine": scan.affine.tolist(),
-        "spacing_mm": list(spacing(scan.affine)),
+        "affine": scan.affine.tolist() if scan.measured else None,
+        "spacing_mm": list(spacing(scan.affine)) if scan.measured else None,
         "oriented": scan.oriented,
         "axes": list(scan.order.axes),
         "flipped": list(scan.order.flipped),
         "peak_voxel": None if explanation.is_empty else list(peak.voxel),
-        "peak_mm": None if explanation.is_empty else list(peak.mm),
+        "peak_mm": None if explanation.is_empty or not scan.measured else list(peak.mm),
     }
     rule = f"map ≥ {MASK_FRACTION} × its maximum"
     threshold = MASK_FRACTION * max(float(values.max()), 0.0)
     more = {"mask": {"rule": rule, "threshold": threshold}, "boxes": [], "regions": regions}
     return record(explanation, files) | more | {"volume": about}
+
+
+def _millilitres(region: VolumeRegion, cubic_mm: float | None) -> float | None:
+    return None if cubic_mm is None else round(region.voxels * cubic_mm / 1000, 4)
