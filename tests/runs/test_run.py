@@ -18,8 +18,8 @@ from camlucida.runs import Run, execute, find_runs
 from camlucida.runs import run as runs
 from camlucida.runs.compute import Worker
 from camlucida.runs.folder import FORMAT, one_writer
-from camlucida.runs.read import NO_PICTURE, stored_geometry
 from camlucida.runs.resume import DEATHS
+from camlucida.runs.stored_scan import NO_PICTURE, stored_geometry
 from tests.cli.test_cli import run as command
 from tests.support.cohorts import content, write_cohort, write_toml
 from tests.support.models_on_disk import write_image, write_model

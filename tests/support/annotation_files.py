@@ -232,21 +232,35 @@ def write_dicom_image(path, size=SIZE, seed=0):
 
 
 def write_dicom_seg(path, image):
+    from pydicom import dcmread
+
+    return _write_seg(path, [dcmread(image)], rectangle_mask()[None], LABEL)
+
+
+def write_volume_seg(path, folder, mask):
+    """A segmentation of a series; ``mask`` (D, H, W) by position along the slices' normal."""
+    from pydicom import dcmread
+
+    images = [dcmread(file) for file in folder.iterdir()]
+    images.sort(key=lambda image: float(image.ImagePositionPatient[2]))
+    return _write_seg(path, images, mask, "Lesion")
+
+
+def _write_seg(path, images, mask, label):
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.seg import Segmentation, SegmentDescription
     from highdicom.sr.coding import CodedConcept
-    from pydicom import dcmread
     from pydicom.uid import generate_uid
 
     path.parent.mkdir(parents=True, exist_ok=True)
     tissue = CodedConcept("49755003", "SCT", "Morphologically abnormal structure")
     mass = CodedConcept("4147007", "SCT", "Mass")
     segment = SegmentDescription(
-        1, LABEL, tissue, mass, "AUTOMATIC", AlgorithmIdentificationSequence("a", mass, "1")
+        1, label, tissue, mass, "AUTOMATIC", AlgorithmIdentificationSequence("a", mass, "1")
     )
     segmentation = Segmentation(
-        source_images=[dcmread(image)],
-        pixel_array=rectangle_mask()[None],
+        source_images=images,
+        pixel_array=mask,
         segmentation_type="BINARY",
         segment_descriptions=[segment],
         series_instance_uid=generate_uid(),

@@ -8,6 +8,40 @@ from pydicom.uid import CTImageStorage
 
 from tests.support.dicom_files import write_dicom
 
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(1, 1, 1, bias=False)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(1, 1)
+
+    def forward(self, x):
+        return self.head(self.act(self.conv(x)).mean((2, 3, 4)))
+
+def build():
+    net = Net()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(1)
+    return net
+"""
+
+CARD = """
+factory = "net.py:build"
+task = "binary"
+labels = ["Lesion"]
+layer = "act"
+
+[volume]
+orientation = "RAS"
+intensity = "min-max"
+size = [10, 12, 14]
+"""
+
 OBLIQUE = np.array(
     [
         [-1.9, 0.3, 0.0, 40.0],
@@ -59,3 +93,10 @@ def write_series(folder, slices, step=3.0, order=None, tag="1", **elements):
         stated = {key: each for key, each in (own | changed).items() if each is not None}
         write_dicom(folder / f"{name:03}.dcm", slices[number], **stated)
     return folder
+
+
+def write_volume_model(folder) -> Path:
+    """A network whose map is the volume itself, and its card."""
+    (folder / "net.py").write_text(NET)
+    (folder / "card.toml").write_text(CARD)
+    return folder / "card.toml"

@@ -24,7 +24,7 @@ from camlucida.cli.common import (
     progress_bar,
 )
 from camlucida.cli.figures import Row
-from camlucida.cli.option_values import find_images, pairs, targets
+from camlucida.cli.option_values import find_inputs, pairs, targets
 
 
 @app.command("evaluate")
@@ -194,7 +194,7 @@ def evaluate_command(
     if folder is not None and (folder / ABOUT).is_file():
         _print_summary(*present(folder, read(folder), None))
         return
-    paths, missing = find_images(images if cards else [])
+    paths, missing = find_inputs(images, cards[0]) if cards else ([], [])
     request = EvaluationRequest(
         images=tuple(paths),
         cards=tuple(cards),

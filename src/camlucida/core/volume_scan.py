@@ -41,6 +41,45 @@ class VolumeScan(Scan):
     window: tuple[float, float] | None = None
     model_window: tuple[float, float] | None = None
 
+    def from_stored(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Carry a mask on the voxels of the file to what ``geometry`` calls the original.
+
+        Args:
+            mask: (D, H, W).
+
+        Returns:
+            (*geometry.original). Of a model of stacked slices, whose map is one for all of them,
+            the pixels in which any slice that it saw has the mask.
+
+        >>> order, whole = AxisOrder((0, 2, 1)), Geometry.identity((1, 2, 1))
+        >>> about = {"voxels": np.zeros((1, 1, 2)), "affine": np.eye(4), "order": order}
+        >>> import torch
+        >>> scan = VolumeScan(torch.zeros(1, 1, 2, 1), None, whole, "a", whole=whole, **about)
+        >>> scan.from_stored(np.array([[[True, False]]])).tolist()
+        [[[True], [False]]]
+        """
+        ordered = self.order.apply(mask)
+        if len(self.geometry.original) == 3:
+            return np.ascontiguousarray(ordered)
+        first, end = self.whole.seen()[0]
+        return np.asarray(ordered[first:end].any(0))
+
+    def mask_to_stored(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Carry what :meth:`from_stored` gave back to the voxels of the file.
+
+        Args:
+            mask: (*geometry.original).
+
+        Returns:
+            (D, H, W); of a model of stacked slices in each slice that it saw.
+        """
+        if mask.ndim == 3:
+            return np.ascontiguousarray(self.order.invert(mask))
+        first, end = self.whole.seen()[0]
+        ordered = np.zeros(self.whole.original, bool)
+        ordered[first:end] = mask
+        return np.ascontiguousarray(self.order.invert(ordered))
+
     def to_stored(self, values: Tensor) -> NDArray[np.float32]:
         """Carry a map on the model's input to the voxels of the file.
 

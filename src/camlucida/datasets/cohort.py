@@ -88,7 +88,10 @@ class Cohort:
 
 
 def read_cohort(
-    file: CohortFile, labels: Sequence[str], recorded: RecordedSplit | None = None
+    file: CohortFile,
+    labels: Sequence[str],
+    recorded: RecordedSplit | None = None,
+    volumes: bool = False,
 ) -> Cohort:
     """The images of a cohort.
 
@@ -97,6 +100,7 @@ def read_cohort(
         labels: the model's, in its order.
         recorded: the split that the model's checkpoint records. It counts where the table has no
             split column, and leaves images out only if the cohort names a split.
+        volumes: the model is of volumes, which ``images`` then lists.
 
     Raises:
         UsageError: no image at all; a table, mask folder or table of boxes that is not there;
@@ -105,7 +109,7 @@ def read_cohort(
     config = file.config
     _check_annotations(file)
     table = file.resolve(config.table) if config.table is not None else None
-    listed = _listed_images(file, table)
+    listed = _listed_images(file, table, volumes)
     labelled = read_labelled_images(
         listed.paths,
         table=table,
@@ -142,9 +146,9 @@ def read_cohort(
     return Cohort(tuple(images), tuple(problems), tuple(notes), known, masks)
 
 
-def _listed_images(file: CohortFile, table: Path | None) -> ImageFiles:
+def _listed_images(file: CohortFile, table: Path | None, volumes: bool) -> ImageFiles:
     """The files of the images; raises UsageError where there is none."""
-    listed = image_files(file, table)
+    listed = image_files(file, table, volumes)
     if not listed.paths:
         reason = str(listed.problems[0]) if listed.problems else ""
         raise UsageError(f"{file.path.name}: there is no image", reason)

@@ -13,7 +13,7 @@ from camlucida.datasets.ground_truth import GroundTruth, ground_truth_of
 from camlucida.datasets.image_names import bare_name
 from camlucida.datasets.true_masks import is_document, label_map
 from camlucida.io.annotations import Annotation, BoxAnnotation
-from camlucida.io.annotations.masks import mask_of_image
+from camlucida.io.annotations.placed_masks import mask_of
 
 
 def truth_of_columns(images: Iterable[CohortImage], labels: Sequence[str]) -> GroundTruth:
@@ -41,7 +41,7 @@ def truth_of_columns(images: Iterable[CohortImage], labels: Sequence[str]) -> Gr
                 for label, part in of_map.items():
                     join.drawn[name][label].append(part)
             else:
-                drawn = Annotation(f"mask {mask}", partial(mask_of_image, mask))
+                drawn = Annotation(f"mask {mask}", partial(mask_of, mask))
                 join.drawn[name][""].append(drawn)
         if image.box is not None:
             rows = np.asarray([image.box], np.float64)

@@ -1,7 +1,4 @@
-"""Ground truth: annotations by image and label, in original pixels.
-
-Annotations are read by :mod:`camlucida.io.annotations`; here they are joined to images and labels.
-"""
+"""Ground truth: annotations of :mod:`camlucida.io.annotations` by image and label."""
 
 from __future__ import annotations
 
@@ -26,9 +23,9 @@ from camlucida.io.annotations import (
     read_polygon_file,
     read_rle_file,
 )
-from camlucida.io.annotations.annotation import Mask, Size
+from camlucida.io.annotations.annotation import Mask, Size, VoxelGrid
 from camlucida.io.annotations.boxes import Floats
-from camlucida.io.annotations.dicom_objects import instance_uid
+from camlucida.io.annotations.dicom_objects import instance_uids
 from camlucida.io.tables import count, fold, listing
 
 declare(
@@ -109,12 +106,12 @@ class GroundTruth:
         boxed = self._of_image(self.boxed, image_id, file_name)
         return tuple(dict.fromkeys([*drawn, *boxed]))
 
-    def masks(self, image_id: str, file_name: str, size: Size) -> dict[str, Mask]:
-        """The masks (H, W) of an image: drawn, or else filled boxes.
+    def masks(self, image_id: str, file_name: str, size: Size | VoxelGrid) -> dict[str, Mask]:
+        """The masks (H, W) of an image: drawn, or else filled boxes; (D, H, W) of a volume.
 
         Args:
             image_id, file_name: as of :meth:`has`.
-            size: (H, W) of the image in original pixels.
+            size: (H, W) of the image in original pixels, or the voxels of a volume.
 
         Returns:
             Label → mask for each label of :meth:`has`. An empty mask is all False.
@@ -158,15 +155,17 @@ class GroundTruth:
                 boxes[label] = boxes_of(_single(drawn[label]).mask(image))
         return boxes
 
-    def mask(self, image_id: str, file_name: str, label: str, size: Size) -> Mask | None:
-        """The drawn mask (H, W) of one label of an image; None where there is none.
+    def mask(
+        self, image_id: str, file_name: str, label: str, size: Size | VoxelGrid
+    ) -> Mask | None:
+        """The drawn mask (H, W), or (D, H, W), of one label of an image; None where there is none.
 
         Args:
             image_id, file_name, size: as of :meth:`masks`.
             label: "" for the mask that names no label.
 
         Raises:
-            ImageError: as :meth:`masks`, of this label alone.
+            ImageError: as :meth:`masks`.
         """
         drawn = self._of_image(self.drawn, image_id, file_name)
         if label not in drawn:
@@ -196,6 +195,8 @@ class GroundTruth:
         for image_id, file_name in images:
             of_image = self._keys(image_id, file_name)
             used.update(self._match(of_image, source) for source in (self.drawn, self.boxed))
+            if self.by_uid:  # the slices of a volume are named one by one
+                used.update(name for name in of_image if name in self.drawn)
         return {name for name in used if name is not None}
 
     def unused(self, images: Iterable[tuple[str, str]]) -> list[Message]:
@@ -235,13 +236,12 @@ class GroundTruth:
         names = list(dict.fromkeys(self.scaled))
         return [_listed("scaled_annotations", names, listing(names))] if names else []
 
-    def _image(self, file_name: str, size: Size) -> AnnotatedImage:
-        return AnnotatedImage(size, Path(file_name), self.scaled)
+    def _image(self, file_name: str, size: Size | VoxelGrid) -> AnnotatedImage:
+        return AnnotatedImage.of(size, Path(file_name), self.scaled)
 
     def _keys(self, image_id: str, file_name: str) -> list[str]:
         keys = annotation_keys(image_id, file_name)
-        uid = instance_uid(Path(file_name)) if self.by_uid else ""
-        return [*keys, uid] if uid else keys
+        return [*keys, *instance_uids(Path(file_name))] if self.by_uid else keys
 
     def _match(self, keys: Sequence[str], source: Mapping[str, object]) -> str | None:
         """The name by which an image is annotated; its names themselves come first."""

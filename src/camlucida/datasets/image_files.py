@@ -16,6 +16,7 @@ from camlucida.datasets.image_rows import images_named
 from camlucida.datasets.mask_paths import split_masks
 from camlucida.io import expand_paths
 from camlucida.io.tables import count, find_column, listing, read_table, texts
+from camlucida.io.volumes import expand_volumes
 
 PATH_COLUMNS = ("path", "file", "filename", "image")
 """Columns that hold the images' files where no images are given; folded."""
@@ -40,29 +41,32 @@ class ImageFiles:
     masks: list[Path] = field(default_factory=list)
 
 
-def image_files(file: CohortFile, table: Path | None) -> ImageFiles:
+def image_files(file: CohortFile, table: Path | None, volumes: bool = False) -> ImageFiles:
     """List the image files of a cohort; none of them is opened.
 
     Args:
         file: the cohort.
         table: its table, if it has one; without ``images`` in the file it has to name them.
+        volumes: the model is of volumes: NIfTI files and folders of a DICOM series are wanted.
 
     Raises:
         UsageError: an unreadable table, one without a column of paths, or of paths that all lead
             nowhere.
     """
-    return _of_table(file, table) if file.config.images is None else _of_images(file, table)
+    if file.config.images is None:
+        return _of_table(file, table, volumes)
+    return _of_images(file, table, volumes)
 
 
-def _of_table(file: CohortFile, table: Path | None) -> ImageFiles:
+def _of_table(file: CohortFile, table: Path | None, volumes: bool) -> ImageFiles:
     assert table is not None  # checked by CohortConfig
     frame = read_table(table, sheet=file.config.sheet)
-    return ImageFiles(frame, *_files_of_table(file, frame, table))
+    return ImageFiles(frame, *_files_of_table(file, frame, table, volumes))
 
 
-def _of_images(file: CohortFile, table: Path | None) -> ImageFiles:
+def _of_images(file: CohortFile, table: Path | None, volumes: bool) -> ImageFiles:
     config = file.config
-    files, problems = _files_given(file, config.images or ())
+    files, problems = _files_given(file, config.images or (), volumes)
     paths, masks = split_masks(files)
     id_column = config.columns.id or config.columns.path
     frame = pd.DataFrame()
@@ -72,20 +76,23 @@ def _of_images(file: CohortFile, table: Path | None) -> ImageFiles:
     return ImageFiles(frame, paths, id_column, problems, masks)
 
 
-def _files_given(file: CohortFile, images: Sequence[str]) -> tuple[list[Path], list[Failure]]:
-    """Image files of folders, files and globs, and what is missing."""
+def _files_given(
+    file: CohortFile, images: Sequence[str], volumes: bool
+) -> tuple[list[Path], list[Failure]]:
+    """Image files or volumes of folders, files and globs, and what is missing."""
+    expand = expand_volumes if volumes else expand_paths
     paths: list[Path] = []
     failures: list[Failure] = []
     for item in images:
         pattern = str(file.resolve(item))
-        files, errors = expand_paths([pattern])
+        files, errors = expand([pattern])
         paths += files
         failures += [Failure.of(pattern, error) for error in errors]
     return list(dict.fromkeys(paths)), failures
 
 
 def _files_of_table(
-    file: CohortFile, frame: pd.DataFrame, table: Path
+    file: CohortFile, frame: pd.DataFrame, table: Path, volumes: bool
 ) -> tuple[list[Path], str, list[Failure]]:
     """Image files that the table names, relative to COHORT.toml or else to the table."""
     column = find_column(frame, file.config.columns.path, PATH_COLUMNS, "path column", table)
@@ -98,7 +105,7 @@ def _files_of_table(
     paths: list[Path] = []
     missing: list[str] = []
     for cell in texts(frame[column]):
-        path = _file_of_cell(cell, (file.path.parent, table.parent)) if cell else None
+        path = _file_of_cell(cell, (file.path.parent, table.parent), volumes) if cell else None
         if path is None or not path.exists():
             missing.append(cell)
         else:
@@ -114,8 +121,10 @@ def _files_of_table(
     return paths, column, failures
 
 
-def _file_of_cell(cell: str, folders: Sequence[Path]) -> Path:
+def _file_of_cell(cell: str, folders: Sequence[Path], volumes: bool) -> Path:
     """The file that a cell names, from any of the folders; else where it should be.
+
+    A volume may be a folder, that of a DICOM series.
 
     Backslashes divide folders. Where nothing is there, the path is tried without the folders it
     begins with, the longest rest first: a dataset's folder may have been renamed, or be this one.
@@ -126,4 +135,5 @@ def _file_of_cell(cell: str, folders: Sequence[Path]) -> Path:
     for start in range(len(parts)):
         rest = Path(*parts[start:])
         candidates += [folder / rest for folder in folders]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    is_there = Path.exists if volumes else Path.is_file
+    return next((path for path in candidates if is_there(path)), candidates[0])

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from camlucida.core.messages import Message, Value, declare
-from camlucida.io.annotations.mask_names import without_mask_ending
-from camlucida.io.image import image_id
+from camlucida.io.annotations.mask_names import bare_stem, without_mask_ending
+from camlucida.io.image import VOLUME_SUFFIXES, image_id
 from camlucida.io.tables import listing
 
 declare(
@@ -22,7 +22,7 @@ declare(
 )
 
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg")
-_ANY_SUFFIX = (*MASK_SUFFIXES, ".bmp", ".tif", ".tiff", ".npy")
+_ANY_SUFFIX = (*MASK_SUFFIXES, ".bmp", ".tif", ".tiff", ".npy", ".nii", ".gz")
 
 
 def mask_beside(image: Path) -> Path | None:
@@ -88,7 +88,7 @@ def mask_in(folder: Path, image: Path) -> Path:
         image: path of the image.
     """
     stem = image_id(image, None)
-    candidates = [folder / f"{stem}{suffix}" for suffix in MASK_SUFFIXES]
+    candidates = [folder / f"{stem}{suffix}" for suffix in (*MASK_SUFFIXES, *VOLUME_SUFFIXES)]
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
@@ -101,7 +101,7 @@ def mask_of_name(image: Path) -> Path | None:
     folder = image.parent
     if not folder.is_dir():
         return None
-    return _masks_of_names(folder, folder.stat().st_mtime_ns).get(image.stem)
+    return _masks_of_names(folder, folder.stat().st_mtime_ns).get(bare_stem(image))
 
 
 @lru_cache(maxsize=8)
@@ -109,8 +109,9 @@ def _masks_of_names(folder: Path, changed: int) -> dict[str, Path]:
     """Stem of an image → its mask, of the masks in a folder of images; listed once."""
     masks = {}
     for file in sorted(folder.iterdir()):
-        stem = without_mask_ending(file.stem)
-        if stem != file.stem and file.suffix.lower() in _ANY_SUFFIX:
+        name = bare_stem(file)
+        stem = without_mask_ending(name)
+        if stem != name and file.suffix.lower() in _ANY_SUFFIX:
             masks[stem] = file
     return masks
 
@@ -129,12 +130,13 @@ def split_masks(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     (['x.png', 'y_seg.png'], ['x_mask.png'])
     """
     listed = list(paths)
-    names = {(path.parent, path.stem) for path in listed}
+    names = {(path.parent, bare_stem(path)) for path in listed}
     images: list[Path] = []
     masks: list[Path] = []
     for path in listed:
-        bare = without_mask_ending(path.stem)
-        is_mask = bare != path.stem and (path.parent, bare) in names
+        stem = bare_stem(path)
+        bare = without_mask_ending(stem)
+        is_mask = bare != stem and (path.parent, bare) in names
         (masks if is_mask else images).append(path)
     return images, masks
 

@@ -12,6 +12,7 @@ import pandas as pd
 from camlucida.core.messages import Message, Value, declare
 from camlucida.io.dicom.patients import patient_hash
 from camlucida.io.tables import find_column, listing, texts
+from camlucida.io.volumes.series import dicom_files
 
 declare(
     "notes",
@@ -85,8 +86,14 @@ def dicom_patients(paths: Iterable[Path]) -> dict[Path, str]:
     >>> dicom_patients([Path("a.png")])
     {}
     """
-    hashes = {path: patient_hash(path) for path in paths}
+    hashes = {path: patient_hash(_one_file(path)) for path in paths}
     return {path: patient for path, patient in hashes.items() if patient}
+
+
+def _one_file(path: Path) -> Path:
+    """The file itself; of the folder of a series its first file."""
+    files = dicom_files(path)[:1] if path.is_dir() else []
+    return files[0] if files else path
 
 
 def dicom_notes(patients: Mapping[Path, str], images: int) -> list[Message]:

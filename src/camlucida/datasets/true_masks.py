@@ -14,9 +14,16 @@ from camlucida.datasets.annotation_join import AnnotationJoin
 from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth, ground_truth_of
 from camlucida.io.annotations import AnnotatedImage, label_map_names, read_mask
-from camlucida.io.annotations.annotation import Annotation, AnnotationSet, Mask, Size
+from camlucida.io.annotations.annotation import (
+    Annotation,
+    AnnotationSet,
+    Mask,
+    Size,
+    VoxelGrid,
+)
 from camlucida.io.annotations.dicom_objects import dicom_modality
 from camlucida.io.annotations.mask_names import mask_annotations
+from camlucida.io.annotations.volume_masks import volume_mask
 from camlucida.io.tables import fold, listing
 
 declare(
@@ -63,8 +70,10 @@ class TrueMasks:
         self._of_maps: dict[Path, dict[str, Annotation]] = {}
         self._map_notes: list[Message] = []
 
-    def of_image(self, image: str, path: Path, mask: Path | None, size: Size) -> dict[str, Mask]:
-        """The masks (H, W) of an image by label; "" for one that names no label.
+    def of_image(
+        self, image: str, path: Path, mask: Path | None, size: Size | VoxelGrid
+    ) -> dict[str, Mask]:
+        """The masks (H, W), or (D, H, W), of an image by label; "" for one that names no label.
 
         Annotations that name labels of the model have precedence over the mask file.
 
@@ -72,7 +81,7 @@ class TrueMasks:
             image: its id in the cohort.
             path: its file.
             mask: its mask file; one that does not exist counts as none.
-            size: (H, W) in original pixels.
+            size: (H, W) in original pixels, or the voxels of a volume.
 
         Raises:
             ImageError: a mask that cannot be read or is of another size.
@@ -90,7 +99,7 @@ class TrueMasks:
         return masks
 
     def of_label(
-        self, image: str, path: Path, mask: Path | None, label: str, size: Size
+        self, image: str, path: Path, mask: Path | None, label: str, size: Size | VoxelGrid
     ) -> Mask | None:
         """The mask (H, W) of one label of an image; None where there is none.
 
@@ -109,8 +118,12 @@ class TrueMasks:
             return self._document(mask).of_label(image, path, None, label, size)
         if self._of_map(mask):
             annotation = self._of_map(mask).get(label)
-            return None if annotation is None else annotation.mask(AnnotatedImage(size, path))
-        return None if label else read_mask(mask, f"mask {mask}", size)
+            return None if annotation is None else annotation.mask(AnnotatedImage.of(size, path))
+        if label:
+            return None
+        if isinstance(size, VoxelGrid):
+            return volume_mask(mask, f"mask {mask}", size)
+        return read_mask(mask, f"mask {mask}", size)
 
     def _labels_of_file(self, image: str, path: Path, mask: Path) -> tuple[str, ...]:
         """Labels that the mask file of an image draws; "" for one that names none."""

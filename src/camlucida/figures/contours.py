@@ -50,6 +50,24 @@ def draw_marks(
             draw.line(line, fill=colour, width=width)
 
 
+def draw_lines(
+    picture: Image.Image, size: Sequence[int], lines: Sequence[Points], colour: str
+) -> None:
+    """Draw lines into a picture, in one colour on a dark rim.
+
+    Args:
+        picture: of the whole image, at any size.
+        size: (H, W) of the map that the points are of.
+        lines: of :func:`half_maximum`.
+        colour: of Pillow.
+    """
+    scale = picture.height / size[0], picture.width / size[1]
+    draw, thin = ImageDraw.Draw(picture), max(2, round(max(picture.size) / 400))
+    for drawn, width in ((DARK, thin + 2), (colour, thin)):
+        for line in lines:
+            draw.line(_pixels(line, scale), fill=drawn, width=width)
+
+
 def draw_box(
     picture: Image.Image, size: Sequence[int], box: tuple[float, float, float, float]
 ) -> None:

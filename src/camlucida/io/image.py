@@ -34,6 +34,9 @@ MAX_PIXELS = 89_478_485
 A larger claim is refused unread.
 """
 
+VOLUME_SUFFIXES = (".nii.gz", ".nii")
+"""Of NIfTI, the longer one first."""
+
 MAX_BYTES = 2**31
 """Largest file, and largest inflated DICOM data set, in bytes."""
 
@@ -219,6 +222,7 @@ def image_id(path: Path, frame: int | None) -> str:
     """A short name.
 
     The stem (the whole name where the suffix is none, as in ``1.2.840.10008``), then ``_f{frame}``.
+    Of a compressed volume, ``head.nii.gz``, both suffixes go.
 
     Args:
         path: of the file.
@@ -228,6 +232,10 @@ def image_id(path: Path, frame: int | None) -> str:
     ('liver', '1.2.840.10008_f2')
     """
     stem = path.stem if path.suffix.lower() in known_suffixes() else path.name
+    for suffix in VOLUME_SUFFIXES:
+        if len(stem) > len(suffix) and stem.lower().endswith(suffix):
+            stem = stem[: -len(suffix)]
+            break
     return stem if frame is None else f"{stem}_f{frame}"
 
 

@@ -54,6 +54,7 @@ edges.
     chance_level=region_area,
     source="Arras 2022, eq. 2",
     description="Share of the positive heat in a zone of the lungs.",
+    only_images=True,
 )
 @metric(
     "region_share",
@@ -95,6 +96,7 @@ def region_share(values: ArrayLike, region: ArrayLike) -> float:
     chance_level=region_area,
     region=lambda grey: border_region(grey.shape),
     source="Frame of 5 % a side",
+    only_images=True,
 )
 def border_share(values: ArrayLike, width: float = BORDER) -> float:
     """:func:`region_share` of :func:`border_region`, in [0, 1].
@@ -127,6 +129,7 @@ def border_share(values: ArrayLike, width: float = BORDER) -> float:
     region=lambda grey: text_region(grey),
     source="See text_region",
     failures={"": ("falls", "flat", "blur")},
+    only_images=True,
 )
 def text_share(values: ArrayLike, image: ArrayLike) -> float:
     """:func:`region_share` of :func:`text_region`, in [0, 1]; NaN where no text is found.
@@ -158,6 +161,7 @@ def text_share(values: ArrayLike, image: ArrayLike) -> float:
     chance_level=region_area,
     region=lambda grey: outside_body(grey),
     source="See outside_body",
+    only_images=True,
 )
 def outside_body_share(values: ArrayLike, image: ArrayLike) -> float:
     """:func:`region_share` of :func:`outside_body`, in [0, 1]; NaN where the body fills the image.

@@ -151,6 +151,7 @@ class Metric:
         proportion: whether a score is a yes or no (a fraction where ties are averaged), so that a
             mean of scores is a proportion with Wilson's interval.
         of_mask: of a metric of two masks that is a difference: the score of the map on one mask.
+        only_images: whether it is defined on two axes alone, and so not for volumes.
         counts_with: name of the metric that measures nearly the same; the two count as one test
             where p-values are corrected. "" for a metric that counts by itself.
     """
@@ -177,6 +178,7 @@ class Metric:
     proportion: bool = False
     counts_with: str = ""
     of_mask: Callable[..., float] | None = None
+    only_images: bool = False
 
     def failure(self, output: str = "") -> Message | None:
         """Why the metric failed the meta-evaluation on a model output.
@@ -233,6 +235,7 @@ def metric(
     proportion: bool = False,
     counts_with: str = "",
     of_mask: Callable[..., float] | None = None,
+    only_images: bool = False,
 ) -> Callable[[F], F]:
     """Register a function as a metric; for what is not listed here see :class:`Metric`.
 
@@ -295,6 +298,7 @@ def metric(
                 proportion=proportion,
                 counts_with=counts_with,
                 of_mask=of_mask,
+                only_images=only_images,
             ),
         )
         return run

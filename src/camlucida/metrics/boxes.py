@@ -64,6 +64,7 @@ def box_accuracy(values: ArrayLike, boxes: ArrayLike, levels: ArrayLike = BOX_LE
     chance=CENTRE,
     inputs="all boxes",
     source="Choe 2020 (WSOL evaluation), section 4",
+    only_images=True,
 )
 def max_box_acc_v2(tables: ArrayLike) -> float:
     """Mean over the overlaps (.3, .5, .7) of the best accuracy at one threshold for all images.
@@ -93,6 +94,7 @@ def max_box_acc_v2(tables: ArrayLike) -> float:
     inputs="boxes",
     source="Deselaers 2012, at IoU ≥ 0.5",
     proportion=True,
+    only_images=True,
 )
 def corloc(values: ArrayLike, boxes: ArrayLike) -> float:
     """1 where the box of the hottest component has IoU ≥ 0.5 with an annotated box, else 0.
@@ -145,6 +147,7 @@ def heat_boxes(values: ArrayLike, probability: float = 1.0) -> Floats:
     chance="near 0",
     inputs="all boxes",
     source="Everingham 2010 (VOC), all points",
+    only_images=True,
 )
 def box_ap30(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> float:
     """:func:`box_ap` at IoU ≥ 0.3.
@@ -175,6 +178,7 @@ def box_ap30(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> floa
     chance="near 0",
     inputs="all boxes",
     source="Everingham 2010 (VOC), all points",
+    only_images=True,
 )
 def box_ap50(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> float:
     """:func:`box_ap` at IoU ≥ 0.5.

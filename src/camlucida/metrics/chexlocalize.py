@@ -142,6 +142,7 @@ def mask_iou(mask: ArrayLike, truth: ArrayLike, true_positives_only: bool = True
     chance_level=overlap_chance(segment, "iou"),
     upsampling="chexlocalize",
     source=SOURCE,
+    only_images=True,
 )
 def chexlocalize_iou(
     values: ArrayLike,
@@ -182,6 +183,7 @@ def chexlocalize_iou(
     source=SOURCE,
     proportion=True,
     counts_with="hit",
+    only_images=True,
 )
 def chexlocalize_hit(values: ArrayLike, truth: ArrayLike) -> float:
     """1 where the first pixel (row by row) at the maximum lies in the truth, else 0.

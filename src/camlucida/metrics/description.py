@@ -24,11 +24,23 @@ NAN = float("nan")
 
 
 def _described(
-    name: str, title: str, top: float | None, uniform: str, source: str
+    name: str,
+    title: str,
+    top: float | None,
+    uniform: str,
+    source: str,
+    only_images: bool = False,
 ) -> Callable[[Run], Run]:
     chance = f"{uniform}, for a uniform map"
     return metric(
-        name, title, "description", direction="none", range=(0, top), chance=chance, source=source
+        name,
+        title,
+        "description",
+        direction="none",
+        range=(0, top),
+        chance=chance,
+        source=source,
+        only_images=only_images,
     )
 
 
@@ -186,7 +198,9 @@ def _sum_over_others(heat: Floats, axis: int) -> Floats:
     return np.asarray(heat.sum(others))
 
 
-@_described("centre_row", "Centre of mass, down", 1, "0.5", "Heat-weighted mean row over height")
+@_described(
+    "centre_row", "Centre of mass, down", 1, "0.5", "Heat-weighted mean row over height", True
+)
 def centre_row(values: ArrayLike) -> float:
     """The last axis but one of :func:`centre_of_mass`: 0 top, 1 bottom.
 
@@ -207,7 +221,12 @@ def centre_row(values: ArrayLike) -> float:
 
 
 @_described(
-    "centre_column", "Centre of mass, across", 1, "0.5", "Heat-weighted mean column over width"
+    "centre_column",
+    "Centre of mass, across",
+    1,
+    "0.5",
+    "Heat-weighted mean column over width",
+    True,
 )
 def centre_column(values: ArrayLike) -> float:
     """The last axis of :func:`centre_of_mass`: 0 left, 1 right.

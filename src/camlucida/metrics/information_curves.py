@@ -265,6 +265,7 @@ def _webp(pixels: NDArray[np.uint8]) -> int:
     only_probability=True,
     source=KAPISHNIKOV,
     counts_with="sic",
+    only_images=True,
 )
 def aic(scores: ArrayLike, sizes: ArrayLike, thresholds: ArrayLike = DECISION_THRESHOLD) -> Floats:
     """Area under the decision over the information, while the hottest pixels return.
@@ -311,6 +312,7 @@ def correct(scores: ArrayLike, thresholds: ArrayLike = DECISION_THRESHOLD) -> Fl
     plan=information_plan,
     only_probability=True,
     source=KAPISHNIKOV,
+    only_images=True,
 )
 def sic(scores: ArrayLike, sizes: ArrayLike) -> Floats:
     """Area under the probability over the information, while the hottest pixels return.

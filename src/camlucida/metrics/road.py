@@ -82,6 +82,7 @@ def road_plan(
     source=RONG,
     failures={"logit": ("blur",)},
     counts_with="road",
+    only_images=True,
 )
 def road_morf(original: ArrayLike, scores: ArrayLike) -> Floats:
     """Mean over the shares p of f(x without its hottest p) − f(x), in the unit of the score.
@@ -111,6 +112,7 @@ def road_morf(original: ArrayLike, scores: ArrayLike) -> Floats:
     plan=road_plan,
     source=RONG,
     counts_with="road",
+    only_images=True,
 )
 def road_lerf(original: ArrayLike, scores: ArrayLike) -> Floats:
     """Mean over the shares p of f(x without its coldest p) − f(x), in the unit of the score.
@@ -139,6 +141,7 @@ def road_lerf(original: ArrayLike, scores: ArrayLike) -> Floats:
     cost=f"{2 * len(ROAD_SHARES)}",
     plan=road_plan,
     source=RONG,
+    only_images=True,
 )
 def road(morf: ArrayLike, lerf: ArrayLike) -> Floats:
     """Mean over the shares p of (LeRF_p − MoRF_p) / 2, in the unit of the score.

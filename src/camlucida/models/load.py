@@ -165,7 +165,7 @@ def load_model(
 
 
 def of_images(model: LoadedModel) -> LoadedModel:
-    """The model, unless it is of volumes, which only ``explain`` takes.
+    """The model, unless it is of volumes, which this command does not take.
 
     Args:
         model: loaded.
@@ -174,8 +174,10 @@ def of_images(model: LoadedModel) -> LoadedModel:
         UsageError: its card has ``[volume]``.
     """
     if model.card.volume is not None:
-        what = f"{model.name} is a model of volumes, and only explain and layers take these"
-        raise UsageError(what, "camlucida explain VOLUME --model CARD, or cl.explain")
+        raise UsageError(
+            f"{model.name} is a model of volumes, and this command is for images",
+            "explain, run, evaluate, report, doctor and layers take volumes",
+        )
     return model
 
 

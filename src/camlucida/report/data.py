@@ -16,7 +16,9 @@ from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.selection import Selected
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.datasets.predictions import Predictions
+from camlucida.datasets.voxel_grid import voxel_grid
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.report.evaluations import Evaluation
 from camlucida.runs import Run
@@ -151,16 +153,22 @@ class ReportData:
         return self.explanation(int(case["run"]), int(case["explanation"]))
 
     def mask(self, row: Any) -> Mask | None:
-        """(H, W) ground truth of a case (index label), original pixels; None where there is none.
+        """Ground truth of a case (index label), (H, W), original pixels; None where there is none.
+
+        Of a volume as :meth:`~camlucida.core.volume_scan.VolumeScan.from_stored` gives it.
 
         It is that of the case's label.
         """
-        size = self._size(row)
-        if size is None:
-            return None
         case = self.cases.loc[row]
         annotations = self.annotations[int(case["run"]), str(case["model"])]
-        return annotations.mask(case.to_dict(), str(case["label"]), size)
+        size = self._size(row)
+        if size is not None:
+            return annotations.mask(case.to_dict(), str(case["label"]), size)
+        scan = self.map_of(row).scan
+        if not isinstance(scan, VolumeScan):
+            return None  # its file is gone
+        mask = annotations.mask(case.to_dict(), str(case["label"]), voxel_grid(scan))
+        return None if mask is None else scan.from_stored(mask)
 
     def boxes(self, row: Any) -> Floats | None:
         """(N, 4) x, y, width, height of the label of a case, in original pixels; None without."""

@@ -12,7 +12,7 @@ import pandas as pd
 from camlucida.analysis.cases.annotations import Annotations, background_label
 from camlucida.report.data import SERIES, SeriesRows
 from camlucida.runs import Run
-from camlucida.runs.read import stored_geometry
+from camlucida.runs.stored_scan import stored_geometry
 
 CELL_COLUMNS = ["height", "width", "mm"]
 

@@ -31,8 +31,10 @@ from camlucida.core.errors import (
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.datasets.cohort import CohortImage
 from camlucida.datasets.true_masks import TrueMasks
+from camlucida.datasets.voxel_grid import truth_size
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
@@ -86,7 +88,7 @@ class Worker:
     recipe: Recipe
 
     def check(self) -> Message | None:
-        """Try the request on a grey image, before anything is written.
+        """Try the request on a grey image or volume, before anything is written.
 
         Returns:
             The model's task and where it comes from; None where the grey image does not show it.
@@ -94,11 +96,11 @@ class Worker:
         Raises:
             UsageError, LayerError: it fits no image.
         """
-        spec = self.model.card.input
-        grey = torch.full((1, spec.channels, *spec.height_width), 0.5)
+        shape = self.model.input_shape
+        grey = torch.full((1, *shape), 0.5)
         truth: Truth = ()
         if explains_masks(self.recipe):
-            truth = torch.ones(spec.height_width, dtype=torch.bool)
+            truth = torch.ones(shape[1:], dtype=torch.bool)
         methods = [METHODS[name] for name in self.recipe.methods]
         # methods that probe the model take many forwards, and fail on no request that others pass
         at_once = ("gradient", "activation")
@@ -215,12 +217,13 @@ class Worker:
         """The image's true labels; of a segmentation its masks, or () where there is none."""
         if not explains_masks(self.recipe):
             return image.positives or ()
-        height, width = scan.geometry.original
         source = image.true_masks or TrueMasks(None, ())
         try:
-            masks = source.of_image(image.id, image.path, image.mask, (height, width))
+            masks = source.of_image(image.id, image.path, image.mask, truth_size(scan))
         except (ImageError, UsageError) as error:
             raise TargetError(error.what, error.fix) from error
+        if isinstance(scan, VolumeScan):
+            masks = {label: scan.from_stored(mask) for label, mask in masks.items()}
         tensors = {label: torch.from_numpy(mask) for label, mask in masks.items()}
         return tensors.get("", tensors or ())
 

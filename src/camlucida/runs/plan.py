@@ -13,7 +13,7 @@ from camlucida.datasets.cohort import Cohort, read_cohort
 from camlucida.datasets.cohort_file import CohortFile, ModelEntry
 from camlucida.datasets.recorded_splits import RecordedSplit, find_recorded_split
 from camlucida.io.tables import listing
-from camlucida.models import Card, LoadedModel, load_model, of_images
+from camlucida.models import Card, LoadedModel, load_model
 from camlucida.models.layers import resolve
 from camlucida.models.state import unwrap
 from camlucida.runs.compute import Worker
@@ -82,7 +82,7 @@ class Loader:
                 output=entry.output,
                 device=self._device,
             )
-            self._last = (entry, of_images(model))
+            self._last = (entry, model)
         return self._last[1]
 
     def device(self, entry: ModelEntry) -> str:
@@ -119,7 +119,8 @@ def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
     task = Worker(model, "", recipe).check()
     card = model.card.model_dump(mode="json")
     recorded = split_of_model(file, model)
-    cohort = read_cohort(file, classification_labels(model.card), recorded)
+    labels, volumes = classification_labels(model.card), model.card.volume is not None
+    cohort = read_cohort(file, labels, recorded, volumes)
     notes = (*model.notes, *_task_notes(task, cohort))
     return ModelPlan(_name(entry, model), entry, card, recipe, cohort, task, notes)
 

@@ -4,41 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.targets import TargetSpec
-from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
+from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.failures import Failure
-from camlucida.core.geometry import Geometry
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
-from camlucida.io import read_image
 from camlucida.models import Card
-from camlucida.models.preprocessing import prepare
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import file_sha256
 from camlucida.runs.items import LedgerEntry, count_states, item_notes
 from camlucida.runs.parts import part_name
 from camlucida.runs.restore import read_ledger
+from camlucida.runs.stored_scan import stored_scan
 from camlucida.runs.tables import connect
 
-declare(
-    "image",
-    {
-        "gone": "the image is no longer there, or has changed: the map is shown without it",
-    },
-)
-
-NO_PICTURE = Message("image.gone")
 DAMAGED = (
     "go on with the run, camlucida run … --resume: what is missing or damaged is computed again"
 )
@@ -170,7 +159,7 @@ class Run:
         """The stored map of row ``index`` of :meth:`explanations`.
 
         Its scan is read from the image again if the file is there and its hash is the same.
-        Otherwise it has no picture, and the warning :data:`NO_PICTURE`.
+        Otherwise it has no picture, and the warning :data:`camlucida.runs.stored_scan.NO_PICTURE`.
 
         Raises:
             UsageError: no such row, or a part is damaged.
@@ -285,23 +274,7 @@ class Run:
         card = next(
             model["resolved"] for model in self.about["models"] if model["name"] == row["model"]
         )
-        geometry = stored_geometry(row)
-        try:
-            scan = prepare(read_image(row["path"]), Card.model_validate(card).input)
-        except CamlucidaError:
-            scan = None
-        if scan is not None and scan.source["sha256"] == row["image_sha256"]:
-            return replace(scan, id=row["image"], geometry=geometry)
-        return Scan(
-            tensor=torch.zeros(1, *geometry.model),
-            display=None,
-            geometry=geometry,
-            id=row["image"],
-            source={"path": row["path"], "sha256": row["image_sha256"]},
-            preprocessing=tuple(provenance["preprocessing"]),
-            synthetic=bool(row["synthetic"]),
-            warnings=(*map(Message.loads, row["warnings"]), NO_PICTURE),
-        )
+        return stored_scan(row, provenance, Card.model_validate(card))
 
 
 _FILES = ("about", "cohort", "ledger")
@@ -344,21 +317,6 @@ def is_missing(value: Any) -> bool:
     (True, False, False)
     """
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def stored_geometry(row: Mapping[Any, Any]) -> Geometry:
-    """Original ↔ model pixels of a row of :meth:`Run.explanations`.
-
-    Args:
-        row: "original" and "model_size", sides in pixels; "scale" and "offset", one number an axis.
-
-    >>> row = {"original": [64, 32], "model_size": [32, 16], "scale": [0.5, 0.5], "offset": [0, 0]}
-    >>> stored_geometry(row).model
-    (32, 16)
-    """
-    original, model = (tuple(map(int, row[name])) for name in ("original", "model_size"))
-    scale, offset = (tuple(map(float, row[name])) for name in ("scale", "offset"))
-    return Geometry(original, model, scale, offset)
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -92,7 +92,7 @@ def execute(
     loader = Loader(device)
     plans = plan_models(file, loader)
     device_type = loader.device(plans[0].entry)
-    size = batch_size or earlier.get("batch_size") or DEFAULT_BATCH.get(device_type, 8)
+    size = batch_size or earlier.get("batch_size") or _default_batch(plans, device_type)
     problems = _distinct(plan.cohort.problems for plan in plans)
     notes = _distinct(plan.cohort.notes for plan in plans)
     for plan in plans:
@@ -115,6 +115,13 @@ def execute(
     notes += item_notes(entries)
     tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
     return RunOutcome(folder.root, count_states(entries), failures, notes, tasks)
+
+
+def _default_batch(plans: Sequence[ModelPlan], device_type: str) -> int:
+    """Images in one forward pass: of volumes one, which is as large as a batch of images."""
+    if any(plan.card.get("volume") is not None for plan in plans):
+        return 1
+    return DEFAULT_BATCH.get(device_type, 8)
 
 
 def _failures(entries: Sequence[LedgerEntry]) -> list[Failure]:

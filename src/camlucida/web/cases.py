@@ -28,7 +28,7 @@ from camlucida.metrics import METRICS
 from camlucida.phantom import is_packaged
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
-from camlucida.runs.read import stored_geometry
+from camlucida.runs.stored_scan import stored_geometry
 from camlucida.web.errors import NotFoundError
 from camlucida.web.plain import plain, plain_row
 from camlucida.web.settings import FilmEntry

@@ -19,6 +19,7 @@ from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io.annotations import from_boxes
+from camlucida.io.annotations.annotation import VoxelGrid
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.runs import Run
 
@@ -72,7 +73,7 @@ class Annotations:
         self._masks = self._true_masks(run.about["masks"])
         self._boxes = self._true_boxes(run.about["boxes"])
 
-    def mask(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
+    def mask(self, case: Mapping[str, Any], label: str, size: Size | VoxelGrid) -> Mask | None:
         """(H, W) of a label in an image; None where there is none.
 
         The mask of this label among the cohort's masks, or the file in its mask column or beside
@@ -83,7 +84,7 @@ class Annotations:
         Args:
             case: with ``image``, ``path`` and ``mask``.
             label: of the model.
-            size: (H, W) of the image.
+            size: (H, W) of the image, or the voxels of a volume.
         """
         read = partial(self._masks.of_label, *_source(case))
         of_label = self._tried(partial(read, label, size))

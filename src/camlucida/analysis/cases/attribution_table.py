@@ -25,7 +25,7 @@ from camlucida.metrics.annotations import Floats, Mask
 from camlucida.metrics.ceiling import area_average
 from camlucida.metrics.lung_fields import ZONES
 from camlucida.runs import Run
-from camlucida.runs.read import stored_geometry
+from camlucida.runs.stored_scan import stored_geometry
 
 COLUMNS = [
     "spread",

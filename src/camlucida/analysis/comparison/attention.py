@@ -20,7 +20,7 @@ from camlucida.metrics.agreement import CELLS, different_image_null, pearson, to
 from camlucida.metrics.annotations import Floats
 from camlucida.metrics.ceiling import coverage
 from camlucida.runs import Run
-from camlucida.runs.read import stored_geometry
+from camlucida.runs.stored_scan import stored_geometry
 
 NULL_PAIRS = 500
 """Most pairs of maps of different patients behind a null."""

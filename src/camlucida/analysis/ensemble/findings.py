@@ -23,7 +23,7 @@ from camlucida.io.tables import fold
 from camlucida.metrics.agreement import PAIRS, different_image_null, pearson
 from camlucida.metrics.multilabel import DECISION_THRESHOLD, decision_values
 from camlucida.runs import Run
-from camlucida.runs.read import stored_geometry
+from camlucida.runs.stored_scan import stored_geometry
 
 declare(
     "shown",

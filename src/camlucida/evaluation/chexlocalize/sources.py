@@ -29,7 +29,8 @@ from camlucida.io.tables import listing, read_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.ceiling import area_average
 from camlucida.metrics.chexlocalize import upsample
-from camlucida.runs.read import Run, is_run, stored_geometry
+from camlucida.runs.read import Run, is_run
+from camlucida.runs.stored_scan import stored_geometry
 
 
 @dataclass(frozen=True)

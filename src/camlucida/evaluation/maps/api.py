@@ -23,13 +23,21 @@ from camlucida.attribution.explained_model import (
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
 from camlucida.core.output_spec import Task
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.across_images import AcrossImages
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.held_inputs import HELD, SeenInput, held_model, seen_inputs
-from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
+from camlucida.evaluation.maps.measure import (
+    MetricSettings,
+    Sample,
+    Tables,
+    UnitScale,
+    measure,
+)
+from camlucida.evaluation.maps.of_volumes import for_volumes
 from camlucida.evaluation.maps.rows import TableBuilder
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
@@ -121,11 +129,22 @@ def evaluate(
         layer_of_card = getattr(getattr(model, "card", None), "layer", "auto")
         requested = settings.layers or (layer_of_card,)
         return _evaluate_each_input(stated, cases, masks, patients, settings, requested)
-    unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
+    unit = _unit(model)
     scans = [case[0] for case in cases]
+    notes: list[Message] = []
+    if any(len(scan.geometry.model) == 3 for scan in scans):
+        settings, notes = for_volumes(settings)
     samples = list(map(_sample, scans, masks, patients))
     atlas = _atlas(samples)
-    return _with_notes(measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True))
+    tables = measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True)
+    tables.notes[:0] = notes
+    return _with_notes(tables)
+
+
+def _unit(model: nn.Module | ModelWithCard) -> UnitScale | None:
+    if not isinstance(model, LoadedModel):
+        return None
+    return unit_scale(model.card.volume or model.card.input)
 
 
 def _evaluate_each_input(

@@ -101,19 +101,18 @@ def maps_again(names: Sequence[str], images: int) -> int:
 
 def _altered_images(source: Source, names: tuple[str, ...]) -> int:
     """Altered images of one map; nothing is built."""
-    spec = source.model.card.input
-    image = torch.zeros(spec.channels, *spec.height_width)
-    heat = torch.arange(49.0).reshape(7, 7)
+    image = torch.zeros(source.model.input_shape)
+    axes = image.ndim - 1
+    heat = torch.arange(7.0**axes).reshape((7,) * axes)
     perturbed = PerturbedImage("image", image, (False,))
     plans = faithfulness.plans(Perturbation(perturbed, heat), names, 1.0)
     return forwards_needed(plans)
 
 
 def _seconds_an_image(source: Source) -> float:
-    spec = source.model.card.input
     count = source.settings.batch_size or BATCH
     weight = next(source.model.module.parameters())
-    batch = torch.zeros(count, spec.channels, *spec.height_width).to(weight)
+    batch = torch.zeros(count, *source.model.input_shape).to(weight)
     with torch.inference_mode():
         # The first pass sets up kernels and buffers.
         source.model.module(batch)

@@ -102,7 +102,7 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
         settings,
         maps=source.map_source,
         atlas=source.atlas() if "average_mask" in settings.baselines else None,
-        unit=unit_scale(source.model.card.input),
+        unit=unit_scale(source.model.card.volume or source.model.card.input),
         progress=progress,
     )
     if source.views:
@@ -112,7 +112,7 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
     tables.notes += _notes_of_annotations(source, tables)
     tables.notes += _notes_of_maps(source)
     tables.notes += reader_notes(pd.DataFrame(source.reader_rows))
-    no_unit = no_unit_scale(source.model.card.input)
+    no_unit = no_unit_scale(source.model.card.volume or source.model.card.input)
     if no_unit is not None:
         tables.notes.append(no_unit)
     sanity = randomisation_table(source.model, list(few), settings, maps=source.map_source)

@@ -91,7 +91,8 @@ def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
                 "run it again: camlucida run … --resume",
             )
         labels = classification_labels(model.card)
-        members = read_cohort(file, labels, split_of_model(file, model))
+        volumes = model.card.volume is not None
+        members = read_cohort(file, labels, split_of_model(file, model), volumes)
         done = _done(run, described["name"])
         items = tuple(member for member in members.images if member.id in done)
         pending = len(members.images) - len(items)

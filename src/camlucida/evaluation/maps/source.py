@@ -9,8 +9,10 @@ from typing import Any
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.datasets.images import LabelledImage, LabelledImages
+from camlucida.datasets.voxel_grid import voxel_grid
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
 from camlucida.evaluation.maps.model_maps import MapSource, ModelMaps
 from camlucida.evaluation.maps.samples import MetricSettings, Sample
@@ -66,6 +68,8 @@ class Source:
             CamlucidaError: the image or its annotations cannot be read: it is left out.
         """
         scan = replace(self.model.read(item.path, self.frame), id=item.id)
+        if isinstance(scan, VolumeScan):
+            return self._sample_of_volume(item, scan)
         height, width = scan.geometry.original
         where = (item.id, str(item.path), (height, width))
         masks = {} if self.truth is None else self.truth.masks(*where)
@@ -75,6 +79,15 @@ class Source:
         return Sample(
             scan, item.patient, masks, boxes, regions, item.positives, readers, self.reader_rows
         )
+
+    def _sample_of_volume(self, item: LabelledImage, scan: VolumeScan) -> Sample:
+        """A volume with its masks in the order of the model's axes; boxes are of images."""
+        where = (item.id, str(item.path), voxel_grid(scan))
+        masks = {} if self.truth is None else self.truth.masks(*where)
+        regions = {} if self.regions is None else self.regions.masks(*where)
+        masks = {name: scan.from_stored(mask) for name, mask in masks.items()}
+        regions = {name: scan.from_stored(mask) for name, mask in regions.items()}
+        return Sample(scan, item.patient, masks, {}, regions, item.positives)
 
     def _reader_masks(
         self, item: LabelledImage, image: AnnotatedImage

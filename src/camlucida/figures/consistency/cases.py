@@ -21,6 +21,7 @@ from camlucida.figures.estimates import INK
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic
 from camlucida.figures.overlay import as_rgb, marks_legend, reduced, reduced_overlay
 from camlucida.figures.style import label_name, said, words, wrapped_text
+from camlucida.figures.volumes.shown import in_one_plane
 
 declare(
     "case_panels",
@@ -167,7 +168,7 @@ def _read_case(
     is_case = comparison.maps["case"] == number
     is_distinct = comparison.maps["series"].isin(list(headings))
     rows = table_rows(comparison.maps[is_case & is_distinct])
-    maps = [read(int(row["run"]), int(row["explanation"])) for row in rows]
+    maps = in_one_plane([read(int(row["run"]), int(row["explanation"])) for row in rows])
     (case,) = table_rows(comparison.cases[comparison.cases["case"] == number])
     return _ShownCase(case, rows, maps, one_unit)
 

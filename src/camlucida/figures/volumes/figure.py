@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from camlucida.attribution.explanation import Explanation
@@ -13,8 +14,9 @@ from camlucida.core.orientation import spacing, tilt
 from camlucida.core.volume_scan import VolumeScan
 from camlucida.figures.caption_bar import sized_font
 from camlucida.figures.colours import ALPHA, colormap_name, colour_table
-from camlucida.figures.contours import draw_marks, half_maximum
-from camlucida.figures.map_pixels import MapPixels, overlay_pixels
+from camlucida.figures.comparison import FINDING_COLOUR
+from camlucida.figures.contours import draw_lines, draw_marks, half_maximum
+from camlucida.figures.map_pixels import ColourTable, MapPixels, overlay_pixels
 from camlucida.figures.marks import is_marked
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import colour_notes, method_text, scale_text
@@ -55,6 +57,7 @@ declare(
         "unmeasured": "A bare tensor: neither its directions nor its size in mm are known.",
         "tilted": "The planes are those of the scan, tilted by {angle:.0f}° against the patient.",
         "unseen": "The model saw a part of the volume only.",
+        "truth": "Light blue line: the annotation, where it meets the planes.",
         "slices": "The map is one for all slices that the model saw together.",
     },
 )
@@ -95,6 +98,7 @@ def planes_pixels(
     colormap: str | None = None,
     alpha: float | None = None,
     limit: float | None = None,
+    truth: NDArray[np.bool_] | None = None,
 ) -> Pixels:
     """The figure: bare planes above, overlaid ones below.
 
@@ -106,6 +110,7 @@ def planes_pixels(
         colormap: matplotlib name; the default if None.
         alpha: opacity of the map's largest value, in [0, 1]; the default if None.
         limit: the value of full colour; that of this map if None.
+        truth: (D, H, W), the annotation in the voxels of the file; None without one.
 
     Returns:
         (H, W, 3).
@@ -114,8 +119,8 @@ def planes_pixels(
         UsageError: there is no such colormap.
     """
     window, _ = shown_window(scan)
-    planes = planes_through(scan, values, peak.voxel, window)
-    footer = tuple(_footer(explanation, scan, peak, colormap, limit))
+    planes = planes_through(scan, values, peak.voxel, window, truth)
+    footer = (*_footer(explanation, scan, peak, colormap, limit), *_truth_line(truth))
     notice = notice_line(scan.synthetic, "image")
     title = sheet_title(explanation)
     font = font_file(any(map(has_chinese, (title, notice, *footer))))
@@ -124,15 +129,11 @@ def planes_pixels(
     full = explanation.limit if limit is None else limit
     full = 0.0 if explanation.is_empty else full
     size = _common_size(planes)
-    panels, top = [], float(values.max())
+    top = float(values.max()) if is_marked(explanation, limit) else None
+    panels = []
     for plane in planes.planes:
-        drawn = MapPixels(plane.values, None, full, table)
-        overlay = Image.fromarray(overlay_pixels(plane.film, drawn))
-        if is_marked(explanation, limit):
-            draw_marks(overlay, plane.values.shape, half_maximum(plane.values, top), plane.at)
-        bare = Image.fromarray(plane.film).convert("RGB")
-        pair = [_placed(picture, size, plane, font) for picture in (bare, overlay)]
-        panels.append(_stacked(pair))
+        pair = _pair(plane, full, table, top)
+        panels.append(_stacked([_placed(picture, size, plane, font) for picture in pair]))
     if scan.measured:
         _draw_scale(panels[0], planes.mm, font, size)
     headings = [_heading(plane) for plane in planes.planes]
@@ -141,6 +142,29 @@ def planes_pixels(
         bar = Bar(table.alone, -full if table.signed else 0.0, full, unit_text(explanation))
     sheet = Sheet(title, headings, panels, (*footer, notice), font, bar, scan.synthetic)
     return sheet.draw()
+
+
+def _pair(plane: Plane, full: float, table: ColourTable, top: float | None) -> list[Image.Image]:
+    """Bare and overlaid; marked where ``top``, the maximum of the whole map, is given."""
+    drawn = MapPixels(plane.values, None, full, table)
+    overlay = Image.fromarray(overlay_pixels(plane.film, drawn))
+    if top is not None:
+        draw_marks(overlay, plane.values.shape, half_maximum(plane.values, top), plane.at)
+    pair = [Image.fromarray(plane.film).convert("RGB"), overlay]
+    for picture in pair:
+        _outline(picture, plane)
+    return pair
+
+
+def _truth_line(truth: NDArray[np.bool_] | None) -> list[str]:
+    return [words("planes.truth")] if truth is not None and truth.any() else []
+
+
+def _outline(picture: Image.Image, plane: Plane) -> None:
+    """The annotation, where it meets the plane."""
+    if plane.truth is not None and plane.truth.any():
+        size = plane.truth.shape
+        draw_lines(picture, size, half_maximum(plane.truth, 1.0), FINDING_COLOUR)
 
 
 def _heading(plane: Plane) -> str:

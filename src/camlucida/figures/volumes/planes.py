@@ -6,6 +6,7 @@ left of the picture. A sagittal plane has the patient's front at its left. The h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,7 @@ class Plane:
         name: which.
         film: (h, w) grey.
         values: (h, w) of the map.
+        truth: (h, w) of the annotation, 0 to 1; None without one.
         edges: the patient's direction at the left, right, top and bottom; "" where unknown.
         at: row and column of the voxel that all planes pass.
         axis: of the stored array that the plane lies across.
@@ -58,6 +60,7 @@ class Plane:
     axis: int
     number: int
     count: int
+    truth: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,11 @@ class Planes:
 
 
 def planes_through(
-    scan: VolumeScan, values: Floats, voxel: tuple[int, int, int], window: tuple[float, float]
+    scan: VolumeScan,
+    values: Floats,
+    voxel: tuple[int, int, int],
+    window: tuple[float, float],
+    truth: NDArray[np.bool_] | None = None,
 ) -> Planes:
     """The planes of a volume and its map through a voxel.
 
@@ -83,17 +90,20 @@ def planes_through(
         values: (D, H, W), the map in the voxels of the file.
         voxel: slice, row and column.
         window: (low, high) of the volume's values that become black and white.
+        truth: (D, H, W), the annotation in the voxels of the file; None without one.
     """
     order = order_to(scan.affine, SHOWN) if scan.oriented else AxisOrder()
-    grey, heat = order.apply(scan.voxels), order.apply(values)
+    arrays = [order.apply(scan.voxels), order.apply(values)]
+    if truth is not None:
+        arrays.append(order.apply(truth.astype(np.float32)))
     marker = np.zeros(scan.voxels.shape, bool)
     marker[voxel] = True
     at = tuple(np.argwhere(order.apply(marker))[0].tolist())
     steps = np.array(spacing(scan.affine))[list(order.axes)]
-    extent = steps * grey.shape
+    extent = steps * arrays[0].shape
     mm = float(extent.max()) / LARGEST
     first, second, third = (
-        _plane(scan, order, (grey, heat), at, (axis, steps, mm), window) for axis in range(3)
+        _plane(scan, order, arrays, at, (axis, steps, mm), window) for axis in range(3)
     )
     return Planes((first, second, third), mm)
 
@@ -101,7 +111,7 @@ def planes_through(
 def _plane(
     scan: VolumeScan,
     order: AxisOrder,
-    arrays: tuple[Floats, Floats],
+    arrays: Sequence[Floats],
     at: tuple[int, ...],
     about: tuple[int, NDArray[np.float64], float],
     window: tuple[float, float],
@@ -112,7 +122,9 @@ def _plane(
     head_up = down == 0 and scan.oriented
     size = tuple(max(1, round(arrays[0].shape[each] * steps[each] / mm)) for each in (across, down))
     cut = [np.take(array, at[axis], axis=axis) for array in arrays]
-    film, values = (_resized(_turned(each, head_up), (size[0], size[1])) for each in cut)
+    turned = [_resized(_turned(each, head_up), (size[0], size[1])) for each in cut]
+    film, values = turned[0], turned[1]
+    truth = turned[2] if len(turned) > 2 else None
     rows, columns = arrays[0].shape[down], arrays[0].shape[across]
     row = rows - 1 - at[down] if head_up else at[down]
     middle = (row + 0.5) * size[1] / rows - 0.5, (at[across] + 0.5) * size[0] / columns - 0.5
@@ -121,7 +133,9 @@ def _plane(
     number = count - 1 - at[axis] if order.flipped[axis] else at[axis]
     edges = _edges(down, across) if scan.oriented else ("", "", "", "")
     name = _NAMES[axis][0 if scan.oriented else 1]
-    return Plane(name, _grey(film, window), values, edges, middle, stored, number, count)
+    return Plane(
+        name, grey_levels(film, window), values, edges, middle, stored, number, count, truth
+    )
 
 
 def _edges(down: int, across: int) -> tuple[str, str, str, str]:
@@ -143,7 +157,16 @@ def _resized(plane: Floats, size: tuple[int, int]) -> Floats:
     return np.asarray(picture.resize(size, kernel), np.float32)
 
 
-def _grey(plane: Floats, window: tuple[float, float]) -> Pixels:
+def grey_levels(plane: Floats, window: tuple[float, float]) -> Pixels:
+    """Values as 8 bits.
+
+    Args:
+        plane: (h, w).
+        window: (low, high) that become black and white; one grey where they are equal.
+
+    >>> grey_levels(np.array([[0, 5, 10]], np.float32), (0, 10)).tolist()
+    [[0, 128, 255]]
+    """
     low, high = window
     if high <= low:
         return np.full(plane.shape, 128, np.uint8)

@@ -27,9 +27,9 @@ from camlucida.io.annotations.documents import holds_outlines, read_polygon_file
 from camlucida.io.annotations.find import (
     is_table,
     json_kind_of_file,
-    label_map_names,
     read_annotations,
 )
+from camlucida.io.annotations.label_maps import label_map_names
 from camlucida.io.annotations.masks import MASK_SUFFIXES, check_mask_size, mask_size, read_mask
 from camlucida.io.annotations.polygons import from_polygons
 from camlucida.io.annotations.rle import from_rle, to_rle

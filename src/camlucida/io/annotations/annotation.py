@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message
+from camlucida.core.orientation import Affine
 from camlucida.io.annotations.boxes import Floats, as_boxes, from_boxes
 
 Mask = NDArray[np.bool_]
@@ -25,18 +26,53 @@ cut there."""
 
 
 @dataclass(frozen=True)
-class AnnotatedImage:
-    """The image that an annotation is of.
+class VoxelGrid:
+    """The voxels of a volume, as stored.
 
     Attributes:
-        size: (H, W) in original pixels, upright: an EXIF orientation is applied.
+        size: (D, H, W).
+        affine: (4, 4), (slice, row, column, 1) → mm in the patient.
+        oriented: whether the volume's file states directions of the patient.
+    """
+
+    size: tuple[int, int, int]
+    affine: Affine
+    oriented: bool = True
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """The image or volume that an annotation is of.
+
+    Attributes:
+        size: (H, W) in original pixels, upright: an EXIF orientation is applied; of a volume that
+            of a slice.
         path: its file, for annotations in millimetres; None where it is not known.
         scaled: names of annotations that were drawn at another size and scaled are added here.
+        voxels: of a volume; None for an image.
     """
 
     size: Size
     path: Path | None = None
     scaled: list[str] = field(default_factory=list)
+    voxels: VoxelGrid | None = None
+
+    @staticmethod
+    def of(size: Size | VoxelGrid, path: Path, scaled: list[str] | None = None) -> AnnotatedImage:
+        """The image of a size, or the volume of these voxels.
+
+        Args:
+            size: (H, W), or voxels.
+            path: of its file.
+            scaled: as the attribute; not kept if None.
+
+        >>> AnnotatedImage.of(VoxelGrid((4, 2, 3), np.eye(4)), Path("a.nii")).size
+        (2, 3)
+        """
+        names = [] if scaled is None else scaled
+        if isinstance(size, VoxelGrid):
+            return AnnotatedImage(size.size[1:], path, names, size)
+        return AnnotatedImage(size, path, names)
 
     def factors(self, where: str, drawn_on: Sequence[int]) -> tuple[float, float]:
         """Factors (x, y) from the size that an annotation was drawn on to the image's.
@@ -68,7 +104,9 @@ class AnnotatedImage:
 
 
 Reader = Callable[[str, AnnotatedImage], Mask]
-"""(where, image) → mask (H, W) of an annotation."""
+"""(where, image) → mask (H, W) of an annotation; of a volume (D, H, W)."""
+
+_OF_SLICES = "of a volume, masks in NIfTI and DICOM SEG are read"
 
 
 @dataclass(frozen=True)
@@ -84,7 +122,7 @@ class Annotation:
     read: Reader
 
     def mask(self, image: AnnotatedImage) -> Mask:
-        """The mask (H, W).
+        """The mask (H, W), or (D, H, W) of a volume.
 
         Args:
             image: that it is of.
@@ -92,7 +130,10 @@ class Annotation:
         Raises:
             ImageError: it cannot be read, or is of another shape.
         """
-        return self.read(self.where, image)
+        mask = self.read(self.where, image)
+        if image.voxels is not None and mask.ndim != 3:
+            raise ImageError(f"{self.where} annotates an image, not a volume", _OF_SLICES)
+        return mask
 
 
 @dataclass(frozen=True)
@@ -123,6 +164,8 @@ class BoxAnnotation:
         Raises:
             ImageError: a box without width or height, or one that reaches outside the image.
         """
+        if image.voxels is not None:
+            raise ImageError(f"{self.where} is a box in an image, not in a volume", _OF_SLICES)
         height, width = image.size
         factors = (1.0, 1.0)
         if self.drawn_on is not None:
@@ -207,9 +250,12 @@ def union(parts: Sequence[Reader]) -> Annotation:
 
 
 def _united(parts: Sequence[Reader], where: str, image: AnnotatedImage) -> Mask:
-    mask = np.zeros(image.size, np.bool_)
+    mask = np.zeros(image.size if image.voxels is None else image.voxels.size, np.bool_)
     for part in parts:
-        mask |= part(where, image)
+        drawn = part(where, image)
+        if drawn.ndim != mask.ndim:  # of a slice, which would be repeated in every one
+            raise ImageError(f"{where} annotates an image, not a volume", _OF_SLICES)
+        mask |= drawn
     return mask
 
 

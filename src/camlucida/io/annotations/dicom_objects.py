@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from camlucida.io.annotations.annotation import (
 )
 from camlucida.io.annotations.masks import resized
 from camlucida.io.annotations.polygons import fill_outlines
+from camlucida.io.annotations.volume_masks import segment_mask
 from camlucida.io.image import quiet, readable
+from camlucida.io.volumes.series import dicom_files
 
 _OUT_OF_PLANE = 0.5
 """Of a step between rows: how far a contour may lie from the plane of its image."""
@@ -48,12 +50,22 @@ def dicom_modality(path: Path) -> str:
         return ""
 
 
-def instance_uid(path: Path) -> str:
-    """The SOP instance UID of a DICOM image; "" for any other file.
+@lru_cache(maxsize=4)
+def instance_uids(path: Path) -> tuple[str, ...]:
+    """The SOP instance UIDs of a DICOM image, or of those in the folder of a series.
 
     Args:
-        path: of the image.
+        path: of the image or folder.
+
+    >>> instance_uids(Path("a.png"))
+    ()
     """
+    files = dicom_files(path) if path.is_dir() else [path]
+    return tuple(filter(None, map(_instance_uid, files)))
+
+
+def _instance_uid(path: Path) -> str:
+    """ "" for any other file."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
@@ -106,6 +118,9 @@ def _segments(path: Path) -> Iterator[tuple[str, str, Any]]:
 def _segment_mask(
     segmentation: Any, source: str, number: int, where: str, image: AnnotatedImage
 ) -> Mask:
+    if image.voxels is not None:
+        with quiet("pydicom", "highdicom"):
+            return segment_mask(segmentation, number, where, image.voxels)
     with quiet("pydicom", "highdicom"), readable(Path(where), "a DICOM segment", quote=False):
         planes: NDArray[Any] = segmentation.get_pixels_by_source_instance(
             [source],
@@ -143,6 +158,8 @@ def _contour_mask(
     contours: Sequence[NDArray[np.float64]], where: str, image: AnnotatedImage
 ) -> Mask:
     """Contours in millimetres, on the plane of their image; one inside another is a hole."""
+    if image.voxels is not None:
+        raise ImageError(f"{where} is contours of slices, not a mask", "export it as DICOM SEG")
     origin, row_step, column_step = _plane(where, image.path)
     normal = np.cross(row_step, column_step)
     normal /= np.linalg.norm(normal)

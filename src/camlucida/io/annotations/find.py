@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
-from camlucida.core.errors import ImageError, UsageError
+from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.io.annotations.annotation import AnnotationSet
 from camlucida.io.annotations.box_tables import is_box_table
@@ -24,6 +22,7 @@ from camlucida.io.annotations.documents import (
     read_polygon_file,
     read_rle_file,
 )
+from camlucida.io.annotations.label_maps import folders_of_names
 from camlucida.io.annotations.mask_names import (
     STRUCTURE,
     bare_stem,
@@ -31,7 +30,7 @@ from camlucida.io.annotations.mask_names import (
     is_mask_file,
     mask_annotations,
 )
-from camlucida.io.annotations.masks import MASK_SUFFIXES, label_values
+from camlucida.io.annotations.masks import MASK_SUFFIXES
 from camlucida.io.annotations.rle_tables import is_rle_table, read_rle_table
 from camlucida.io.annotations.voc import read_voc, voc_root
 from camlucida.io.annotations.yolo import read_yolo, yolo_rows
@@ -180,7 +179,7 @@ def _read(
     named, source = names, None
     if not named:
         of_files = [file.parent for file in files.yolo.values()]
-        folders = [*of_files, *_folders_of_names(path, kind)]
+        folders = [*of_files, *folders_of_names(path, kind == "yolo")]
         named, source = class_names(dict.fromkeys(folders))
     if kind == "yolo":
         result = read_yolo(files.yolo, named)
@@ -215,27 +214,6 @@ def _masks(
     return result
 
 
-def label_map_names(path: Path) -> Mapping[int, str]:
-    """Value → label of a mask file that is a label map; empty for a mask of one label.
-
-    It is one if a file beside names classes, and every value but 0 is one of them.
-
-    Args:
-        path: of the mask.
-
-    Raises:
-        UsageError: the file of names gives none.
-    """
-    names, _ = class_names(_folders_of_names(path, _PICTURES))
-    if not names:
-        return {}
-    try:
-        values = set(np.unique(label_values(path, f"mask {path}")).tolist())
-    except ImageError:  # reading it as a mask says so
-        return {}
-    return names if values - {0} <= set(names) else {}
-
-
 def _joined(sets: Iterable[AnnotationSet]) -> AnnotationSet:
     first, *others = sets
     for other in others:
@@ -255,16 +233,6 @@ _NAMED_KINDS: dict[str, Callable[[_Files], AnnotationSet]] = {
     "tables": lambda _: AnnotationSet("a table of boxes"),
 }
 """Kinds whose files name the labels."""
-
-
-def _folders_of_names(path: Path, kind: str) -> list[Path]:
-    """Where a file with names of classes may lie: here, and two folders up.
-
-    A list of classes above a folder of masks may be of something else.
-    """
-    folder = path if path.is_dir() else path.parent
-    folders = [folder, *folder.absolute().parents[:2]]
-    return folders if kind == "yolo" or fold(folder.name) in STRUCTURE else folders[:1]
 
 
 def _note_others(result: AnnotationSet, path: Path, files: _Files) -> None:

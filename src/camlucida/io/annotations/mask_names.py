@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from camlucida.io.annotations.annotation import Annotation, NamedAnnotation
-from camlucida.io.annotations.masks import MASK_SUFFIXES, label_of_image, mask_of_image
+from camlucida.io.annotations.masks import MASK_SUFFIXES
+from camlucida.io.annotations.placed_masks import label_of, mask_of
 from camlucida.io.tables import fold
 
 STRUCTURE = frozenset(
@@ -36,12 +37,12 @@ def mask_annotations(
     """
     if label or not names:
         where = f"mask {file} of {label!r}" if label else f"mask {file}"
-        return [(image, label, Annotation(where, partial(mask_of_image, file)))]
+        return [(image, label, Annotation(where, partial(mask_of, file)))]
     annotations = []
     for value, name in names.items():
         if value == 0:  # outside
             continue
-        read = partial(label_of_image, file, value, names)
+        read = partial(label_of, file, value, names)
         annotations.append((image, name, Annotation(f"mask {file} of {name!r}", read)))
     return annotations
 

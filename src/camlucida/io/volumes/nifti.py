@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message
 from camlucida.core.orientation import Affine
-from camlucida.io.image import MAX_BYTES, quiet, readable
+from camlucida.io.image import MAX_BYTES, VOLUME_SUFFIXES, quiet, readable
 from camlucida.io.volumes.volume import (
     Volume,
     check_affine,
@@ -24,8 +24,6 @@ from camlucida.io.volumes.volume import (
     check_voxels,
     placed,
 )
-
-SUFFIXES = (".nii", ".nii.gz")
 
 _GZIP = b"\x1f\x8b"
 _SINGLE, _PAIR = (b"n+1\0", b"n+2\0"), (b"ni1\0", b"ni2\0")
@@ -39,7 +37,7 @@ def is_nifti(path: Path) -> bool:
     >>> is_nifti(Path("a.nii.gz")), is_nifti(Path("a.png"))
     (True, False)
     """
-    return path.name.lower().endswith(SUFFIXES)
+    return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def read_nifti(path: Path, data: bytes, frame: int | None = None) -> Volume:
@@ -200,5 +198,5 @@ def _form_notes(image: Any, codes: tuple[int, int]) -> tuple[Message, ...]:
 
 def _stem(path: Path) -> str:
     name = path.name
-    suffix = next((each for each in reversed(SUFFIXES) if name.lower().endswith(each)), "")
+    suffix = next((each for each in VOLUME_SUFFIXES if name.lower().endswith(each)), "")
     return name[: len(name) - len(suffix)] or name

@@ -10,9 +10,10 @@ from pathlib import Path
 from camlucida.core.errors import ImageError
 from camlucida.core.files import reading
 from camlucida.io import dicom
+from camlucida.io.image import VOLUME_SUFFIXES
 from camlucida.io.read import file_bytes, missing
 from camlucida.io.volumes.multiframe import frame_count, read_multiframe
-from camlucida.io.volumes.nifti import SUFFIXES, is_nifti, read_nifti
+from camlucida.io.volumes.nifti import is_nifti, read_nifti
 from camlucida.io.volumes.series import dicom_files, read_series
 from camlucida.io.volumes.volume import Volume
 
@@ -118,7 +119,7 @@ def _search(folder: Path) -> list[Path]:
         volumes += filter(is_nifti, visible)
         volumes += _dicom_volumes(Path(root))
     if not volumes:
-        endings = " ".join(SUFFIXES)
+        endings = " ".join(VOLUME_SUFFIXES)
         raise ImageError(f"no volume in the folder {folder}", f"looked for {endings} and DICOM")
     return volumes
 

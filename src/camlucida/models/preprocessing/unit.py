@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.preprocessing.steps import MinMax, Normalise, Percentiles, Scale, ZScore
 from camlucida.models.preprocessing.values import scaled, unscaled
+from camlucida.models.preprocessing.volume_spec import VolumeInput
 
 declare(
     "unit_scale",
@@ -18,13 +19,17 @@ declare(
             "each image has its own scale ({step}): metrics that blur or grey parts of an image "
             "work on the model's scale, where black and white have no fixed value"
         ),
+        "stored": (
+            "the volumes reach the model in the units of their files: metrics that blur or grey "
+            "parts of a volume work on that scale, where black is 0"
+        ),
     },
 )
 
 ToUnit = Callable[[Tensor], Tensor]
 
 
-def unit_scale(spec: InputSpec) -> tuple[ToUnit, ToUnit] | None:
+def unit_scale(spec: InputSpec | VolumeInput) -> tuple[ToUnit, ToUnit] | None:
     """Functions from model input to [0, 1] and back, for metrics that alter images.
 
     Where the preprocessing windows each image, 0 and 1 are the ends of the image's window.
@@ -44,7 +49,7 @@ def unit_scale(spec: InputSpec) -> tuple[ToUnit, ToUnit] | None:
     if no_unit_scale(spec) is not None:
         return None
     scalings: list[Scale | Normalise] = []
-    for step in spec.pipeline():
+    for step in _steps(spec):
         if isinstance(step, (MinMax, Percentiles)):
             scalings = []  # their 0 and 1 are what a later scale starts from
         elif isinstance(step, (Scale, Normalise)):
@@ -63,7 +68,7 @@ def unit_scale(spec: InputSpec) -> tuple[ToUnit, ToUnit] | None:
     return to_unit, to_model
 
 
-def no_unit_scale(spec: InputSpec) -> Message | None:
+def no_unit_scale(spec: InputSpec | VolumeInput) -> Message | None:
     """Why a preprocessing has no fixed black and white; None where it has.
 
     Args:
@@ -73,9 +78,17 @@ def no_unit_scale(spec: InputSpec) -> Message | None:
     'unit_scale.per_image'
     """
     per_image = None
-    for step in spec.pipeline():
+    if isinstance(spec, VolumeInput) and not spec.value_steps():
+        per_image = Message("unit_scale.stored")
+    for step in _steps(spec):
         if isinstance(step, ZScore):
             per_image = Message("unit_scale.per_image", {"step": step.do})
         elif isinstance(step, (MinMax, Percentiles)):
             per_image = None
     return per_image
+
+
+def _steps(spec: InputSpec | VolumeInput) -> Sequence[object]:
+    if isinstance(spec, VolumeInput):
+        return [*spec.value_steps(), *spec.scale_steps()]
+    return spec.pipeline()

@@ -8,17 +8,22 @@ from math import isfinite
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from camlucida.analysis.selection import Selected
 from camlucida.analysis.selection.base import message_key
+from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS
 from camlucida.core.files import slug
 from camlucida.core.messages import chain, declare
+from camlucida.core.volume_scan import is_volume
 from camlucida.figures.cases import boxes_on_image, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
+from camlucida.figures.volumes.explained import planes_figure
+from camlucida.figures.volumes.shown import flat_map, in_one_plane
 from camlucida.metrics.annotations import Mask
 from camlucida.report.data import SERIES, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
@@ -151,18 +156,28 @@ def _roles(report: ReportData) -> dict[Any, list[Message]]:
 def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -> Picture:
     case = report.measured.loc[row]
     mask = report.mask(row)
-    figure = three_panel(report.map_of(row))
-    if mask is not None and mask.any():
-        for axes in figure.axes[:3]:
-            axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
+    explanation = report.map_of(row)
+    figure = _figure(explanation, mask)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)
-    view = f"{stem}.view.js"
-    outlines = mask_outlines(str(case["target"]), mask)
-    write_case(case_file(report.folder / view, [report.map_of(row)], outlines=outlines))
+    view = "" if is_volume(explanation.scan) else f"{stem}.view.js"
+    if view:
+        outlines = mask_outlines(str(case["target"]), mask)
+        write_case(case_file(report.folder / view, [explanation], outlines=outlines))
     sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
     caption = Message("cases.caption", {"parts": chain("cases.two", sentences)})
     return Picture(stem, caption, view=view)
+
+
+def _figure(explanation: Explanation, mask: Mask | None) -> Figure:
+    """Image, map and overlay; of a volume three planes, bare and overlaid."""
+    if is_volume(explanation.scan):
+        return planes_figure(explanation, mask)
+    figure = three_panel(explanation)
+    if mask is not None and mask.any():
+        for axes in figure.axes[:3]:
+            axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
+    return figure
 
 
 def _what(case: pd.Series, roles: Sequence[Message]) -> Message:
@@ -239,7 +254,7 @@ def _targets_of_one(report: ReportData, shown: Sequence[Any]) -> Picture | None:
         return None
     explanations = [report.map_of(row) for row in best]
     stem = "figures/label_comparison"
-    figure = label_comparison(explanations, _truths(report.cases.loc[best]))
+    figure = label_comparison(in_one_plane(explanations), _truths(report.cases.loc[best]))
     save_figure(figure, report.folder / stem)
     labels = [explanation.target for explanation in explanations]
     return Picture(
@@ -281,9 +296,10 @@ def _best_and_worst(report: ReportData, task: str) -> Picture | None:
     values: dict[str, Value] = {}
     for name, explanation in maps.items():
         case, mask = report.cases.loc[ends[name]], report.mask(ends[name])
+        plane, mask = flat_map(explanation, mask)
         outlines = {"truth": mask} if mask is not None and mask.any() else {}
         title = f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}"
-        lines.append(GridRow(title, [explanation], outlines))
+        lines.append(GridRow(title, [plane], outlines))
         values[name] = float(case["loss"])
         values[f"{name}_image"] = case["image"]
         values[f"{name}_target"] = case["target"]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.files import slug
+from camlucida.core.files import slug, write_bytes
+from camlucida.core.volume_scan import is_volume
 from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.baselines import BASELINES
 from camlucida.evaluation.maps.boxes import summarise_boxes
@@ -22,6 +24,9 @@ from camlucida.evaluation.maps.source import Source
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.files import save_figure
 from camlucida.figures.panels import three_panel
+from camlucida.figures.sheets import DPI
+from camlucida.figures.volumes.explained import overlay_image
+from camlucida.io.png import png_bytes
 from camlucida.io.tables import write_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import REPLICATES
@@ -107,10 +112,15 @@ def _example(out: Path, chosen: tables.ChosenMap, source: Source | None) -> Exam
     view = f"case_{chosen.which}_{names}.view.js"
     if source is not None:
         explanation, truth = _map_and_mask(source, chosen)
-        figure = outlined(three_panel(explanation), truth)
-        save_figure(figure, (out / name).with_suffix(""), ["png"])
-        outlines = mask_outlines(chosen.label, truth)
-        write_case(case_file(out / view, [explanation], outlines=outlines))
+        (out / view).unlink(missing_ok=True)  # of an earlier evaluation
+        if is_volume(explanation.scan):
+            picture = overlay_image(explanation, truth=truth)
+            write_bytes(out / name, png_bytes(np.asarray(picture), DPI))
+        else:
+            figure = outlined(three_panel(explanation), truth)
+            save_figure(figure, (out / name).with_suffix(""), ["png"])
+            outlines = mask_outlines(chosen.label, truth)
+            write_case(case_file(out / view, [explanation], outlines=outlines))
     return Example(chosen, name, view if (out / view).is_file() else "")
 
 

@@ -31,12 +31,13 @@ from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
 from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models, run_regions
+from camlucida.evaluation.maps.of_volumes import for_model
 from camlucida.evaluation.maps.readers import READERS
 from camlucida.evaluation.maps.source import Source
 from camlucida.figures.notice import stamped
 from camlucida.io.image import image_id
 from camlucida.io.tables import write_table
-from camlucida.models import load_model, of_images
+from camlucida.models import load_model
 from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
@@ -268,13 +269,11 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
     """Each model, with the images as its labels see them."""
     table = request.table
     for card in request.cards:
-        model = of_images(
-            load_model(
-                card,
-                output=request.output,
-                region_score=request.region_score,
-                device=request.device,
-            )
+        model = load_model(
+            card,
+            output=request.output,
+            region_score=request.region_score,
+            device=request.device,
         )
         recorded = None if table.path is None else find_recorded_split(model.checkpoint)
         images = read_labelled_images(
@@ -310,6 +309,8 @@ def _source(
         layers=request.layers or model.layers or None,
     )
     cohort, truth, readers, views = _with_truth(request, annotations, model)
+    of_model, notes = for_model(of_model, model.model.card.volume)
+    cohort = replace(cohort, notes=(*cohort.notes, *notes))
     regions = read_regions(request.regions) if request.regions else None
     return Source(
         model.model,

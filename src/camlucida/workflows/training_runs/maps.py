@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camlucida.runs import Run
-from camlucida.runs.read import stored_geometry
+from camlucida.runs.stored_scan import stored_geometry
 
 
 @dataclass(frozen=True)
