@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from camlucida.runs import Run, execute
 from tests.support.cohorts import write_cohort
+from tests.support.disk import unsynchronised
 from tests.support.figures import blank, coarsen
 from tests.support.paths import REPOSITORY
 
@@ -26,6 +27,14 @@ def no_home(tmp_path_factory):
     patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_disk():
+    """Nothing waits for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        unsynchronised(patch)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

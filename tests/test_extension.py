@@ -176,7 +176,7 @@ def commands(tmp_path_factory) -> tuple[Path, list[str]]:
     _write_package(folder)
     _write_cohort(folder)
     card = shlex.quote(str(model_cards()["honest_resnet"]))
-    report = "report run --rule second-best --format md,html --out report"
+    report = "report run --rule second-best --format md --out report"
     outputs = _outputs(
         folder,
         f"explain films --model {card} --target pneumothorax --method normgrad --out explained",

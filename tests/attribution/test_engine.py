@@ -60,18 +60,18 @@ def test_one_explanation_an_image_target_method_and_layer_in_this_nesting():
     ]
 
 
+@pytest.mark.usefixtures("few_passes")
 @pytest.mark.parametrize("method", FITTING)
-@pytest.mark.parametrize("batch_size", [1, 2, None])
-def test_batches_are_singles(method, batch_size):
+def test_batches_are_singles(method):
     net, inputs = nets.seeded(nets.Cnn()), nets.images(5, 3, 12, 10)
     singles = [e for x in inputs for e in explain(net, x[None], [0, "predicted"], method)]
-    close(explain(net, inputs, [0, "predicted"], method, batch_size=batch_size), singles)
+    for batch_size in (2, None):
+        close(explain(net, inputs, [0, "predicted"], method, batch_size=batch_size), singles)
 
 
-def test_all_is_every_method_that_fits(monkeypatch):
+@pytest.mark.usefixtures("few_passes")
+def test_all_is_every_method_that_fits():
     net, inputs = nets.seeded(nets.Cnn()), nets.images(1, 3, 8, 8)
-    monkeypatch.setattr("camlucida.attribution.methods.rise.MASKS", 4)
-    monkeypatch.setattr("camlucida.attribution.methods.occlusion.CELLS", 4)
     found = explain(net, inputs, [0, 2], "all", "features")
     names = list(dict.fromkeys(e.method for e in found))
     left_out = found[0].provenance["left_out"]

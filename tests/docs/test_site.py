@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,24 @@ from tests.support.paths import REPOSITORY
 FETCHED = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*?(?:src|href)="(https?:[^"]+)""")
 
 
+SOURCES = ("docs/**/*", "src/camlucida/**/*.py", "scripts/docs_*.py", "mkdocs.yml")
+"""What the site is built of."""
+
+
+def _is_built(site: Path) -> bool:
+    """Whether `make docs` has built the site since its sources were last changed."""
+    index = site / "search/search_index.json"  # written after the last page
+    sources = (path for pattern in SOURCES for path in REPOSITORY.glob(pattern))
+    newest = max(path.stat().st_mtime for path in sources)
+    return index.is_file() and index.stat().st_mtime > newest
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of a strict build."""
+    """The folder of a strict build: that of `make docs` where nothing has changed since."""
     pytest.importorskip("mkdocs", reason="the site needs pip install '.[docs]'")
+    if _is_built(REPOSITORY / "site"):
+        return REPOSITORY / "site"
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}

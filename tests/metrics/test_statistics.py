@@ -10,7 +10,7 @@ from scipy import stats
 
 from camlucida.core.errors import UsageError
 from camlucida.metrics import intervals, statistics
-from camlucida.metrics.correlation import pearson, spearman
+from camlucida.metrics.correlation import pearson, spearman, spearman_of_rows
 from camlucida.metrics.statistics import (
     excess,
     holm,
@@ -237,3 +237,11 @@ def test_inputs_are_left_alone():
     holm(p)
     np.testing.assert_array_equal(values, before)
     np.testing.assert_array_equal(p, p_before)
+
+
+def test_spearman_of_rows_is_that_of_each():
+    a, b = np.random.default_rng(0).integers(0, 5, (2, 40, 6)).astype(float)
+    a[0], b[1], a[2, 3] = 2, 7, np.nan
+    expected = [spearman(x, y) for x, y in zip(a, b)]
+    np.testing.assert_allclose(spearman_of_rows(a, b), expected, atol=1e-12)
+    assert np.isnan(expected[:3]).all()

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from camlucida.runs import Run
+from tests.support.camlucida import PART
 from tests.support.cohorts import content, write_cohort
 from tests.support.command_line import run
 from tests.support.paths import REPOSITORY
@@ -24,12 +25,13 @@ def test_killed_at_every_step_and_resumed(tmp_path):
     assert min(map(int, done.stdout.split())) > 25  # there were steps to die at
 
 
-FILMS_TO_INTERRUPT = 150
+FILMS_TO_INTERRUPT = 48
 """So many that most are left when the second part is seen, also on a busy machine."""
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs signals")
-def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path, capsys):
+def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("camlucida.runs.run.PART", PART)
     cohort = write_cohort(tmp_path, films=FILMS_TO_INTERRUPT, broken=None)
     out = tmp_path / "run"
     camlucida = [

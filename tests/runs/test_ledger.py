@@ -13,6 +13,7 @@ from camlucida.runs.items import FinishedItem, MissingMap
 from camlucida.runs.ledger import Ledger
 from camlucida.runs.parts import part_name, read_part, write_part
 from camlucida.runs.resume import recover
+from tests.support.disk import SYNCHRONOUS
 
 KEYS = [("a", "net"), ("b", "net"), ("c", "net")]
 
@@ -176,6 +177,13 @@ def test_an_unfinished_file_is_never_seen_under_its_name(folder, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         some_part(folder, 1, "a")
     assert not list(folder.root.glob("*/*"))
+
+
+def test_a_users_transactions_survive_a_power_cut(folder, monkeypatch):
+    """The suite itself does not wait for the disk."""
+    monkeypatch.setattr("camlucida.runs.ledger.SYNCHRONOUS", SYNCHRONOUS)
+    with Ledger.write(folder.ledger) as ledger:
+        assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
 def test_one_writer(folder):

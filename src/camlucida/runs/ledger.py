@@ -43,6 +43,10 @@ _COLUMNS = (
     "ifnull(identity, ''), part, row, failure, missing"
 )
 
+SYNCHRONOUS = "FULL"
+"""When SQLite waits for the disk. WAL with NORMAL may lose the last transactions in a power cut,
+after their parts were made durable."""
+
 
 class DamagedLedger(UsageError):
     """A ledger that is lost or damaged; :mod:`camlucida.runs.restore` makes it again from parts."""
@@ -69,10 +73,9 @@ class Ledger:
         db = sqlite3.connect(path, isolation_level=None)
         try:
             _check(db, path)
-            # WAL lets `camlucida show` read during a run; FULL, because WAL with NORMAL may
-            # lose the last transactions in a power cut, after their parts were made durable.
+            # WAL lets `camlucida show` read during a run.
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         except sqlite3.DatabaseError as error:
             db.close()
             raise _unreadable(path, error) from error

@@ -111,6 +111,7 @@ def test_seeds_with_stored_predictions(tmp_path, capsys, small_grid):
     follow(capsys, system.folder, command)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_segmentation_with_outlines(tmp_path, capsys):
     system = s004.write(tmp_path, images=2)
     out, command = imported(capsys, tmp_path)

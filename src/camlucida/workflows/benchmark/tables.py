@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from camlucida.attribution.methods import METHODS
 from camlucida.metrics.bootstrap import Floats, Sampling, draws
-from camlucida.metrics.correlation import spearman
+from camlucida.metrics.correlation import spearman, spearman_of_rows
 from camlucida.metrics.intervals import percentiles
 from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.metrics.statistics import mean_interval
@@ -24,6 +24,8 @@ SIZES = {"small": (0.0, 10.0), "medium": (10.0, 20.0), "large": (20.0, np.inf)}
 """Strata by the radius of the label's largest lesion, pixels of a film of 256."""
 CHIEF_METRICS = ("average_precision", "hit", "iou_area_matched")
 """Metrics of the strata and of the conjunction; each has an upper bound of the grid."""
+DRAWS = 250
+"""Replicates of a bootstrap that are computed at once."""
 BLIND_BASELINES = ("random", "center", "sobel", "intensity", "average_mask")
 """Baselines that use neither the model nor the ground truth of the film."""
 TAG, BAR = "region_share:tag", "region_share:bar"
@@ -129,7 +131,8 @@ def tracking(rows: pd.DataFrame, tag: pd.DataFrame, seed: int = 0) -> Iterator[L
 def _correlation(a: Floats, b: Floats, seed: int) -> Line:
     """Spearman's ρ and its percentile interval, films resampled."""
     sampling = Sampling(seed=seed)
-    replicates = np.array([spearman(a[row], b[row]) for (row,) in draws(len(a), sampling, 1)])
+    parts = [spearman_of_rows(a[rows], b[rows]) for rows in draws(len(a), sampling, DRAWS)]
+    replicates = np.concatenate(parts)
     low = high = np.nan
     if np.isfinite(replicates).any():
         low, high = percentiles(replicates, sampling.level)
