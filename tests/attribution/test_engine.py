@@ -1,5 +1,6 @@
 """``explain``: what goes in, what comes out, in which order, and what is said when it cannot be."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -85,6 +86,42 @@ def test_all_is_every_method_that_fits():
     close(
         [e for e in found if e.method == "gradcam"], explain(net, inputs, [0, 2], layer="features")
     )
+
+
+def test_all_methods_of_a_layer_share_one_forward_pass(monkeypatch):
+    def of_layer(method):
+        return method.kind in ("gradient", "activation")
+
+    monkeypatch.setattr("camlucida.attribution.methods.base._is_common", of_layer)
+    net, inputs = nets.seeded(nets.Cnn()), nets.images(2, 3, 8, 8)
+    explain(net, inputs, 0, layer="features")  # the first looks at the model, too
+    net.calls = 0
+    found = explain(net, inputs, [0, 2], "all", "features")
+    assert len({e.method for e in found}) > 10
+    assert net.calls == 1
+
+
+def test_a_method_that_fits_some_images_alone_is_left_out(monkeypatch):
+    """Also of the images that it fits, in whatever batch; the others have their maps."""
+    run = METHODS["hirescam"].run
+
+    def refusing(activations, gradients):
+        if activations.shape[0] == 1:
+            raise NoEvidenceError("not of this one")
+        return run(activations, gradients)
+
+    refused = replace(METHODS["hirescam"], name="refused", run=refusing)
+    endless = replace(METHODS["hirescam"], name="endless", run=lambda a, g: run(a, g) / 0)
+    names = ["gradcam", "eigencam", "refused", "endless"]
+    known = dict(METHODS.items()) | {"refused": refused, "endless": endless}
+    monkeypatch.setattr("camlucida.attribution.engine.METHODS", known)
+    monkeypatch.setattr("camlucida.attribution.engine.method_names", lambda requested: names)
+    net, inputs = cnn()
+    found = explain(net, torch.cat([inputs, inputs[:1]]), 1, "all", batch_size=2)
+    assert [e.method for e in found] == ["gradcam", "eigencam"] * 3
+    left_out = found[-1].provenance["left_out"]
+    assert left_out["refused"] == "not of this one"
+    assert "the map of endless" in left_out["endless"]
 
 
 def test_all_of_a_layer_that_there_is_not_is_that_error():

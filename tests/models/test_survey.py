@@ -197,9 +197,7 @@ def test_tokens_light_up_where_the_image_does():
 
 # Of ReLU networks alone, and of networks without norms of layers.
 OF_OTHERS = ("guided_gradcam", "lrp", "relevancecam")
-OF_A_LAYER = [
-    name for name, each in METHODS.items() if each.kind != "input" and name not in OF_OTHERS
-]
+OF_A_LAYER = [name for name, each in METHODS.items() if each.at_layer and name not in OF_OTHERS]
 
 
 @pytest.mark.parametrize("method", OF_A_LAYER)

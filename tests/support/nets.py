@@ -15,7 +15,6 @@ from camlucida.attribution.capture import capture, run_output
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.probe import Probe
 from camlucida.models.state import frozen
-from camlucida.models.survey import survey
 
 Pair = namedtuple("Pair", ["logits", "features"])
 
@@ -63,8 +62,7 @@ def probing(
 
         layer_of = forward.layers[0]
         one = inputs[image : image + 1]
-        about = net, partial(survey, net, (one,))
-        pixels = partial(InputProbe, one, run, [score], reference, 8, *about)
+        pixels = partial(InputProbe, one, run, [score], reference, 8, net)
         yield Probe(net, (inputs,), layer_of, image, run, [score], reference, 8, captured, pixels)
 
 

@@ -31,6 +31,9 @@ _multi_head_attention = _seen_from_inside()
 class Attentions(TorchFunctionMode):
     """While it is active, attention probabilities are kept, and the outputs depend on them.
 
+    Where gradients are enabled the probabilities are on a graph, which starts at the first of them
+    if not before.
+
     Attributes:
         probabilities: (B, heads, queries, keys) of each attention, in the order in which they ran;
             (B·heads, queries, keys) where the model has it so.
@@ -64,8 +67,13 @@ class Attentions(TorchFunctionMode):
             return self._scaled_dot_product(*args, **kwargs)
         result = func(*args, **kwargs)
         if getattr(func, "__name__", "") == "softmax" and _over_keys(result, args, kwargs):
-            self.probabilities.append(result)
+            self._keep(result)
         return result
+
+    def _keep(self, probabilities: Tensor) -> None:
+        if torch.is_grad_enabled() and not probabilities.requires_grad:
+            probabilities.requires_grad_()
+        self.probabilities.append(probabilities)
 
     def _scaled_dot_product(
         self,
@@ -91,7 +99,7 @@ class Attentions(TorchFunctionMode):
         elif attn_mask is not None:
             scores = scores + attn_mask
         probabilities = scores.softmax(-1)
-        self.probabilities.append(probabilities)
+        self._keep(probabilities)
         return F.dropout(probabilities, dropout_p) @ value
 
 

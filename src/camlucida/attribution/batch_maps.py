@@ -2,135 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
-from typing import NamedTuple, cast
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from camlucida.attribution.batches import Batch
-from camlucida.attribution.capture import Forward, gradient_reaches, surveyed, usable_layers
+from camlucida.attribution.attention_maps import attention_maps
+from camlucida.attribution.capture import gradient_reaches, usable_layers
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.capture_inputs import image_inputs
-from camlucida.attribution.explained_model import ExplainedModel, ModelRuns
+from camlucida.attribution.explained_batch import (
+    INPUT_INDEX,
+    BatchMaps,
+    ExplainedBatch,
+    MapKey,
+    sum_of_targets,
+)
+from camlucida.attribution.explained_model import ModelRuns
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods import Method
+from camlucida.attribution.methods.base import Kind
 from camlucida.attribution.probe import Probe
-from camlucida.attribution.steps import Progress, Steps, unreported
-from camlucida.attribution.targets import Label, Target
+from camlucida.attribution.steps import Steps
+from camlucida.attribution.targets import Target
 from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
-from camlucida.core.messages import Message
 from camlucida.core.tensors import full
-from camlucida.models.outputs import BatchOutput
 from camlucida.models.unexplainable import has_quantised_head
-
-
-@dataclass(frozen=True)
-class ExplainedBatch:
-    """A batch after its forward pass, with what is to be explained of each image.
-
-    Attributes:
-        model: that was run.
-        batch: its images.
-        forward: with the captured layers.
-        output: interpreted.
-        targets: of each image; images can have different numbers of them.
-        progress: of methods that need many forward passes, map by map.
-    """
-
-    model: ExplainedModel
-    batch: Batch
-    forward: Forward
-    output: BatchOutput
-    targets: Sequence[Sequence[Target]]
-    progress: Progress = unreported
-
-    @property
-    def rounds(self) -> int:
-        """Most targets that an image has: so many backward passes are needed."""
-        return max(map(len, self.targets))
-
-    def layers(self, method: Method) -> Sequence[int]:
-        """Numbers of the layers at which a method makes a map.
-
-        Args:
-            method: one of the pixels makes one map, whatever the layers.
-        """
-        return [INPUT_INDEX] if method.kind == "input" else range(len(self.forward.layers))
-
-    def having(self, target: int) -> dict[int, Target]:
-        """Image → its ``target``-th target, of the images that have so many."""
-        numbered = enumerate(self.targets)
-        return {image: targets[target] for image, targets in numbered if target < len(targets)}
-
-
-INPUT_INDEX = -1
-"""Number of the layer of a map of the image's pixels."""
-
-
-class MapKey(NamedTuple):
-    """Which map: number of the image, of its target and of the layer; name of the method."""
-
-    image: int
-    target: int
-    method: str
-    layer: int
-
-
-@dataclass
-class BatchMaps:
-    """What the methods made of a batch.
-
-    Attributes:
-        raw: (*grid) signed maps, on the CPU.
-        zero_gradients: (image, target, layer) where the score's gradient is zero everywhere.
-        replays: (image, method, layer) → how a perturbation method replayed the model.
-        independent: layers that the score does not depend on, as far as methods without a gradient
-            are concerned: their maps are zero.
-        cautions: what is to be said of a map where its method is not defined as in its paper.
-    """
-
-    raw: dict[MapKey, Tensor] = field(default_factory=dict)
-    zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
-    replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
-    independent: set[int] = field(default_factory=set)
-    cautions: dict[MapKey, Message] = field(default_factory=dict)
-
-    def note(self, keys: Iterable[MapKey], method: Method, made: Tensor, *evidence: Tensor) -> None:
-        """Keep what is to be said of maps.
-
-        Args:
-            keys: of maps of one layer.
-            method: by which they were made.
-            made: the maps themselves, as the method returned them.
-            evidence: activations, and gradients of a gradient method.
-        """
-        if method.caution is None:
-            return
-        messages = method.caution(made, *evidence)
-        for key in keys:
-            message = messages[key.image]
-            if message is not None:
-                self.cautions[key] = message
-
-    def empty_reason(self, key: MapKey, method: Method) -> Message | None:
-        """Why a map has no evidence; None if it has some.
-
-        Args:
-            key: of the map.
-            method: by which it was made.
-        """
-        raw = self.raw[key]
-        if bool((raw.relu() if method.relu else raw).any()):
-            return None
-        if method.kind != "gradient" and key.layer in self.independent:
-            return Message("empty.independent")
-        if method.kind == "gradient" and (key.image, key.target, key.layer) in self.zero_gradients:
-            return Message("empty.gradient")
-        return Message("empty.target" if method.relu else "empty.zero")
 
 
 def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMaps:
@@ -139,22 +39,26 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
     Raises:
         NoEvidenceError: a score does not depend on a layer, or a method is undefined for it.
     """
-    by_kind: dict[str, list[Method]] = {"gradient": [], "activation": [], "probe": [], "input": []}
+    by_kind: dict[Kind, list[Method]] = {kind: [] for kind in get_args(Kind)}
     for method in methods:
         by_kind[method.kind].append(method)
     maps = BatchMaps()
     if (by_kind["activation"] or by_kind["probe"]) and explained.rounds:
         maps.independent = _independent_layers(explained)
     device_type = explained.output.logits.device.type
-    # Autocast is for the model; the arithmetic of the maps needs full precision.
-    with torch.autocast(device_type, enabled=False):
-        if by_kind["gradient"]:
-            _gradient_maps(explained, by_kind["gradient"], maps)
-        if by_kind["activation"] and explained.rounds:
-            _activation_maps(explained, by_kind["activation"], maps)
     # Built outside: the model itself runs under the caller's autocast again.
     run = ModelRuns(explained.model, device_type)
+    # Autocast is for the model; the arithmetic of the maps needs full precision.
     with torch.autocast(device_type, enabled=False):
+        if by_kind["attention"]:
+            # First, since the last backward pass of the gradient methods frees the graph.
+            with explained.fitting(*by_kind["attention"]):
+                attention_maps(explained, by_kind["attention"], run, maps)
+        if by_kind["gradient"]:
+            with explained.fitting(*by_kind["gradient"]):
+                _gradient_maps(explained, by_kind["gradient"], maps)
+        if by_kind["activation"] and explained.rounds:
+            _activation_maps(explained, by_kind["activation"], maps)
         _probe_maps(explained, by_kind["probe"], run, maps)
         _input_maps(explained, by_kind["input"], run, maps)
     return maps
@@ -178,7 +82,7 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
     # The images of a batch are independent, so the gradient of a sum over them holds each one's.
     for t in range(rounds):
         having = explained.having(t)
-        score = _sum(explained.output.logits, having)
+        score = sum_of_targets(explained.output.logits, having)
         gradients = forward.gradients(score, keep_graph=t + 1 < rounds)
         for index, (layer, gradient) in enumerate(zip(forward.layers, gradients)):
             if gradient is None:
@@ -186,28 +90,28 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
             activations, gradient = full(layer.activations.detach()), full(gradient)
             nonzero = gradient.flatten(1).any(1).tolist()
             maps.zero_gradients.update((i, t, index) for i in having if not nonzero[i])
-            for method in methods:
-                with torch.no_grad():
+            for method in explained.remaining(methods):
+                with torch.no_grad(), explained.fitting(method):
                     made = method.run(activations, gradient)
-                raw = made.cpu()
-                keys = [MapKey(i, t, method.name, index) for i in having]
-                maps.raw.update({key: raw[key.image] for key in keys})
-                maps.note(keys, method, made, activations, gradient)
+                    raw = made.cpu()
+                    keys = [MapKey(i, t, method.name, index) for i in having]
+                    maps.raw.update({key: raw[key.image] for key in keys})
+                    maps.note(keys, method, made, activations, gradient)
 
 
 def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
     """One map an image, the same for all of its targets."""
     for index, layer in enumerate(explained.forward.layers):
         activations = full(layer.activations.detach())
-        for method in methods:
-            with torch.no_grad():
+        for method in explained.remaining(methods):
+            with torch.no_grad(), explained.fitting(method):
                 made = method.run(activations)
-            raw = torch.zeros_like(made).cpu() if index in maps.independent else made.cpu()
-            for i, targets in enumerate(explained.targets):
-                keys = [MapKey(i, t, method.name, index) for t in range(len(targets))]
-                maps.raw.update(dict.fromkeys(keys, raw[i]))
-                if index not in maps.independent:
-                    maps.note(keys, method, made, activations)
+                raw = torch.zeros_like(made).cpu() if index in maps.independent else made.cpu()
+                for i, targets in enumerate(explained.targets):
+                    keys = [MapKey(i, t, method.name, index) for t in range(len(targets))]
+                    maps.raw.update(dict.fromkeys(keys, raw[i]))
+                    if index not in maps.independent:
+                        maps.note(keys, method, made, activations)
 
 
 def _probe_maps(
@@ -218,16 +122,20 @@ def _probe_maps(
 ) -> None:
     """One probe an image, layer and method, for all targets of the image together."""
     for method, index, i in _probed(explained, methods):
-        probe = _probe(explained, index, i, run)
-        if index in maps.independent:
-            raw = probe.activations.new_zeros(len(probe.scores), *probe.activations.shape[2:]).cpu()
-        else:
-            raw = method.run(probe).detach().cpu()
-        keys = [MapKey(i, t, method.name, index) for t in range(len(explained.targets[i]))]
-        maps.raw.update(zip(keys, raw))
-        maps.replays[i, method.name, index] = probe.replay
-        for caution in probe.cautions:
-            maps.cautions.update(dict.fromkeys(keys, caution))
+        if not explained.remaining([method]):
+            continue
+        with explained.fitting(method):
+            probe = _probe(explained, index, i, run)
+            if index in maps.independent:
+                shape = len(probe.scores), *probe.activations.shape[2:]
+                raw = probe.activations.new_zeros(shape).cpu()
+            else:
+                raw = method.run(probe).detach().cpu()
+            keys = [MapKey(i, t, method.name, index) for t in range(len(explained.targets[i]))]
+            maps.raw.update(zip(keys, raw))
+            maps.replays[i, method.name, index] = probe.replay
+            for caution in probe.cautions:
+                maps.cautions.update(dict.fromkeys(keys, caution))
 
 
 def _input_maps(
@@ -235,14 +143,15 @@ def _input_maps(
 ) -> None:
     """One probe an image and method, for all targets of the image together."""
     for method, (i, targets) in product(methods, enumerate(explained.targets)):
-        if not targets:
+        if not targets or not explained.remaining([method]):
             continue
-        probe = _input_probe(explained, i, run)
-        raw = method.run(probe).detach().cpu()
-        keys = [MapKey(i, t, method.name, INPUT_INDEX) for t in range(len(targets))]
-        maps.raw.update(zip(keys, raw))
-        for caution in probe.cautions:
-            maps.cautions.update(dict.fromkeys(keys, caution))
+        with explained.fitting(method):
+            probe = _input_probe(explained, i, run)
+            raw = method.run(probe).detach().cpu()
+            keys = [MapKey(i, t, method.name, INPUT_INDEX) for t in range(len(targets))]
+            maps.raw.update(zip(keys, raw))
+            for caution in probe.cautions:
+                maps.cautions.update(dict.fromkeys(keys, caution))
 
 
 def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProbe:
@@ -265,7 +174,6 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         explained.output.logits[i : i + 1].detach(),
         explained.batch.probe_size,
         model.module,
-        partial(surveyed, model.module, tensors, model.spec, model.tokens),
     )
     probe.steps = Steps(explained.progress)
     return probe
@@ -298,19 +206,6 @@ def _probe(explained: ExplainedBatch, index: int, i: int, run: ModelRuns) -> Pro
     )
     probe.steps = Steps(explained.progress)
     return probe
-
-
-def _sum(logits: Tensor, targets: Mapping[int, Target]) -> Tensor:
-    """Σ of the targets, image → its target, as a scalar.
-
-    Labels are gathered at once: on a GPU, one operation an image costs more than the forward pass.
-    """
-    if logits.ndim == 2 and all(isinstance(target, Label) for target in targets.values()):
-        labels = cast(Mapping[int, Label], targets)
-        signs = logits.new_tensor([label.sign for label in labels.values()])
-        channels = [label.index for label in labels.values()]
-        return (logits[list(labels), channels] * signs).sum()
-    return torch.stack([target(logits[i : i + 1]).sum() for i, target in targets.items()]).sum()
 
 
 def _independent(

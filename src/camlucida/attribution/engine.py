@@ -8,14 +8,13 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from camlucida.attribution.batch_maps import BatchMaps, ExplainedBatch, MapKey
 from camlucida.attribution.batches import Batch, Inputs, batches
-from camlucida.attribution.capture import capture
 from camlucida.attribution.capture_errors import InPlaceError, values_kept
 from camlucida.attribution.capture_inputs import image_inputs, no_picture
 from camlucida.attribution.detection import box_jobs
+from camlucida.attribution.explained_batch import BatchMaps, ExplainedBatch, MapKey
 from camlucida.attribution.explained_model import (
     ExplainedModel,
     ModelWithCard,
@@ -23,19 +22,21 @@ from camlucida.attribution.explained_model import (
     plain_module,
 )
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.forward_pass import forward_pass
 from camlucida.attribution.input_probe import INPUT
 from camlucida.attribution.layer_provenance import layer_provenance
 from camlucida.attribution.methods import EVERY, METHODS, Method, method_names
 from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
 from camlucida.attribution.samples import all_maps
-from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
-from camlucida.core.errors import LayerError, NoEvidenceError, TargetError, UsageError
+from camlucida.attribution.target_scores import target_scores
+from camlucida.attribution.targets import Target, Truth, spec_of
+from camlucida.core.errors import CamlucidaError, NoEvidenceError, UsageError
 from camlucida.core.output_spec import RegionScore, Task
 from camlucida.models.detectors import is_detector
 from camlucida.models.grids import token_grid
 from camlucida.models.layers import LayerLike, layer_name
-from camlucida.models.outputs import check_numbers, interpret, on_host
+from camlucida.models.outputs import check_numbers, interpret
 from camlucida.models.state import frozen
 
 
@@ -185,7 +186,7 @@ def _explain_boxes(model: ExplainedModel, batch: Batch, job: _Job) -> list[Expla
     places: dict[str, int] = {}
     for boxes in box_jobs(model, batch, job.requests, job.layers):
         places = {name: place for place, name in enumerate(boxes.order)}
-        part = _Job(job.methods, boxes.layers, [boxes.request])
+        part = replace(job, layers=boxes.layers, requests=[boxes.request])
         for each in boxes.described(_explain_batch(boxes.model, boxes.batch, part)):
             results[each.target, each.method, each.layer] = each
     return sorted(results.values(), key=lambda each: places[each.target])
@@ -199,27 +200,15 @@ def _explain_fitting(
     batch_size: int | None = None,
 ) -> list[Explanation]:
     """As :func:`_explain`, without the methods that do not fit the model."""
-    results: list[Explanation] = []
-    left_out: dict[str, str] = {}
-    error: NoEvidenceError | LayerError | None = None
-    for method in job.methods:
-        try:
-            alone = replace(job, methods=[method])
-            results += _explain(explained, inputs, alone, truth, batch_size)
-        except LayerError as reason:
-            # Of several images, say; a layer that there is not is an error of the others, too.
-            if method.kind not in ("probe", "input"):
-                raise
-            left_out[method.name], error = str(reason), reason
-        except NoEvidenceError as reason:
-            left_out[method.name], error = str(reason), reason
-    if not results and error is not None:
-        raise error
-    order: dict[tuple[str, str], int] = {}
+    left_out: dict[str, CamlucidaError] = {}
+    made = _explain(explained, inputs, replace(job, left_out=left_out), truth, batch_size)
+    results = [explanation for explanation in made if explanation.method not in left_out]
+    if left_out and not results:
+        raise list(left_out.values())[-1]
+    reasons = {name: str(error) for name, error in left_out.items()}
     for explanation in results:
-        order.setdefault((explanation.scan.id, explanation.target), len(order))
-        explanation.provenance["left_out"] = left_out
-    return sorted(results, key=lambda each: order[each.scan.id, each.target])
+        explanation.provenance["left_out"] = reasons
+    return results
 
 
 def _explain_batch(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
@@ -236,6 +225,7 @@ class _Job:
     methods: Sequence[Method]
     layers: Sequence[str]
     requests: Sequence[Request]
+    left_out: dict[str, CamlucidaError] | None = None
 
     @property
     def captured(self) -> list[str]:
@@ -244,7 +234,7 @@ class _Job:
         Raises:
             UsageError: a method that works at a layer has none.
         """
-        layered = [method.name for method in self.methods if method.kind != "input"]
+        layered = [method.name for method in self.methods if method.at_layer]
         if not layered:
             return []
         layers = [layer for layer in self.layers if layer != INPUT]
@@ -262,8 +252,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
     spec = model.spec
-    needs_replay = any(method.kind == "probe" for method in job.methods)
-    forward = capture(model.module, batch.tensors, job.captured, spec, needs_replay, model.tokens)
+    forward, attention = forward_pass(model, batch.tensors, job.captured, job.methods)
     read, images = forward.output, batch.tensors[0]
     output = interpret(read.logits, read.output, read.final, spec, images)
     check_numbers(output, batch.scans)
@@ -271,7 +260,10 @@ def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explan
     for image_output in model_outputs(output, batch.scans, batch.truth):
         requested = (request(image_output) for request in job.requests)
         targets.append(list(chain.from_iterable(requested)))
-    return explanations_of(ExplainedBatch(model, batch, forward, output, targets), job.methods)
+    explained = ExplainedBatch(
+        model, batch, forward, output, targets, attention=attention, left_out=job.left_out
+    )
+    return explanations_of(explained, job.methods)
 
 
 def explanations_of(explained: ExplainedBatch, methods: Sequence[Method]) -> list[Explanation]:
@@ -288,41 +280,29 @@ def explanations_of(explained: ExplainedBatch, methods: Sequence[Method]) -> lis
         CamlucidaError: as of :func:`explain`.
     """
     # Before the maps: a target that does not fit is an error before any backward pass.
-    scores = _scores(explained)
+    scores = target_scores(explained)
     maps = all_maps(explained, methods)
-    return list(_explanations(explained, scores, maps, methods))
+    for method in methods:
+        with explained.fitting(method):
+            _check_finite(explained, maps, method)
+    return list(_explanations(explained, scores, maps, explained.remaining(methods)))
 
 
-def _scores(explained: ExplainedBatch) -> list[list[float]]:
-    """The score of each target of each image."""
-    logits = explained.output.logits
-    # One copy to the CPU for what is read number by number; a region is reduced where it is.
-    host = on_host(logits)
-    scores: list[list[float]] = []
-    for i, targets in enumerate(explained.targets):
-        scores.append([])
-        for target in targets:
-            values = host if isinstance(target, (Label, Difference)) else logits
-            scores[i].append(_score(target, values[i : i + 1]))
-    return scores
+def _check_finite(explained: ExplainedBatch, maps: BatchMaps, method: Method) -> None:
+    """Whether every cell of a method's maps is a number.
 
-
-def _score(target: Target, logits: Tensor) -> float:
-    """The number that ``target`` makes of one image's logits (1, C, …)."""
-    shape = tuple(logits.shape)
-    try:
-        score = target(logits.detach())
-    except (RuntimeError, LookupError, TypeError) as error:
-        raise TargetError(
-            f"target {target.name!r} does not fit an output of shape {shape}: {error}"
-        ) from error
-    if score.shape != (1,):
-        raise TargetError(
-            f"target {target.name!r} makes shape {tuple(score.shape)} of an output of shape "
-            f"{shape}",
-            "a target is one number an image, (B, C, …) → (B,)",
-        )
-    return float(score)
+    Raises:
+        NoEvidenceError: one is not.
+    """
+    for key, raw in maps.raw.items():
+        if key.method == method.name and not bool(torch.isfinite(raw).all()):
+            layer = explained.forward.layers[key.layer].name if method.at_layer else INPUT
+            target = explained.targets[key.image][key.target].name
+            raise NoEvidenceError(
+                f"{explained.batch.scans[key.image].id}: the map of {method.name} at {layer} for "
+                f"{target} is not finite",
+                "run the model in float32",
+            )
 
 
 def _explanations(
@@ -348,7 +328,7 @@ def _explanation(
     score: float,
     maps: BatchMaps,
 ) -> Explanation:
-    captured = None if method.kind == "input" else explained.forward.layers[key.layer]
+    captured = explained.forward.layers[key.layer] if method.at_layer else None
     scan = explained.batch.scan(key.image, (0,) if captured is None else captured.images)
     notes = [*explained.forward.notes, *explained.output.notes]
     if key in maps.cautions:
@@ -357,11 +337,6 @@ def _explanation(
         scan = replace(scan, warnings=(*scan.warnings, *notes))
     layer = INPUT if captured is None else captured.name
     raw = maps.raw[key].clone()  # its memory alone: the batch's map would be kept alive whole
-    if not bool(torch.isfinite(raw).all()):
-        raise NoEvidenceError(
-            f"{scan.id}: the map of {method.name} at {layer} for {target.name} is not finite",
-            "run the model in float32",
-        )
     about = explained.output.about
     provenance = {
         **explained.model.provenance,

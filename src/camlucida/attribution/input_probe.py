@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.steps import Steps
-from camlucida.attribution.token_cells import Cells, token_cells
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
-from camlucida.models.firings import Survey
 
 INPUT = "(input)"
 """The layer's name of a map of the image's pixels, in requests and results."""
@@ -29,7 +27,6 @@ class InputProbe:
         reference: the image's logits (1, C, …).
         batch_size: altered images in one forward.
         module: the model itself.
-        survey: of the model's layers, made where it is needed.
 
     Attributes:
         inputs: (1, C, *spatial) the image.
@@ -50,21 +47,12 @@ class InputProbe:
         reference: Tensor,
         batch_size: int,
         module: nn.Module,
-        survey: Callable[[], Survey],
     ) -> None:
-        self._logits, self._survey, self.module = logits, survey, module
+        self._logits, self.module = logits, module
         self.inputs, self.targets, self.batch_size = image, targets, batch_size
         self.scores = self._score(reference)[:, 0]
         self.cautions: list[Message] = []
         self.steps = Steps()
-
-    def token_cells(self, count: int) -> Cells | None:
-        """How a number a token of a transformer lies on the grid; None where that is not traced.
-
-        Args:
-            count: of the tokens, with class and register tokens.
-        """
-        return token_cells(self._survey(), count)
 
     @torch.no_grad()
     def score(self, images: Tensor) -> Tensor:

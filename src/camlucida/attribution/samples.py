@@ -6,7 +6,7 @@ are averaged, before any ReLU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from camlucida.attribution.batch_maps import BatchMaps, ExplainedBatch, MapKey, batch_maps
+from camlucida.attribution.batch_maps import batch_maps
 from camlucida.attribution.batches import Batch
-from camlucida.attribution.capture import capture
 from camlucida.attribution.capture_inputs import image_inputs
+from camlucida.attribution.explained_batch import BatchMaps, ExplainedBatch, MapKey
+from camlucida.attribution.forward_pass import forward_pass
 from camlucida.attribution.methods import METHODS, Method
 from camlucida.attribution.targets import Difference, Label, Region, Target
 from camlucida.core.errors import NoEvidenceError
@@ -92,7 +93,8 @@ def all_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMaps:
     for name, samples in SAMPLES.items():
         of_samples = [method for method in methods if method.samples == name]
         if of_samples:
-            _gather(explained, of_samples, samples, maps)
+            with explained.fitting(*of_samples):
+                _gather(explained, of_samples, samples, maps)
     return maps
 
 
@@ -115,14 +117,21 @@ def _gather(
                 if key in made.cautions:
                     maps.cautions.setdefault(of_image, made.cautions[key])
     for method in methods:
-        for key, raws in gathered.items():
-            if key.method == bases[method.name]:
-                stack = torch.stack(raws)
-                result = stack.std(0) if method.spread else stack.mean(0)
-                own = key._replace(method=method.name)
-                maps.raw[own] = result
-                if key in maps.cautions:
-                    maps.cautions[own] = maps.cautions[key]
+        base = bases[method.name]
+        if explained.left_out is not None and base in explained.left_out:
+            explained.left_out[method.name] = explained.left_out[base]
+        of_base = {key: raws for key, raws in gathered.items() if key.method == base}
+        _add(of_base, method, maps)
+
+
+def _add(gathered: Mapping[MapKey, Sequence[Tensor]], method: Method, maps: BatchMaps) -> None:
+    """Means or spreads of one method's maps over the runs."""
+    for key, raws in gathered.items():
+        stack = torch.stack(list(raws))
+        own = key._replace(method=method.name)
+        maps.raw[own] = stack.std(0) if method.spread else stack.mean(0)
+        if key in maps.cautions:
+            maps.cautions[own] = maps.cautions[key]
 
 
 def _parts(explained: ExplainedBatch, sample: Sample) -> Sequence[Sequence[int]]:
@@ -145,16 +154,18 @@ def _run(
         of_rows = x[list(rows)]
         tensors.append(sample.image(of_rows) if position in images else of_rows)
     layers = [layer.name for layer in explained.forward.layers]
-    record = any(method.kind == "probe" for method in methods)
     with _dropout(model.module, sample.seed, tensors[0].device):
-        forward = capture(model.module, tuple(tensors), layers, model.spec, record, model.tokens)
+        forward, attention = forward_pass(model, tuple(tensors), layers, methods)
     read = forward.output
     output = interpret(read.logits, read.output, read.final, model.spec, tensors[0])
     targets = [list(map(sample.target, explained.targets[row])) for row in rows]
     cases = [batch.cases[row] for row in rows] if batch.cases else ()
     scans = [batch.scans[row] for row in rows]
     part = Batch(tuple(tensors), scans, None, batch.probe_size, cases)
-    return ExplainedBatch(model, part, forward, output, targets)
+    left_out = explained.left_out
+    return ExplainedBatch(
+        model, part, forward, output, targets, attention=attention, left_out=left_out
+    )
 
 
 def _dropout(

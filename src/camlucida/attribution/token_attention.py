@@ -1,4 +1,4 @@
-"""The self-attention of a transformer on one image, layer by layer, and what a score makes of it.
+"""The self-attention of a transformer, layer by layer, and what a score makes of it.
 
 Methods of attention are defined for layers in which every token attends to every token. Others are
 refused, each in one line.
@@ -6,18 +6,15 @@ refused, each in one line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from camlucida.attribution.attention import Attentions
 from camlucida.attribution.capture import reaches
 from camlucida.attribution.capture_errors import differentiating
-from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.token_cells import Cells
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.tensors import full
@@ -25,41 +22,61 @@ from camlucida.core.tensors import full
 OTHERS = "choose a method that works at a layer, as gradcam"
 
 
-@dataclass(frozen=True)
 class TokenAttention:
-    """The self-attention of one image.
+    """The self-attention of a batch of images, and one score of each.
 
-    Attributes:
+    Args:
         layers: probabilities of each layer as the model made them, parts of the graph.
-        scores: (T,) of the graph.
-        cells: (T, N) numbers of tokens → (T, *grid).
+        score: the sum of the images' scores, a scalar of the graph.
+        cells: (B, N) numbers of tokens → (B, *grid).
+        behind: makes, of each layer but the last, the sum of the scores that the model's head gives
+            the tokens behind the block of this layer.
     """
 
-    layers: Sequence[Tensor]
-    scores: Tensor
-    cells: Cells
+    def __init__(
+        self,
+        layers: Sequence[Tensor],
+        score: Tensor,
+        cells: Cells,
+        behind: Callable[[], Sequence[Tensor]],
+    ) -> None:
+        self._layers, self._score, self._behind = layers, score, behind
+        self.cells = cells
 
+    @cached_property
     def probabilities(self) -> list[Tensor]:
-        """(heads, N, N) of each layer, a row a query; in at least float32."""
-        return [_heads(layer.detach()) for layer in self.layers]
+        """(B, heads, N, N) of each layer, a row a query; in at least float32."""
+        return [_heads(layer.detach()) for layer in self._layers]
 
-    def gradients(self) -> Iterator[list[Tensor]]:
-        """∂score/∂A of each target: (heads, N, N) of each layer, in at least float32."""
-        for score in self.scores:
-            yield [_heads(gradient) for gradient in gradients_by(score, self.layers)]
+    @cached_property
+    def gradients(self) -> list[Tensor]:
+        """∂score/∂A: (B, heads, N, N) of each layer, in at least float32."""
+        return [_heads(gradient) for gradient in gradients_by(self._score, self._layers)]
 
+    @cached_property
     def read_by_score(self) -> Tensor:
-        """(T, N) weights, which add up to 1, of the rows that a score reads behind the last layer.
+        """(B, N) weights, which add up to 1, of the rows that a score reads behind the last layer.
 
         Of a head on the class token it is that row alone; of a mean over tokens, each in equal
         parts. All are 0 for a score that no row reaches.
         """
-        weights = []
-        for score in self.scores:
-            (gradient,) = gradients_by(score, self.layers[-1:])
-            is_read = _heads(gradient).ne(0).any(-1).any(0)
-            weights.append(is_read / is_read.sum().clamp(min=1))
-        return torch.stack(weights).to(full(self.layers[-1]).dtype)
+        if "gradients" in vars(self):
+            gradient = self.gradients[-1]
+        else:
+            gradient = _heads(gradients_by(self._score, self._layers[-1:])[0])
+        is_read = gradient.ne(0).any(-1).any(1)
+        weights = is_read / is_read.sum(1, keepdim=True).clamp(min=1)
+        return weights.to(gradient.dtype)
+
+    def gradients_of_own_scores(self) -> list[Tensor]:
+        """(B, heads, N, N) of each layer: the gradient of the score of the tokens behind it.
+
+        Raises:
+            NoEvidenceError: the blocks are not modules that follow each other.
+        """
+        scores = [*self._behind(), self._score]
+        pairs = zip(scores, self._layers)
+        return [_heads(gradients_by(score, [layer])[0]) for score, layer in pairs]
 
 
 def gradients_by(score: Tensor, layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -78,37 +95,33 @@ def gradients_by(score: Tensor, layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
         return torch.autograd.grad(score, layers, retain_graph=True, materialize_grads=True)
 
 
-def self_attention(
-    probe: InputProbe,
-    during: Callable[[Attentions], AbstractContextManager[object]] = nullcontext,
-) -> TokenAttention:
-    """Run the model on the image and keep its attention.
+def attention_layers(probabilities: Sequence[Tensor], logits: Tensor) -> list[Tensor]:
+    """Those attentions on which logits depend, in order.
 
     Args:
-        probe: of the image.
-        during: makes what surrounds the forward pass.
+        probabilities: of each attention.
+        logits: (B, C, …) of the same graph.
 
     Raises:
-        NoEvidenceError: the model runs no self-attention, or one that is not of all tokens; or the
-            cells of its tokens cannot be traced.
+        NoEvidenceError: there are none, or not every token attends to every token in each; or they
+            do not follow each other.
     """
-    attentions = Attentions()
-    with attentions, during(attentions):
-        graph = probe.graph(probe.inputs)
-    scores = graph.scores[:, 0]
-    layers = [layer for layer in attentions.probabilities if reaches(scores, layer)]
-    _check(layers)
-    count = layers[-1].shape[-1]
-    cells = probe.token_cells(count)
-    if cells is None:
-        raise NoEvidenceError(
-            f"where the {count} tokens of this model's attention lie in the image cannot be traced",
-            "state grid= (and prefix=)",
-        )
-    return TokenAttention(layers, scores, cells)
+    layers = [layer for layer in probabilities if reaches(logits, layer)]
+    _check(layers, len(logits))
+    return layers
 
 
-def _check(layers: Sequence[Tensor]) -> None:
+def heads_apart(layers: Sequence[Tensor], images: int) -> bool:
+    """Whether the heads of one image can be told from those of another.
+
+    Args:
+        layers: probabilities of each layer.
+        images: number of images.
+    """
+    return images == 1 or all(layer.ndim == 4 for layer in layers)
+
+
+def _check(layers: Sequence[Tensor], images: int) -> None:
     """Whether every token attends to every token in each layer, and the layers follow each other.
 
     Raises:
@@ -122,7 +135,7 @@ def _check(layers: Sequence[Tensor]) -> None:
         )
     for layer in layers:
         queries, keys = layer.shape[-2:]
-        if layer.ndim > 4 or (layer.ndim == 4 and len(layer) > 1):
+        if layer.ndim > 4 or (layer.ndim == 4 and len(layer) != images):
             raise NoEvidenceError(
                 f"this model attends within windows of {keys} tokens, and the map is defined for "
                 "attention of all tokens to all",
@@ -150,5 +163,5 @@ def _check(layers: Sequence[Tensor]) -> None:
 
 
 def _heads(layer: Tensor) -> Tensor:
-    """(heads, N, N) of (1, heads, N, N) or (heads, N, N)."""
-    return full(layer[0] if layer.ndim == 4 else layer)
+    """(B, heads, N, N); of one image, the model may have it as (heads, N, N)."""
+    return full(layer if layer.ndim == 4 else layer[None])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.attention import Attentions
@@ -39,15 +41,17 @@ class Blocks:
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._blocks: dict[int, _Block] = {}
+        self._calls: Counter[str] = Counter()
 
     @contextmanager
     def noted(self, attentions: Attentions) -> Iterator[None]:
-        """The forward pass runs inside.
+        """Forward passes run inside; blocks are known of the last.
 
         Args:
             attentions: active in the same pass.
         """
-        handles = []
+        # A survey runs the model, too: each pass counts its calls anew.
+        handles = [self._module.register_forward_pre_hook(lambda module, args: self._calls.clear())]
         for path, module in self._module.named_modules():
             if path:
                 before, after = self._hooks(path, attentions.probabilities)
@@ -63,21 +67,19 @@ class Blocks:
         self, path: str, probabilities: Sequence[Tensor]
     ) -> tuple[Callable[..., None], Callable[..., None]]:
         starts: list[int] = []
-        calls = 0
 
         def before(module: nn.Module, args: Any) -> None:
             starts.append(len(probabilities))
 
         def after(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-            nonlocal calls
             start = starts.pop()
             given, made = next(iter((*args, *kwargs.values())), None), main_tensor(output)
             one = len(probabilities) == start + 1
             if one and isinstance(given, Tensor) and made is not None and given.shape == made.shape:
                 # Of nested modules the outermost ends last.
-                block = _Block(path, calls, given, made, output)
+                block = _Block(path, self._calls[path], given, made, output)
                 self._blocks[id(probabilities[start])] = block
-            calls += 1
+            self._calls[path] += 1
 
         return before, after
 
@@ -94,10 +96,15 @@ class Blocks:
         """
         blocks = [self._blocks.get(id(layer)) for layer in layers]
         known = [block for block in blocks if block is not None]
-        follow = all(before.tokens is block.given for before, block in pairwise(known))
+        follow = all(_same(before.tokens, block.given) for before, block in pairwise(known))
         if len(known) < len(blocks) or not follow:
             return None
         return [_all_return(known, block.tokens) for block in known[:-1]]
+
+
+def _same(tokens: Tensor, given: Tensor) -> bool:
+    """Whether a block is given the tokens of another; the output of a captured layer is a copy."""
+    return tokens is given or torch.equal(tokens, given)
 
 
 def _all_return(blocks: Sequence[_Block], tokens: Tensor) -> dict[str, dict[int, Stub]]:

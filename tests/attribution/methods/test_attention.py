@@ -208,6 +208,45 @@ def test_a_batch_gives_the_maps_of_single_images(make: object) -> None:
         torch.testing.assert_close(raw(net, method, inputs[1:2])[0], together[1])
 
 
+class HeadsFirst(transformers.Attention):
+    """Heads and images on one axis, the heads outside: nothing tells whose rows are whose."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        parts = (part(x) for part in (self.query, self.key, self.value))
+        q, k, v = (torch.cat(part.chunk(self.heads, -1)) for part in parts)
+        weights = self.softmax(q @ k.mT / q.shape[-1] ** 0.5)
+        return self.proj(torch.cat((weights @ v).chunk(self.heads), -1)), weights
+
+
+def test_images_whose_heads_cannot_be_told_apart_run_one_by_one() -> None:
+    net, inputs = nets.seeded(transformers.Vit(depth=2)).double(), images(3)
+    expected = {method: raw(net, method, inputs) for method in METHODS}
+    for block in net.encoder.layer:
+        block.attention.__class__ = HeadsFirst
+    for method in METHODS:
+        torch.testing.assert_close(raw(net, method, inputs), expected[method])
+
+
+def test_all_methods_and_images_share_one_forward_pass() -> None:
+    net, inputs, calls = small_timm(), images(3), []
+    raw(net, "legrad", inputs)  # the first looks at the model, too
+    attention = net.blocks[0].attn
+    attention.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    together = explain(net, inputs, [0, 1], [*METHODS, "gradcam"], layer="blocks.0")
+    assert calls == [3]  # legrad's head reads tokens that are kept
+    for e in together:
+        image = inputs[int(e.scan.id[-1])][None]
+        (alone,) = explain(net, image, int(e.target), e.method, "blocks.0")
+        torch.testing.assert_close(e.raw, alone.raw)
+
+
+def test_attention_is_made_only_where_a_method_asks_for_it(monkeypatch: object) -> None:
+    made = []
+    monkeypatch.setattr(Attentions, "_keep", lambda self, layer: made.append(layer))
+    explain(small_timm(), images(), LABEL, ["gradcam", "eigencam", "scorecam"], "blocks.1")
+    assert made == []
+
+
 def test_maps_are_those_of_another_label_but_for_rollout() -> None:
     net, inputs = small_timm(), images()
     for method in METHODS:

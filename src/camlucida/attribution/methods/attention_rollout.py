@@ -1,21 +1,19 @@
 """Attention rollout."""
 
-import torch
 from torch import Tensor
 
-from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods.base import method
-from camlucida.attribution.token_attention import self_attention
+from camlucida.attribution.token_attention import TokenAttention
 
 
 @method(
     "attention_rollout",
     "Attention rollout",
     "Abnar & Zuidema 2020, ACL, Eq. 1",
-    kind="input",
+    kind="attention",
     class_specific=False,
     unit="none",
-    cost="2 forwards",
+    cost="1 forward",
     description=(
         "the attention of all layers of a transformer multiplied, half of each layer passing by "
         "it; the same for every target [@abnar2020]"
@@ -24,7 +22,7 @@ from camlucida.attribution.token_attention import self_attention
     use="where a transformer mixes its tokens from",
     avoid="any question on a label: one map for all",
 )
-def attention_rollout(probe: InputProbe) -> Tensor:
+def attention_rollout(attention: TokenAttention) -> Tensor:
     """Attention of all layers, multiplied; the same map for every target.
 
     ``Ã_l = (½ A_l + ½ I) Ã_{l−1}`` with A_l the mean over the heads. The map is the row of the
@@ -32,17 +30,12 @@ def attention_rollout(probe: InputProbe) -> Tensor:
     register tokens are left out.
 
     Args:
-        probe: one image.
+        attention: of a batch of images.
 
     Returns:
-        (T, *grid of the tokens), in [0, 1], without a unit.
-
-    Raises:
-        NoEvidenceError: the model has no self-attention of all tokens to all.
+        (B, *grid of the tokens), in [0, 1], without a unit.
     """
-    attention = self_attention(probe)
-    rows = attention.read_by_score()
-    identity = torch.eye(rows.shape[1]).to(rows)
-    for layer in reversed(attention.probabilities()):
-        rows = rows @ (layer.mean(0) + identity) / 2
-    return attention.cells(rows)
+    rows = attention.read_by_score[:, None]
+    for layer in reversed(attention.probabilities):
+        rows = (rows @ layer.mean(1) + rows) / 2
+    return attention.cells(rows[:, 0])

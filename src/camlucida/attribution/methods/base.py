@@ -1,4 +1,4 @@
-"""The method contract: four plain function shapes in one registry.
+"""The method contract: five plain function shapes in one registry.
 
 No base class, no hooks, no device code.
 """
@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from camlucida.core.messages import Message, declare
 from camlucida.core.registry import Registry
 
-Kind = Literal["gradient", "activation", "probe", "input"]
+Kind = Literal["gradient", "activation", "probe", "input", "attention"]
 Unit = Literal["score", "activation", "none"]
 
 Caution = Callable[..., Sequence[Message | None]]
@@ -29,7 +29,8 @@ class Method:
         run: ``kind="gradient"`` or ``"activation"``: ``f(activations, gradients) → (B, *grid)`` (an
             activation method ignores gradients, and none are computed for it); ``kind="probe"``:
             ``f(probe) → (T, *grid)``, one map a target; ``kind="input"``: the same of the image's
-            pixels, without a layer.
+            pixels, without a layer; ``kind="attention"``: ``f(attention) → (B, *grid)``, of a
+            transformer's attention in all of its layers.
         relu: the paper ends with a ReLU; it is applied by ``Explanation.map()``, never to the raw
             map.
         class_specific: False when the map is the same for every target.
@@ -79,6 +80,11 @@ class Method:
         return self.slow or bool(self.extra)
 
     @property
+    def at_layer(self) -> bool:
+        """Whether it makes a map at each requested layer, not one whatever the layers."""
+        return self.kind not in ("input", "attention")
+
+    @property
     def summary(self) -> str:
         """First line of the function's docstring.
 
@@ -100,14 +106,14 @@ class Method:
 
 
 def at_layers(methods: Sequence[str], layers: Sequence[str]) -> list[tuple[str, str]]:
-    """Each method with each layer; one of the pixels once, with the first layer.
+    """Each method with each layer; one that works at none once, with the first layer.
 
     Args:
         methods: registry names.
         layers: as requested.
     """
     pairs = product(methods, layers)
-    return [(m, layer) for m, layer in pairs if METHODS[m].kind != "input" or layer == layers[0]]
+    return [(m, layer) for m, layer in pairs if METHODS[m].at_layer or layer == layers[0]]
 
 
 Variant = Callable[[Method], Method]
@@ -202,7 +208,9 @@ def method(
             computed; ``"probe"``: a :class:`~camlucida.attribution.probe.Probe` of one image and T
             targets, returning (T, *grid); ``"input"``: an
             :class:`~camlucida.attribution.input_probe.InputProbe`, which has no layer, returning
-            (T, *cells) over the whole image.
+            (T, *cells) over the whole image; ``"attention"``: a
+            :class:`~camlucida.attribution.token_attention.TokenAttention` of a batch, returning
+            (B, *grid of the tokens).
         relu: the paper ends with a ReLU. The function must leave it out: ``Explanation.map()``
             applies it, and ``raw`` keeps its sign.
         class_specific: False when the map is the same for every target.

@@ -3,18 +3,17 @@
 import torch
 from torch import Tensor
 
-from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods.base import method
-from camlucida.attribution.token_attention import self_attention
+from camlucida.attribution.token_attention import TokenAttention
 
 
 @method(
     "gradient_rollout",
     "Gradient-weighted attention rollout",
     "Chefer et al. 2021, ICCV, Eq. 5–6",
-    kind="input",
+    kind="attention",
     unit="none",
-    cost="2 forwards",
+    cost="1 forward + 1 backward pass",
     description=(
         "the attention of all layers of a transformer, weighted by the positive part of gradient "
         "times attention, added up layer by layer [@chefer2021]"
@@ -23,7 +22,7 @@ from camlucida.attribution.token_attention import self_attention
     use="a label's evidence in a transformer",
     avoid="windowed attention: refused",
 )
-def gradient_rollout(probe: InputProbe) -> Tensor:
+def gradient_rollout(attention: TokenAttention) -> Tensor:
     """Attention weighted by its gradient, layer by layer; for transformers.
 
     ``Ā_l = mean_h ReLU(∂y/∂A_l ⊙ A_l)``, ``R ← R + Ā_l R`` from ``R = I``. The map is the row of
@@ -31,21 +30,18 @@ def gradient_rollout(probe: InputProbe) -> Tensor:
     reads: I would put the same on every cell. Class and register tokens are left out.
 
     Args:
-        probe: one image.
+        attention: of a batch of images.
 
     Returns:
-        (T, *grid of the tokens), ≥ 0, without a unit.
-
-    Raises:
-        NoEvidenceError: the model has no self-attention of all tokens to all.
+        (B, *grid of the tokens), ≥ 0, without a unit.
     """
-    attention = self_attention(probe)
-    probabilities = attention.probabilities()
-    relevance = []
-    for rows, gradients in zip(attention.read_by_score(), attention.gradients()):
-        identity = torch.eye(len(rows)).to(rows)
-        total = identity
-        for layer, gradient in zip(probabilities, gradients):
-            total = total + (gradient * layer).relu().mean(0) @ total
-        relevance.append(rows @ (total - identity))
-    return attention.cells(torch.stack(relevance))
+    weighted = [
+        (gradient * layer).relu().mean(1)
+        for layer, gradient in zip(attention.probabilities, attention.gradients)
+    ]
+    rows = attention.read_by_score[:, None]
+    # Rows of Π (I + Ā_l) − I, from the last layer to the first: no product of matrices.
+    relevance = torch.zeros_like(rows)
+    for layer in reversed(weighted):
+        relevance = relevance + (rows + relevance) @ layer
+    return attention.cells(relevance[:, 0])

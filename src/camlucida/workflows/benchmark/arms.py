@@ -163,9 +163,7 @@ def methods() -> tuple[str, ...]:
     methods and those that need an extra are scored where they are named.
     """
     chosen = [name for name, method in METHODS.items() if method.unit != "none"]
-    return tuple(
-        name for name in chosen if METHODS[name].kind != "input" and not METHODS[name].by_name
-    )
+    return tuple(name for name in chosen if METHODS[name].at_layer and not METHODS[name].by_name)
 
 
 def films_of(entry: ArmModel, number: int, seed: int) -> list[Twins]:

@@ -74,10 +74,10 @@ def registered(paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """
     names = tuple(dict.fromkeys(paths))
     for name in names:
-        if name in METHODS and METHODS[name].kind == "input":
+        if name in METHODS and not METHODS[name].at_layer:
             raise UsageError(
-                f"--method {name} makes maps of the pixels, which have another resolution than the "
-                "layer's, so they cannot be ranked with the others",
+                f"--method {name} makes maps without a layer, which have another resolution than "
+                "the layer's, so they cannot be ranked with the others",
                 "evaluate them by camlucida evaluate",
             )
     methods = {name: custom_method(name) for name in names if name not in METHODS}

@@ -1,0 +1,45 @@
+"""What is kept of the self-attention while a model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from camlucida.attribution.attention import Attentions
+from camlucida.attribution.transformer_blocks import Blocks
+
+
+@dataclass(frozen=True)
+class AttentionRecord:
+    """The attention of forward passes.
+
+    Attributes:
+        probabilities: of each attention, in the order in which they ran; parts of the graph.
+        blocks: the modules around them.
+    """
+
+    probabilities: Sequence[Tensor]
+    blocks: Blocks
+
+
+@contextmanager
+def recording(module: nn.Module) -> Iterator[AttentionRecord]:
+    """The model runs inside. Its graph starts at its first attention, if not before.
+
+    Args:
+        module: the model.
+
+    >>> import torch
+    >>> attention = nn.MultiheadAttention(4, 2, batch_first=True)
+    >>> x = torch.rand(1, 3, 4)
+    >>> with recording(attention) as record:
+    ...     y, _ = attention(x, x, x)
+    >>> [tuple(layer.shape) for layer in record.probabilities]
+    [(2, 3, 3)]
+    """
+    attentions, blocks = Attentions(), Blocks(module)
+    with attentions, blocks.noted(attentions):
+        yield AttentionRecord(attentions.probabilities, blocks)

@@ -1,0 +1,172 @@
+"""A batch that is explained, after its forward pass, and the maps that are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.attention_record import AttentionRecord
+from camlucida.attribution.batches import Batch
+from camlucida.attribution.capture import Forward
+from camlucida.attribution.explained_model import ExplainedModel
+from camlucida.attribution.methods import Method
+from camlucida.attribution.steps import Progress, unreported
+from camlucida.attribution.targets import Label, Target
+from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
+from camlucida.core.messages import Message
+from camlucida.models.outputs import BatchOutput
+
+
+@dataclass(frozen=True)
+class ExplainedBatch:
+    """A batch after its forward pass, with what is to be explained of each image.
+
+    Attributes:
+        model: that was run.
+        batch: its images.
+        forward: with the captured layers.
+        output: interpreted.
+        targets: of each image; images can have different numbers of them.
+        progress: of methods that need many forward passes, map by map.
+        attention: of the same forward pass, where it was kept.
+        left_out: methods that do not fit the model → why; None where that is an error.
+    """
+
+    model: ExplainedModel
+    batch: Batch
+    forward: Forward
+    output: BatchOutput
+    targets: Sequence[Sequence[Target]]
+    progress: Progress = unreported
+    attention: AttentionRecord | None = None
+    left_out: dict[str, CamlucidaError] | None = None
+
+    @property
+    def rounds(self) -> int:
+        """Most targets that an image has: so many backward passes are needed."""
+        return max(map(len, self.targets))
+
+    def layers(self, method: Method) -> Sequence[int]:
+        """Numbers of the layers at which a method makes a map.
+
+        Args:
+            method: one of the pixels makes one map, whatever the layers.
+        """
+        return range(len(self.forward.layers)) if method.at_layer else [INPUT_INDEX]
+
+    @contextmanager
+    def fitting(self, *methods: Method) -> Iterator[None]:
+        """Inside, maps are made; methods that do not fit the model are left out, where they may be.
+
+        Args:
+            methods: all of which are left out for an error inside.
+
+        Raises:
+            NoEvidenceError: a method does not fit, and is not to be left out.
+            LayerError: as above; of a gradient or activation method in any case, for its layer is
+                that of the others.
+        """
+        try:
+            yield
+        except (NoEvidenceError, LayerError) as error:
+            of_layer = any(method.kind in ("gradient", "activation") for method in methods)
+            if self.left_out is None or (isinstance(error, LayerError) and of_layer):
+                raise
+            self.left_out.update((method.name, error) for method in methods)
+
+    def remaining(self, methods: Sequence[Method]) -> list[Method]:
+        """Those of methods that are not left out so far.
+
+        Args:
+            methods: as of :meth:`fitting`.
+        """
+        return [method for method in methods if method.name not in (self.left_out or ())]
+
+    def having(self, target: int) -> dict[int, Target]:
+        """Image → its ``target``-th target, of the images that have so many."""
+        numbered = enumerate(self.targets)
+        return {image: targets[target] for image, targets in numbered if target < len(targets)}
+
+
+INPUT_INDEX = -1
+"""Number of the layer of a map of the image's pixels."""
+
+
+class MapKey(NamedTuple):
+    """Which map: number of the image, of its target and of the layer; name of the method."""
+
+    image: int
+    target: int
+    method: str
+    layer: int
+
+
+@dataclass
+class BatchMaps:
+    """What the methods made of a batch.
+
+    Attributes:
+        raw: (*grid) signed maps, on the CPU.
+        zero_gradients: (image, target, layer) where the score's gradient is zero everywhere.
+        replays: (image, method, layer) → how a perturbation method replayed the model.
+        independent: layers that the score does not depend on, as far as methods without a gradient
+            are concerned: their maps are zero.
+        cautions: what is to be said of a map where its method is not defined as in its paper.
+    """
+
+    raw: dict[MapKey, Tensor] = field(default_factory=dict)
+    zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
+    replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
+    independent: set[int] = field(default_factory=set)
+    cautions: dict[MapKey, Message] = field(default_factory=dict)
+
+    def note(self, keys: Iterable[MapKey], method: Method, made: Tensor, *evidence: Tensor) -> None:
+        """Keep what is to be said of maps.
+
+        Args:
+            keys: of maps of one layer.
+            method: by which they were made.
+            made: the maps themselves, as the method returned them.
+            evidence: activations, and gradients of a gradient method.
+        """
+        if method.caution is None:
+            return
+        messages = method.caution(made, *evidence)
+        for key in keys:
+            message = messages[key.image]
+            if message is not None:
+                self.cautions[key] = message
+
+    def empty_reason(self, key: MapKey, method: Method) -> Message | None:
+        """Why a map has no evidence; None if it has some.
+
+        Args:
+            key: of the map.
+            method: by which it was made.
+        """
+        raw = self.raw[key]
+        if bool((raw.relu() if method.relu else raw).any()):
+            return None
+        if method.kind != "gradient" and key.layer in self.independent:
+            return Message("empty.independent")
+        if method.kind == "gradient" and (key.image, key.target, key.layer) in self.zero_gradients:
+            return Message("empty.gradient")
+        return Message("empty.target" if method.relu else "empty.zero")
+
+
+def sum_of_targets(logits: Tensor, targets: Mapping[int, Target]) -> Tensor:
+    """Σ of the targets, image → its target, as a scalar.
+
+    Labels are gathered at once: on a GPU, one operation an image costs more than the forward pass.
+    """
+    if logits.ndim == 2 and all(isinstance(target, Label) for target in targets.values()):
+        labels = cast(Mapping[int, Label], targets)
+        signs = logits.new_tensor([label.sign for label in labels.values()])
+        channels = [label.index for label in labels.values()]
+        return (logits[list(labels), channels] * signs).sum()
+    return torch.stack([target(logits[i : i + 1]).sum() for i, target in targets.items()]).sum()
