@@ -109,6 +109,10 @@ AFFIXES = {
 ``Edema (true)``, ``p_cls_2``, ``p2``."""
 
 
+BARE_TRUTH = "y"
+"""The same of ground truth, where none of its other words names a column: ``y_Edema``."""
+
+
 def read_records(path: Path, *, sheet: str | None = None, fits: Fits | None = None) -> pd.DataFrame:
     """A table file, or JSON of another shape than a list of flat records, brought into a table.
 
@@ -219,6 +223,8 @@ def label_columns(frame: pd.DataFrame, taken: Sequence[str]) -> dict[str, dict[s
         with_two = [columns for columns in candidates if len(columns) > 1]
         if candidates:
             by_role[role] = (with_two or candidates)[0]
+    if "truth" not in by_role and (bare := _columns_of_word(free, BARE_TRUTH)):
+        by_role["truth"] = bare
     return by_role
 
 

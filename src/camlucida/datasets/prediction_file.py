@@ -53,6 +53,7 @@ class PredictionFile:
         by_role: role (:data:`~camlucida.datasets.columns.ROLES`) → column; None for no column.
         requested: labels that the caller named; () for those of the file.
         needs_truth: whether a file without a column of ground truth is refused.
+        model_labels: of the model, which columns may be called as.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class PredictionFile:
     by_role: Mapping[str, str | None]
     requested: tuple[str, ...]
     needs_truth: bool = True
+    model_labels: tuple[str, ...] = ()
 
     def need(self, role: str) -> str:
         """The column of a role.
@@ -120,8 +122,12 @@ class PredictionFile:
 
     def by_label(self) -> dict[str, dict[str, str]]:
         """Role → label → its column, of the columns that have no role of their own."""
-        taken = [column for column in self.by_role.values() if column]
-        return label_columns(self.frame, taken)
+        return label_columns(self.frame, self.taken)
+
+    @property
+    def taken(self) -> list[str]:
+        """Columns that have a role of their own."""
+        return [column for column in self.by_role.values() if column]
 
 
 def base_columns(

@@ -5,7 +5,9 @@ Its columns are described in :mod:`camlucida.datasets.predictions`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +17,17 @@ from scipy.special import softmax
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.classes import as_classes, choose_classes, class_names, numeric
+from camlucida.datasets.plain_scores import (
+    SUM_TOLERANCE,
+    PlainScores,
+    are_flags,
+    class_scores,
+    plain_scores,
+    unnamed_scores,
+)
 from camlucida.datasets.prediction_file import Floats, PredictionFile
-from camlucida.io.tables import find_column, fold, listing
+from camlucida.datasets.table_labels import LABEL_COLUMNS, TableLabels
+from camlucida.io.tables import comma_notes, find_column, fold, listing, texts
 
 declare(
     "notes",
@@ -37,9 +48,6 @@ declare(
 
 PROBABILITY = "probability:"
 """Before the name of a class, in the column of its probability."""
-
-SUM_TOLERANCE = 0.01
-"""How far from 1 the probabilities of all classes may sum."""
 
 
 class TidyPredictions(NamedTuple):
@@ -69,6 +77,9 @@ def multilabel_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
 def _columns_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
     """A row an image, with columns for each label."""
     by_role = source.by_label()
+    plain = _plain_scores(source, by_role)
+    if plain is not None:
+        by_role = {**by_role, "prediction": {}, plain.role: dict(plain.columns)}
     scored: dict[str, str] = {}
     for role in ("probability", "logit", "prediction"):
         for label in by_role.get(role, {}):
@@ -77,10 +88,11 @@ def _columns_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredic
     if source.requested:
         names = [name for name in source.requested if fold(name) in scored]
     if not names:
-        source.need("probability")
-    parts = [_one_label(source, base, by_role, name) for name in names]
+        raise _without_scores(source)
+    joined = _joined_truth(source, names)
+    parts = [_one_label(source, base, by_role, name, joined.get(name)) for name in names]
     missing = [name for name in source.requested if fold(name) not in scored]
-    notes = []
+    notes = _plain_notes(source, plain)
     if missing:
         values: dict[str, Value] = {
             "count": len(missing),
@@ -91,28 +103,125 @@ def _columns_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredic
     return TidyPredictions(pd.concat(parts, ignore_index=True), tuple(names), notes)
 
 
+def _plain_scores(
+    source: PredictionFile, by_role: Mapping[str, Mapping[str, str]]
+) -> PlainScores | None:
+    """Scores in columns called as labels, where no other columns hold scores.
+
+    Labels are those that the user or the model names, and those of columns of ground truth.
+    Predictions of 0 and 1 are decisions, beside which there may be scores.
+    """
+    truths, predicted = by_role.get("truth", {}), by_role.get("prediction", {})
+    if by_role.get("probability") or by_role.get("logit"):
+        return None
+    if predicted and not (truths and are_flags(source.frame, predicted.values())):
+        return None
+    labels = [*source.requested, *source.model_labels, *truths, *_names_in_cells(source)]
+    return plain_scores(source.frame, labels, source.taken, source.path)
+
+
+def _names_in_cells(source: PredictionFile) -> set[str]:
+    """Names of labels in the column of ground truth that joins them, where there is one."""
+    names: set[str] = set()
+    for column in _joined_columns(source):
+        for cell in set(texts(source.frame[column])):
+            names |= {part.strip() for part in re.split(r"[|;,]", cell)} | {cell}
+    return names
+
+
+def _joined_columns(source: PredictionFile) -> list[str]:
+    """Columns that may hold the names of the labels that are present, or flags of one label."""
+    usual = find_column(source.frame, None, LABEL_COLUMNS, "", source.path)
+    by_role = source.by_role
+    columns = dict.fromkeys((by_role["truth"], by_role["label"], usual))
+    return [column for column in columns if column]
+
+
+def _plain_notes(source: PredictionFile, plain: PlainScores | None) -> list[Message]:
+    if plain is None:
+        return []
+    return [plain.note, *comma_notes(source.frame, plain.columns.values(), source.path)]
+
+
+def _without_scores(source: PredictionFile) -> UsageError:
+    """That no column holds scores, and what to do where some may."""
+    unnamed = unnamed_scores(source.frame, source.taken)
+    columns = listing(unnamed or source.frame.columns, 12)
+    labels = set(map(fold, (*source.requested, *source.model_labels)))
+    named = [name for name in source.frame.columns if fold(name) in labels]
+    if named and not unnamed:
+        return UsageError(
+            f"columns of {source.path} that are called as labels ({listing(named, 6)}) hold ground "
+            "truth or decisions, not scores, and no column is called like a probability",
+            f"call columns of scores prob_{named[0]} or logit_{named[0]} and so on",
+        )
+    if unnamed:
+        return UsageError(
+            f"no column of {source.path} is called like scores of a label; {columns} may hold some",
+            f"name the labels (--class {unnamed[0]!r}, or labels of the card), or call the columns "
+            f"prob_{unnamed[0]} and so on, and those of ground truth true_{unnamed[0]}",
+        )
+    return UsageError(
+        f"no column of {source.path} is called like a probability: it has {columns}",
+        "call columns of scores prob_LABEL or logit_LABEL; or name the one there is: "
+        "--column probability=NAME",
+    )
+
+
 def _one_label(
-    source: PredictionFile, base: pd.DataFrame, by_role: Mapping[str, Mapping[str, str]], name: str
+    source: PredictionFile,
+    base: pd.DataFrame,
+    by_role: Mapping[str, Mapping[str, str]],
+    name: str,
+    joined: Floats | None,
 ) -> pd.DataFrame:
+    """The rows of a label; ``joined`` is its truth, (rows,), in a column of names of labels."""
     columns = {}
     for role, by_label in by_role.items():
         folded = {fold(label): column for label, column in by_label.items()}
         columns[role] = folded.get(fold(name))
-    plain = find_column(source.frame, None, (fold(name),), "", source.path)
-    truth = columns.get("truth") or plain
-    if truth is None and source.needs_truth:
-        raise UsageError(
-            f"no ground truth of {name!r} in {source.path}",
-            f"add a column true_{name} or {name} of 1, 0 or blank",
-        )
     scored = columns.get("probability")
     logits = columns.get("logit")
     if scored is None and logits is None:
         # Many files call a probability the prediction.
         scored = columns.get("prediction")
+    truth = columns.get("truth") or _plain_truth(source, name, (scored, logits))
+    if truth is None and joined is None and source.needs_truth:
+        raise UsageError(
+            f"no ground truth of {name!r} in {source.path}",
+            f"add a column true_{name} of 1, 0 or blank",
+        )
     logit = source.numbers(logits)
     probability = source.probabilities(scored, logit)
-    return base.assign(label=name, logit=logit, probability=probability, truth=source.truth(truth))
+    truths = source.truth(truth) if truth or joined is None else joined
+    return base.assign(label=name, logit=logit, probability=probability, truth=truths)
+
+
+def _plain_truth(source: PredictionFile, name: str, scores: Sequence[str | None]) -> str | None:
+    """The column of ground truth that is called as the label, unless it holds its scores."""
+    column = find_column(source.frame, None, (fold(name),), "", source.path)
+    return None if column in scores else column
+
+
+def _joined_truth(source: PredictionFile, names: Sequence[str]) -> dict[str, Floats]:
+    """Label → its truth, (rows,), of one column: of names of labels, or of flags of one label.
+
+    {} where no column is one of these. A blank cell is unknown.
+    """
+    for column in _joined_columns(source):
+        if len(names) == 1 and are_flags(source.frame, [column]):
+            return {names[0]: source.truth(column)}
+        labels = TableLabels.read(source.frame, column, names, source.path)
+        rows = [labels.positives(row) or () for row in range(len(source.frame))]
+        if any(rows):
+            blank = [cell == "" for cell in texts(source.frame[column])]
+            return {name: _presence(rows, blank, name) for name in names}
+    return {}
+
+
+def _presence(rows: Sequence[Sequence[str]], blank: Sequence[bool], name: str) -> Floats:
+    present = np.array([name in row for row in rows], np.float64)
+    return np.where(blank, np.nan, present)
 
 
 def _rows_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
@@ -166,13 +275,15 @@ def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
             no number or probability.
     """
     by_role, frame, where = source.by_role, source.frame, source.path
-    role, scored = _scored_classes(source.by_label())
     truth = by_role["truth"] or by_role["label"] or source.truth_column()
+    cells = [class_names(frame[column]) for column in (truth, by_role["prediction"]) if column]
+    named = set(chain.from_iterable(cells)) - {""}
+    role, scored = _scored_classes(source.by_label())
+    plain = None if scored else _plain_classes(source, named)
+    if plain is not None:
+        role, scored = plain.role, dict(plain.columns)
     predicted = by_role["prediction"] if scored else source.need("prediction")
-    present: set[str] = set()
-    for column in filter(None, (truth, predicted)):
-        present |= set(class_names(frame[column]))
-    classes, columns = choose_classes(source.requested, scored, present - {""}, where)
+    classes, columns = choose_classes(source.requested, scored, named, where)
     table = _class_probabilities(source, columns, len(classes), role == "logit")
     tidy = base.assign(truth="", predicted="")
     if truth:
@@ -181,7 +292,7 @@ def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
         tidy["predicted"] = as_classes(frame[predicted], classes, where)
     else:
         tidy["predicted"] = _most_probable(table, classes)
-    notes = []
+    notes = _plain_notes(source, plain)
     if not source.requested and not scored and not numeric(classes):
         notes.append(Message("notes.alphabetical", {"names": listing(classes, 8)}))
     sums = table.sum(1)
@@ -209,6 +320,15 @@ def _scored_classes(by_label: Mapping[str, dict[str, str]]) -> tuple[str, dict[s
         if len(columns) > 1:
             return role, columns
     return "", {}
+
+
+def _plain_classes(source: PredictionFile, present: Iterable[str]) -> PlainScores | None:
+    """Scores in columns called as the classes: those that are named, else those that occur."""
+    for names in (source.requested, source.model_labels, tuple(present)):
+        scores = class_scores(source.frame, names, source.taken, source.path) if names else None
+        if scores is not None and len(scores.columns) > 1:
+            return scores
+    return None
 
 
 def _class_probabilities(

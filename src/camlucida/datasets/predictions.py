@@ -33,7 +33,7 @@ from camlucida.datasets.prediction_tables import (
     multilabel_table,
     regression_table,
 )
-from camlucida.io.tables import Fits, comma_notes, find_column, flags, notes_of
+from camlucida.io.tables import Fits, comma_notes, find_column, flags, fold, notes_of
 
 declare(
     "notes",
@@ -86,6 +86,7 @@ def read_predictions(
     class_names: Mapping[str, str] | None = None,
     split: str | None = None,
     needs_truth: bool = True,
+    model_labels: Sequence[str] = (),
 ) -> Predictions:
     """Read a predictions file of any system: CSV, TSV, XLSX, Parquet, JSON.
 
@@ -109,6 +110,8 @@ def read_predictions(
             :func:`~camlucida.datasets.prediction_splits.rows_of_split`.
         needs_truth: whether there must be a column of ground truth, and a row with it of each
             model.
+        model_labels: of the model, where known. A column that is called as one of them, of
+            ``labels`` or of the true classes holds its scores, if no other columns hold any.
 
     Raises:
         UsageError: an unreadable file; a column that is not there, not recognised or ambiguous; a
@@ -119,14 +122,15 @@ def read_predictions(
     task = "multilabel" if task == "binary" else task
     if task not in get_args(Task):
         raise UsageError(f"no task {task!r}", did_you_mean(task, ("binary", *get_args(Task))))
-    frame = read_records(path, sheet=sheet, fits=_roles_of(_ROLES[task], given))
+    named = (*labels, *model_labels)
+    frame = read_records(path, sheet=sheet, fits=_roles_of(_ROLES[task], given, named))
     by_role = choose_columns(frame, _ROLES[task], given, path)
     frame, of_split = rows_of_split(
         frame, path, split, image=by_role["image"], truth=by_role["truth"]
     )
     if task == "multiclass":
         frame, by_role = widened(frame, by_role, path)
-    source = PredictionFile(path, frame, by_role, tuple(labels), needs_truth)
+    source = PredictionFile(path, frame, by_role, tuple(labels), needs_truth, tuple(model_labels))
     base, notes = base_columns(source, groups)
     tidy = _BUILDERS[task](source, base)
     synthetic = find_column(frame, None, ("synthetic",), "", path)
@@ -159,8 +163,9 @@ def _comma_notes(source: PredictionFile) -> list[Message]:
     return comma_notes(source.frame, columns, source.path)
 
 
-def _roles_of(roles: Sequence[str], given: Mapping[str, str]) -> Fits:
+def _roles_of(roles: Sequence[str], given: Mapping[str, str], labels: Sequence[str]) -> Fits:
     """How many of the columns of predictions a table has."""
+    by_name = set(map(fold, labels))
 
     def fits(frame: pd.DataFrame) -> int:
         named = [column for column in given.values() if column in frame]
@@ -170,7 +175,9 @@ def _roles_of(roles: Sequence[str], given: Mapping[str, str]) -> Fits:
             return 1 + len(named)
         of_values = {"truth", "prediction", "probability", "logit"}
         columns = [column for role, column in by_role.items() if column and role in of_values]
-        return len(named) + len(columns) + len(label_columns(frame, columns))
+        of_labels = [name for name in frame.columns if fold(name) in by_name]
+        others = len(label_columns(frame, columns)) + len(of_labels)
+        return len(named) + len(columns) + others
 
     return fits
 

@@ -13,6 +13,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.columns import label_columns
 from camlucida.datasets.label_codes import read_codes
+from camlucida.datasets.plain_scores import hold_scores
 from camlucida.io.tables import find_column, flags, fold, listing, texts
 
 declare(
@@ -32,6 +33,10 @@ declare(
         ),
         "strange_labels": (
             "{count} {count:|label|labels} in {where} that the model does not have: {names}"
+        ),
+        "scores_beside": (
+            "{where}: columns called as the labels hold scores, and no ground truth: {names}; "
+            "labels are read from {column}"
         ),
         "no_labels": "{where} holds no labels, so it is unknown what the images show",
         "absent_labels": "{count} {count:|label|labels} without a positive image: {names}",
@@ -96,6 +101,7 @@ class TableLabels:
                 requested column that is not there; numbers that may mean one label or another.
         """
         by_name = {fold(label): label for label in labels if label}
+        notes: tuple[Message, ...] = ()
         if requested is None:
             columns, notes = _label_columns(frame, by_name, where)
             if columns:
@@ -106,7 +112,8 @@ class TableLabels:
         names = [_split(cell, by_name) for cell in texts(frame[column])]
         parts = list(dict.fromkeys(chain.from_iterable(names)))
         codes = read_codes(frame, column, parts, labels, class_names or {}, where)
-        return cls(by_name, {}, codes.translated(names), where, codes.notes, column)
+        reading = (*notes, *codes.notes)
+        return cls(by_name, {}, codes.translated(names), where, reading, column)
 
     def positives(self, row: int) -> tuple[str, ...] | None:
         """The model's labels that are present, in its order; None where the table holds none.
@@ -227,10 +234,14 @@ def _label_columns(
     twice = [name for name in plain if folded.count(fold(name)) > 1]
     if twice:
         raise UsageError(f"{where} has several columns for one label: {listing(twice)}", "keep one")
-    if plain:
-        return {by_name[fold(name)]: flags(frame[name], where) for name in plain}, ()
     affixed = _affixed_columns(frame, by_name)
-    notes = []
+    notes: list[Message] = []
+    beside = next(iter(affixed.values()), None) or _column_of_names(frame, by_name)
+    if beside is not None and hold_scores(frame, plain):
+        shown: dict[str, Value] = {"where": str(where), "names": listing(plain, SHOWN)}
+        notes.append(Message("notes.scores_beside", {**shown, "column": repr(beside)}))
+    elif plain:
+        return {by_name[fold(name)]: flags(frame[name], where) for name in plain}, ()
     for label, name in list(affixed.items())[:1]:
         values: dict[str, Value] = {"where": str(where), "column": repr(name), "name": label}
         notes.append(Message("notes.label_prefix", values))
@@ -250,12 +261,18 @@ def _label_column(
     first = find_column(frame, requested, LABEL_COLUMNS, "label column", where)
     if requested is not None or first is None:
         return first
+    return _column_of_names(frame, labels) or first
+
+
+def _column_of_names(frame: pd.DataFrame, labels: Mapping[str, str]) -> str | None:
+    """The first column of a usual name that holds the name of a label."""
+    first = find_column(frame, None, LABEL_COLUMNS, "", "")
     usual = [str(name) for name in frame.columns if fold(str(name)) in LABEL_COLUMNS]
-    for column in dict.fromkeys([first, *usual]):
+    for column in dict.fromkeys([first, *usual] if first else ()):
         parts = chain.from_iterable(_split(cell, labels) for cell in set(texts(frame[column])))
         if any(fold(part) in labels for part in parts):
             return column
-    return first
+    return None
 
 
 def _split(cell: str, labels: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from camlucida.datasets.classes import class_names, numeric
 from camlucida.datasets.columns import COLUMN_NAMES, label_columns
 from camlucida.datasets.image_names import ID_COLUMNS
 from camlucida.datasets.image_rows import images_named, match_images
+from camlucida.datasets.plain_scores import hold_scores
 from camlucida.datasets.splits import NAMES, SPLIT_COLUMNS, usual_name
 from camlucida.datasets.table_labels import LABEL_COLUMNS, TableLabels
 from camlucida.io.annotations import is_box_table, is_rle_table
@@ -180,7 +181,7 @@ def _project_table(
         return ProjectTable(path, "boxes", named, match.column)
     if is_rle_table(path, ID_COLUMNS):
         return ProjectTable(path, "masks", named, match.column)
-    if _holds_predictions(frame):
+    if _holds_predictions(frame, card):
         return ProjectTable(path, "predictions", named, match.column)
     split, split_column = _held_out(frame, path)
     table = ProjectTable(
@@ -189,7 +190,11 @@ def _project_table(
     return _with_truth(table, frame, card, outputs, log)
 
 
-def _holds_predictions(frame: pd.DataFrame) -> bool:
+def _holds_predictions(frame: pd.DataFrame, card: Card | None) -> bool:
+    labels = set(map(fold, card.labels)) if card is not None else set()
+    plain = [name for name in frame.columns if name and fold(name) in labels]
+    if hold_scores(frame, plain):
+        return True
     by_role = label_columns(frame, [])
     if any(len(by_role.get(role, ())) > 1 for role in ("probability", "logit")):
         return True

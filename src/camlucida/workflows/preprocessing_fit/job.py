@@ -358,6 +358,7 @@ def _predictions(
                     labels=names,
                     split="all",
                     needs_truth=False,
+                    model_labels=tuple(filter(None, model.card.labels)),
                 )
             except UsageError as error:
                 refusal = refusal or error

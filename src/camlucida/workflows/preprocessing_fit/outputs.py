@@ -11,6 +11,7 @@ from torch import Tensor
 
 from camlucida.attribution.explained_model import ExplainedModel, explained_model, run_batch
 from camlucida.core.errors import UsageError
+from camlucida.io.tables import fold
 from camlucida.models.load import LoadedModel
 from camlucida.models.outputs import BatchOutput
 
@@ -83,7 +84,7 @@ class Outputs:
         numbers = self._numbers(output)
         if self._task == "regression":
             return numbers[:, :1]
-        wanted, names = self._labels, [str(name) for name in output.labels]
+        wanted, names = list(map(fold, self._labels)), list(map(fold, map(str, output.labels)))
         if numbers.shape[1] == 1 and len(wanted) == 2:
             numbers = np.concatenate([1 - numbers, numbers], axis=1)
         if numbers.shape[1] == 1 and len(wanted) == 1:
