@@ -1,6 +1,7 @@
 """Classifiers of torchvision and timm, with whatever head and under whatever name."""
 
 from collections import OrderedDict
+from copy import deepcopy
 
 import pytest
 import torch
@@ -170,6 +171,52 @@ def test_a_network_of_two_heads_with_another_beside_it(tmp_path):
     x = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
         assert torch.allclose(loaded.module(x), whole.eval()(x) @ head["out.weight"].T, atol=1e-5)
+
+
+RENAMED = {
+    "classifier": nn.Linear(512, 3),
+    "last_linear": mlp(512),
+    "head": nn.Linear(512, 2, bias=False),
+}
+
+
+@pytest.mark.parametrize("name", RENAMED)
+def test_a_head_of_another_name_in_the_network_itself(tmp_path, name):
+    network, head = tv.resnet18(), RENAMED[name]
+    network.fc = nn.Identity()
+    settled(network)
+    state = network.state_dict() | {f"{name}.{key}": v for key, v in head.state_dict().items()}
+    torch.save(
+        {"state_dict": {f"net.{key}": tensor for key, tensor in state.items()}}, tmp_path / "a.pth"
+    )
+    recognised = recognise(tmp_path / "a.pth")
+    assert "assumed.mean" in codes(recognised)
+    same_output(nn.Sequential(network, head.eval()), recognised.card)
+    module = load_model(recognised.card, device="cpu").module
+    copied = deepcopy(module)
+    nn.init.zeros_(next(copied.get_submodule(name).parameters()))
+    x = torch.randn(1, 3, 64, 64)
+    assert not torch.equal(copied(x), module(x))
+
+
+def test_densenet_with_a_head_of_another_name_is_not_guessed(tmp_path):
+    with torch.device("meta"):
+        state = tv.densenet121(num_classes=2).state_dict()
+    state = {
+        key.replace("classifier.", "fc."): torch.zeros(t.shape, dtype=t.dtype)
+        for key, t in state.items()
+    }
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ModelError, match="its body is that of densenet121"):
+        recognise(tmp_path / "a.pth")
+
+
+def test_an_encoder_and_a_head_in_one_module(tmp_path):
+    network = Around(tv.resnet18(), head=nn.Linear(512, 1), name="head", own="encoder")
+    settled(network)
+    state = {f"student.{key}": tensor for key, tensor in network.state_dict().items()}
+    torch.save(state, tmp_path / "a.pth")
+    same_output(network, recognise(tmp_path / "a.pth").card)
 
 
 def test_resnet101_is_told_by_its_blocks(tmp_path):

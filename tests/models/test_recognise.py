@@ -192,6 +192,7 @@ def test_a_body_that_two_packages_have_is_named_once(tmp_path):
     with torch.device("meta"):
         state = torchvision.models.resnet18(num_classes=3).state_dict()
     named = {key.replace("fc.", "head.fc."): torch.zeros(t.shape) for key, t in state.items()}
+    named["second.fc.weight"] = torch.zeros(1, 512)
     torch.save(named, tmp_path / "best.pth")
     with pytest.raises(ModelError, match="that of resnet18, resnetblur18, its head is not"):
         recognise(tmp_path / "best.pth")

@@ -278,10 +278,7 @@ def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
     truth = by_role["truth"] or by_role["label"] or source.truth_column()
     cells = [class_names(frame[column]) for column in (truth, by_role["prediction"]) if column]
     named = set(chain.from_iterable(cells)) - {""}
-    role, scored = _scored_classes(source.by_label())
-    plain = None if scored else _plain_classes(source, named)
-    if plain is not None:
-        role, scored = plain.role, dict(plain.columns)
+    role, scored, notes = _scored_classes(source, named)
     predicted = by_role["prediction"] if scored else source.need("prediction")
     classes, columns = choose_classes(source.requested, scored, named, where)
     table = _class_probabilities(source, columns, len(classes), role == "logit")
@@ -292,7 +289,6 @@ def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
         tidy["predicted"] = as_classes(frame[predicted], classes, where)
     else:
         tidy["predicted"] = _most_probable(table, classes)
-    notes = _plain_notes(source, plain)
     if not source.requested and not scored and not numeric(classes):
         notes.append(Message("notes.alphabetical", {"names": listing(classes, 8)}))
     sums = table.sum(1)
@@ -313,13 +309,22 @@ def _most_probable(table: Floats, classes: Sequence[str]) -> np.ndarray:
     return np.where(np.isfinite(table).all(1), names, "")
 
 
-def _scored_classes(by_label: Mapping[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
-    """Role and columns of the classes' scores, probabilities before logits."""
+def _scored_classes(
+    source: PredictionFile, present: Iterable[str]
+) -> tuple[str, dict[str, str], list[Message]]:
+    """Role and columns of the classes' scores, probabilities before logits, and notes.
+
+    Columns called as the classes come last; {} where there are none.
+    """
+    by_label = source.by_label()
     for role in ("probability", "logit"):
         columns = by_label.get(role, {})
         if len(columns) > 1:
-            return role, columns
-    return "", {}
+            return role, columns, []
+    plain = _plain_classes(source, present)
+    if plain is None:
+        return "", {}, []
+    return plain.role, dict(plain.columns), _plain_notes(source, plain)
 
 
 def _plain_classes(source: PredictionFile, present: Iterable[str]) -> PlainScores | None:

@@ -28,14 +28,10 @@ from camlucida.models.factory import build_unset, defaults
 from camlucida.models.fingerprint import Style, named, styles
 from camlucida.models.fusion import read_fusion
 from camlucida.models.heads import Head, read_head
+from camlucida.models.phantom_networks import REGRESSOR, SMALL_INPUT, SMALL_INPUT_NOTE
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.shapes import Shapes, built_shapes, same_shapes, shapes_of
 from camlucida.models.stated import Stated
-
-SMALL_INPUT = InputSpec(size=128, channels=1, range=(-1, 1))
-"""Of the networks of the phantom cohorts."""
-
-SMALL_INPUT_NOTE = preprocessing_note(SMALL_INPUT, "symmetric")
 
 _SMALL = "camlucida.phantom.nets:"
 SMALL_STYLE = Style("features.0.0", ("fc",), ("features",))
@@ -117,46 +113,6 @@ def _behind(shapes: Shapes, prefix: str) -> Shapes:
 
 
 @dataclass(frozen=True)
-class SmallNetwork:
-    """A network of the phantom cohorts that is recognised as a whole.
-
-    Attributes:
-        factory: what builds it.
-        key: that no other network has.
-        last: key of its last weight.
-    """
-
-    factory: str
-    key: str
-    last: str
-
-    def cards(self, state: State) -> Iterator[RecognisedCard]:
-        """Its card, if the state dict is of this network.
-
-        Args:
-            state: the weights.
-        """
-        if self.key not in state or self.last not in state:
-            return
-        outputs = int(state[self.last].shape[0])
-        args = {"num_classes": outputs}
-        if not same_shapes(built_shapes(self.factory, args), shapes_of(state)):
-            return
-        name = self.factory.partition(":")[2]
-        what = Message("recognised.whole", {"network": name, "outputs": outputs})
-        card = Card(factory=self.factory, args=args, input=SMALL_INPUT, description=str(what))
-        yield RecognisedCard(card, outputs, (what, ACTIVATION, SMALL_INPUT_NOTE))
-
-
-REGRESSOR = SmallNetwork(
-    "camlucida.phantom.nets:small_regressor", "backbone.stem.0.weight", "head.weight"
-)
-UNET = SmallNetwork(
-    "camlucida.phantom.nets:small_unet", "encoder.stages.0.0.weight", "segmentation_head.0.weight"
-)
-
-
-@dataclass(frozen=True)
 class _Use:
     """How a model uses a backbone.
 
@@ -226,19 +182,33 @@ def _possible(state: State, body: Body, name: str) -> Iterator[_Use]:
         whole.append(_Use(name, args, Head("", int(layer.shape[0])), head_at, body.under))
     if not body.under:
         yield from whole
+    yield from _with_other_heads(state, body, name, head_at)
+    if body.under:
+        # Last, for layers then lose the name that the training script gave the backbone.
+        yield from whole
+
+
+def _with_other_heads(state: State, body: Body, name: str, head_at: str) -> Iterator[_Use]:
+    """The network with other layers in the place of its head, or under another name."""
     others = _first_names(state, body)
-    for at in dict.fromkeys((head_at, *style.roots)):
+    renamed = body.under or _goes_on_to_its_head(name)
+    for at in dict.fromkeys((head_at, *body.style.roots)):
         if not others:
             head = read_head(state, f"{body.prefix}{at}")
             if head is not None:
                 yield _with_head(state, body, name, head, at)
-        elif len(others) == 1:
+        elif len(others) == 1 and renamed:
             head = read_head(state, others[0])
             if head is not None and head.inputs == _features(name, head_at, head.inputs):
                 yield _with_head(state, body, name, head, at, beside=others[0])
-    if body.under:
-        # Last, for layers then lose the name that the training script gave the backbone.
-        yield from whole
+
+
+def _goes_on_to_its_head(name: str) -> bool:
+    """Whether nothing but a mean over positions is between a network's layers and its head.
+
+    A DenseNet has a ReLU there, of which nobody knows whether another class has it too.
+    """
+    return not bare(name).startswith("densenet")
 
 
 def _fused(state: State, body: Body, name: str, stated: Stated) -> _Use | None:
@@ -352,7 +322,9 @@ def _recognised(state: State, body: Body, use: _Use, choice: Choice) -> Recognis
     spec, input_note = _input(choice.name, use, channels)
     what = _what(choice.name, use)
     scaling = scaling_notes(choice.name, channels)
-    notes = (what, *choice.notes, *use.notes, *use.head.notes, *scaling, ACTIVATION, input_note)
+    between = (Message("assumed.mean"),) if use.beside and not use.under else ()
+    of_parts = (*choice.notes, *use.notes, *between, *use.head.notes)
+    notes = (what, *of_parts, *scaling, ACTIVATION, input_note)
     card = Card(factory=use.factory, args=use.args, input=spec, description=str(what))
     return RecognisedCard(card, use.head.outputs, notes)
 

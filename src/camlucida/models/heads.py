@@ -65,7 +65,7 @@ def read_head(state: State, name: str, *, inner: bool = False) -> Head | None:
     for key, tensor in state.items():
         if key.startswith(prefix):
             weights[key.removeprefix(prefix)] = tensor
-    if set(weights) == {"weight", "bias"}:
+    if "weight" in weights and set(weights) <= {"weight", "bias"}:
         layer = _layer(weights)
         if layer is None or not layer.startswith("Linear"):
             return None
@@ -132,12 +132,13 @@ def _sequential(parts: Mapping[int, State], name: str, inner: bool) -> Head | No
 def _layer(part: State) -> str | None:
     """The layer that has these weights."""
     weight = part.get("weight")
-    if weight is None or "bias" not in part:
+    if weight is None:
         return None
     if weight.ndim == 2:
         outputs, inputs = weight.shape
-        return f"Linear {inputs} {outputs}"
-    if weight.ndim != 1:
+        words = f"Linear {inputs} {outputs}"
+        return words if "bias" in part else f"{words} 0"
+    if weight.ndim != 1 or "bias" not in part:
         return None
     # Only a batch norm keeps running statistics.
     kind = "BatchNorm1d" if "running_mean" in part else "LayerNorm"

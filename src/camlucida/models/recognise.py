@@ -237,11 +237,14 @@ def _versions(state: State) -> Iterator[dict[str, Tensor]]:
 
 
 def _bare_first(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The layouts of a state, last those with one name before all keys.
+    """The layouts of a state, last those with one name before all keys, and it without that name.
 
-    DataParallel or Lightning may have put it there.
+    DataParallel or Lightning may have put it there, or a module around the network.
     """
-    return sorted(layouts(state), key=_has_one_first_name)
+    sorted_layouts = sorted(layouts(state), key=_has_one_first_name)
+    if _has_one_first_name(state):
+        sorted_layouts.append({key.partition(".")[2]: tensor for key, tensor in state.items()})
+    return sorted_layouts
 
 
 def _has_one_first_name(state: State) -> bool:

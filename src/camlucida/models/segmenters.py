@@ -12,12 +12,13 @@ from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message
 from camlucida.models.alternatives import bare, choose
 from camlucida.models.assumptions import ACTIVATION, RecognisedCard, usual_input
-from camlucida.models.backbones import UNET, bodies
+from camlucida.models.backbones import bodies
 from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
 from camlucida.models.decoders import Args, decoder_args, with_stated
 from camlucida.models.factory import build_unset
 from camlucida.models.fingerprint import Style, named, style_of
+from camlucida.models.phantom_networks import UNET
 from camlucida.models.shapes import Shapes, built_shapes, same_shapes, shapes_of
 from camlucida.models.stated import Stated
 

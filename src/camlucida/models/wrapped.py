@@ -38,6 +38,22 @@ class Wrapped(nn.Module):
         return x
 
 
+class Elsewhere(nn.Module):
+    """What stands in the place of a head that the network has under another name.
+
+    The head is no child of it: its weights have one name, and it is copied with the network.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self._head = (head,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, features) → (B, outputs)."""
+        output: Tensor = self._head[0](x)
+        return output
+
+
 class Fused(nn.Module):
     """``head(cat(backbone(x), branch(features)))``: the features are held, every image has them.
 
@@ -101,9 +117,8 @@ def build_fused(
     module.set_submodule(at, nn.Identity())
     passed = None
     if branch:
-        passed = branch, _layer(layers[0]) if len(layers) == 1 else _sequential(layers)
-    last = _layer(head) if isinstance(head, str) else _sequential(head)
-    return Fused((under, module), passed, (beside, last), features)
+        passed = branch, _head(layers[0] if len(layers) == 1 else layers)
+    return Fused((under, module), passed, (beside, _head(head)), features)
 
 
 def _sequential(layers: Sequence[str]) -> nn.Module:
@@ -126,14 +141,14 @@ def build(
 
     Args:
         backbone: a factory, such as ``torchvision:resnet50``.
-        head: one layer, or the layers of a Sequential: ``Linear 2048 512``, ``BatchNorm1d 512``,
-            ``LayerNorm 512``, ``ReLU``, ``Identity``.
+        head: one layer, or the layers of a Sequential: ``Linear 2048 512`` (``Linear 2048 512 0``
+            without bias), ``BatchNorm1d 512``, ``LayerNorm 512``, ``ReLU``, ``Identity``.
         at: name of the backbone's own head, which is replaced.
         first: path of the backbone's first convolution.
         channels: of the input; the first convolution is built again where it has others.
         under: name of the backbone in a module around it; "" where there is none.
         beside: name of the head beside the backbone, whose own head is then an identity; "" where
-            it is ``at`` itself.
+            it is ``at`` itself. Without ``under``, the name that it has in the backbone.
         args: of the backbone's factory.
         children: whether the backbone is a Sequential of its children, under their numbers; the
             mean over positions follows. The head is ``beside``, in the Sequential itself where
@@ -143,18 +158,34 @@ def build(
     module = build_backbone(backbone, args or {}, Path(), pretrained=False)
     if first:
         _set_channels(module, first, channels)
-    built = _layer(head) if isinstance(head, str) else _sequential(head)
-    for name in reversed(inside.split(".") if inside else []):
-        built = nn.Sequential(OrderedDict({name: built}))
+    built = _head(head, inside)
+    if beside and not under and not children:
+        _rename(module, at, beside, built)
+        return module
     module.set_submodule(at, nn.Identity() if beside else built)
     if children:
         module = _in_sequence(module)
-        if not under:
-            module.add_module(beside, built)
-            return module
-    if beside:
+    if beside and under:
         return Wrapped(under, module, beside, built)
+    if beside:
+        module.add_module(beside, built)
     return Wrapped(under, module) if under else module
+
+
+def _head(head: str | Sequence[str], inside: str = "") -> nn.Module:
+    """One layer or a Sequential, in modules around it that have these names."""
+    built = _layer(head) if isinstance(head, str) else _sequential(head)
+    for name in reversed(inside.split(".") if inside else []):
+        built = nn.Sequential(OrderedDict({name: built}))
+    return built
+
+
+def _rename(module: nn.Module, at: str, name: str, head: nn.Module) -> None:
+    """Put a head in the place of the network's own, under another name."""
+    if hasattr(module, name):
+        raise ModelError(f"head: the network has something else called {name!r}", "use a factory")
+    module.set_submodule(at, Elsewhere(head))
+    module.add_module(name, head)
 
 
 def _in_sequence(network: nn.Module) -> nn.Sequential:
