@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from torch import Tensor
@@ -206,3 +208,41 @@ def probabilities_in(output: Tensor) -> list[str] | None:
                 seen.add(following)
                 pending.append(following)
     return [*ends, *dict.fromkeys(reversed(steps))] if ends else None
+
+
+_WEIGHTED = frozenset(["Addmm", "Addmv", "Mm", "Mv", "Bmm", "Baddbmm", "Linear", "Convolution"])
+
+
+def ends_in_weights(output: Tensor) -> bool:
+    """Whether a layer with weights gave the output, which then has no bounds.
+
+    Args:
+        output: with its graph; without one it is unknown, and False.
+
+    >>> import torch
+    >>> x, weight = torch.zeros(1, 2, requires_grad=True), torch.ones(2, 3)
+    >>> ends_in_weights((x @ weight).unsqueeze(0)), ends_in_weights(x.sigmoid() @ weight)
+    (True, False)
+    """
+    ends = _before_reshaping([output.grad_fn])
+    if not all(_operation(node) in _WEIGHTED for node in ends):
+        return False
+    # Probabilities that a matrix adds up are probabilities.
+    inner = list(chain.from_iterable(map(_inputs, ends)))
+    return not any(_operation(node) in ("Sigmoid", "Softmax") for node in _before_reshaping(inner))
+
+
+def _before_reshaping(nodes: Sequence[Any]) -> list[Any]:
+    """What gave these results, before their axes were only arranged in another way."""
+    pending, ends = list(nodes), []
+    while pending:
+        node = pending.pop()
+        if _operation(node) in _RESHAPING:
+            pending += _inputs(node)
+        else:
+            ends.append(node)
+    return ends
+
+
+def _inputs(node: Any) -> list[Any]:
+    return [following for following, _ in node.next_functions]

@@ -157,11 +157,26 @@ def test_probabilities_are_not_made_twice(sound):
     assert codes("output", of_softmax) == {("fault", "twice")}
 
 
+class Squeezed(nn.Module):
+    """A network whose output is brought to the range from 0 to 1."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        z = self.net(x)
+        return (z - z.min()) / (z.max() - z.min())
+
+
 def test_outputs_that_look_like_probabilities_and_a_task_that_nothing_states():
     net = trained(Net())
     net.head.weight.data *= 1e-3
     net.head.bias.data.fill_(0.4)
-    assert codes("output", examined(net)) == {("fault", "taken")}
+    assert codes("output", examined(net)) == {("note", "taken")}  # by chance, as those of a layer
+    assert codes("output", examined(Squeezed(net), layers=("net.features",))) == {
+        ("fault", "taken")
+    }
     stated = examined(net, output="probabilities")
     assert codes("output", stated) == {("note", "probabilities")}
     model = replace(examined(trained(Net())).model, task_from="")

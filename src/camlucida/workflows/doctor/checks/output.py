@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from camlucida.attribution.capture import run_output
-from camlucida.attribution.output_graph import HIDDEN, probabilities_in
+from camlucida.attribution.output_graph import HIDDEN, ends_in_weights, probabilities_in
 from camlucida.core.messages import declare
 from camlucida.workflows.doctor.examination import Examination
-from camlucida.workflows.doctor.finding import Finding, Values, finding
+from camlucida.workflows.doctor.finding import Finding, Severity, Values, finding
 
 SATURATED = 1e-3
 """A probability this near to 0 or 1 hardly has a gradient."""
@@ -62,7 +62,9 @@ def check(examination: Examination) -> Iterator[Finding]:
         yield finding("output", "fault", "twice", values)
     elif any(note.code == "model_output.range" for note in output.notes):
         count = read.output[0].numel()
-        yield finding("output", "fault", "taken", {"count": count, **_ends(read.output)})
+        yield finding(
+            "output", _doubt(examination), "taken", {"count": count, **_ends(read.output)}
+        )
     elif final:
         yield finding("output", "ok", "undone", {"final": final.lower(), **_ends(read.logits)})
     elif spec.output == "probabilities":
@@ -85,11 +87,23 @@ def _ends(values: Tensor) -> dict[str, str]:
     return {"low": f"{float(low):.3g}", "high": f"{float(high):.3g}"}
 
 
-def _inner_activation(examination: Examination) -> str:
-    """The sigmoid or softmax that the undone logits are made by; "" for none."""
+def _doubt(examination: Examination) -> Severity:
+    """How much of a doubt it is that all outputs lie between 0 and 1.
+
+    Those of a layer with weights do by chance, or where the model learnt them as numbers.
+    """
+    with examination.frozen():
+        return "note" if ends_in_weights(_logits_with_graph(examination)) else "fault"
+
+
+def _logits_with_graph(examination: Examination) -> Tensor:
     # The graph has to reach back to the image: parameters have no gradient while frozen.
     images = examination.inputs.clone().requires_grad_()
+    return run_output(examination.module, (images,), examination.explained.spec).logits
+
+
+def _inner_activation(examination: Examination) -> str:
+    """The sigmoid or softmax that the undone logits are made by; "" for none."""
     with examination.frozen():
-        logits = run_output(examination.module, (images,), examination.explained.spec).logits
-        made_of = probabilities_in(logits)
+        made_of = probabilities_in(_logits_with_graph(examination))
     return "" if not made_of or HIDDEN in made_of else made_of[0]
