@@ -12,6 +12,7 @@ from PIL import Image
 from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message
 from camlucida.io import RawImage, expand_paths, read_image, write_synthetic_png
+from camlucida.io.image import check_size
 from camlucida.io.raster import oriented
 from tests.support.dicom_files import write_dicom
 
@@ -255,6 +256,12 @@ def test_every_trouble_is_one_clear_line(tmp_path):
         read_image(tmp_path)
     with pytest.raises(ImageError, match="nor is there a folder"):
         read_image(tmp_path / "nowhere" / "a.png")
+
+
+def test_the_limit_counts_the_bytes_of_samples():
+    check_size(Path("a.tif"), 9000, 9000, 3, 16)
+    with pytest.raises(ImageError, match=r"9000 × 9000 pixels of 3 samples of 64 bits; the limit"):
+        check_size(Path("a.tif"), 9000, 9000, 3, 64)
 
 
 def test_tiff_bomb_is_refused_by_its_header(tmp_path):

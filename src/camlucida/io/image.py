@@ -37,6 +37,9 @@ A larger claim is refused unread.
 VOLUME_SUFFIXES = (".nii.gz", ".nii")
 """Of NIfTI, the longer one first."""
 
+MOST_SAMPLES = 8 * MAX_PIXELS
+"""Most bytes the samples of one frame may have: 16-bit colour of the most pixels fits."""
+
 MAX_BYTES = 2**31
 """Largest file, and largest inflated DICOM data set, in bytes."""
 
@@ -167,14 +170,17 @@ def quiet(*loggers: str) -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
-    """Refuse a frame that claims no pixels, or more than :data:`MAX_PIXELS`, before decoding it.
+def check_size(path: Path, rows: int, columns: int, samples: int = 1, bits: int = 8) -> None:
+    """Refuse a frame that claims no pixels, or more than the limits, before decoding it.
+
+    These are :data:`MAX_PIXELS`, and :data:`MOST_SAMPLES` for numbers of many bits.
 
     Args:
         path: the file, for the message.
         rows: of one frame, in pixels.
         columns: of one frame, in pixels.
         samples: numbers a pixel.
+        bits: of a number.
 
     Raises:
         ImageError: no pixels, or too many.
@@ -190,6 +196,12 @@ def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
             f"{path} claims {rows} × {columns} pixels of {samples} samples; the limit is "
             f"{MAX_PIXELS:,} pixels",
             "if the file is genuine, scale it down or cut the region out first",
+        )
+    if rows * columns * samples * bits > 8 * MOST_SAMPLES:
+        raise ImageError(
+            f"{path} claims {rows} × {columns} pixels of {samples} samples of {bits} bits; the "
+            f"limit is {MOST_SAMPLES:,} bytes",
+            "if the file is genuine, save it with 16 bits, scale it down or cut the region out",
         )
 
 

@@ -85,7 +85,7 @@ class Run:
     def notes(self) -> list[Message]:
         """What was noted when the cohort was read and the run was resumed, and of single items."""
         stored = map(Message.from_json, self.about["notes"])
-        return [*self.restored, *stored, *item_notes(self.entries)]
+        return list(dict.fromkeys([*self.restored, *stored, *item_notes(self.entries)]))
 
     def summary(self) -> dict[str, Any]:
         """What it is, how far it is, what went wrong, where its files are; plain data."""

@@ -44,7 +44,8 @@ def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
             check_image(path, dataset)
             frames = int(number(dataset, "NumberOfFrames") or 1)
             samples = int(number(dataset, "SamplesPerPixel") or 1)
-            check_size(path, int(dataset.Rows), int(dataset.Columns), samples)
+            bits = int(number(dataset, "BitsAllocated") or 8)
+            check_size(path, int(dataset.Rows), int(dataset.Columns), samples, bits)
         index, notes = choose_frame(path, frame, frames)
         with readable(path, "the pixels of a DICOM file", quote=False):
             array = decode(path, dataset, index, frames)

@@ -31,7 +31,8 @@ def _decode(path: Path, data: bytes, frame: int | None) -> Frame:
         frames = len(tiff.pages)
         index, notes = choose_frame(path, frame, frames)
         page = tiff.pages[index].aspage()
-        check_size(path, page.imagelength * page.imagedepth, page.imagewidth, page.samplesperpixel)
+        rows = page.imagelength * page.imagedepth
+        check_size(path, rows, page.imagewidth, page.samplesperpixel, int(page.bitspersample))
         _check_strips(path, page)
         # Pillow reads every compression but cuts colour to 8 bits and leaves 16-bit MINISWHITE
         # negative.
