@@ -55,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CamlucidaError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(WRONG_REQUEST)
+    except RecursionError:
+        print("error: the model, or a file, is nested too deeply to be read", file=sys.stderr)
+        sys.exit(WRONG_REQUEST)
     except BrokenPipeError:
         sys.exit(SOME_FAILED)
     except OSError as error:
