@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from camlucida.io.png import png_bytes
+from camlucida.core.png import png_bytes
 from camlucida.models import LoadedModel, load_model
 from camlucida.phantom import film
 from camlucida.workflows.explain import explain_to_folder

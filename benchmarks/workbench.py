@@ -36,7 +36,7 @@ from explain import LABELS, NETWORK
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from camlucida.io.png import png_bytes
+from camlucida.core.png import png_bytes
 from camlucida.phantom import film
 
 CHROMIUM = "/usr/bin/chromium"

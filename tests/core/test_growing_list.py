@@ -18,12 +18,20 @@ def at_once(monkeypatch):
 
 
 @pytest.mark.usefixtures("at_once")
-def test_it_is_what_write_json_writes_after_every_addition(tmp_path):
+def test_it_is_the_whole_list_after_every_addition(tmp_path):
     growing = GrowingList(tmp_path / "a.json")
     for end in range(len(ITEMS)):
         growing.add(ITEMS[end : end + 1])
         write_json(tmp_path / "b.json", ITEMS[: end + 1])
-        assert growing.path.read_bytes() == (tmp_path / "b.json").read_bytes()
+        expected = json.loads((tmp_path / "b.json").read_text())
+        assert json.loads(growing.path.read_text()) == expected
+
+
+def test_each_field_has_its_line(tmp_path):
+    growing = GrowingList(tmp_path / "a.json")
+    growing.add([{"grid": [7, 7], "boxes": [{"x": 1}]}, {}])
+    lines = ["[", "  {", '    "grid": [7, 7],', '    "boxes": [{"x": 1}]', "  },", "  {}", "]", ""]
+    assert growing.path.read_text() == "\n".join(lines)
 
 
 @pytest.mark.usefixtures("at_once")

@@ -6,7 +6,7 @@ import torch
 
 from camlucida.core.geometry import Geometry
 from camlucida.figures.colours import colormap_name, mix
-from camlucida.figures.map_pixels import heat_pixels, overlay_pixels
+from camlucida.figures.map_pixels import heat_picture, overlay_picture
 from camlucida.figures.overlay import as_rgb, blend, colormap_for, map_pixels
 from tests.support.explanations import explanation
 
@@ -25,7 +25,7 @@ def with_film(item, film):
 def test_the_overlay_is_that_of_the_formula(film, relu, colormap):
     item = with_film(explanation(RAW, relu=relu), film)
     expected = blend(item, colormap) * 255
-    drawn = overlay_pixels(film, map_pixels(item, colormap))
+    drawn = np.asarray(overlay_picture(film, map_pixels(item, colormap)), int)
     assert drawn.shape == (40, 60, 3)
     # Heat in 1,023 steps can fall on the neighbour of one of a colour map's 256 colours.
     assert np.abs(drawn - expected).max() < 4
@@ -36,11 +36,11 @@ def test_the_overlay_is_that_of_the_formula(film, relu, colormap):
 def test_a_shared_scale_and_no_evidence(limit):
     item = explanation(RAW)
     film = item.scan.picture()
-    drawn = overlay_pixels(film, map_pixels(item, limit=limit))
+    drawn = np.asarray(overlay_picture(film, map_pixels(item, limit=limit)), int)
     assert np.abs(drawn - blend(item, limit=limit) * 255).max() < 4
     empty = explanation([[-1.0, -2.0]], empty="no cell speaks for the target")
     np.testing.assert_array_equal(
-        overlay_pixels(film, map_pixels(empty)), np.repeat(film[..., None], 3, 2)
+        np.asarray(overlay_picture(film, map_pixels(empty)), int), np.repeat(film[..., None], 3, 2)
     )
 
 
@@ -50,7 +50,7 @@ def test_the_map_alone_has_the_colours_of_its_colour_map(relu):
     shares = item.numpy() / item.limit
     shares = shares / 2 + 0.5 if item.signed else shares
     expected = colormap_for(item)(np.clip(shares, 0, 1))[..., :3] * 255
-    assert np.abs(heat_pixels(map_pixels(item)) - expected).max() < 6
+    assert np.abs(np.asarray(heat_picture(map_pixels(item)), int) - expected).max() < 6
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,9 @@ def test_mix_leaves_the_film_where_the_heat_is_zero():
     drawn = map_pixels(with_film(explanation([[0.0, 0.0, 1.0]]), film))
     untouched = drawn.values == 0
     assert untouched.any()
-    np.testing.assert_array_equal(overlay_pixels(film, drawn)[untouched], film[untouched])
+    np.testing.assert_array_equal(
+        np.asarray(overlay_picture(film, drawn))[untouched], film[untouched]
+    )
     name = colormap_name(None, False)
     zero = np.zeros(film.shape[:2])
     np.testing.assert_allclose(mix(as_rgb(film), zero, name), as_rgb(film))

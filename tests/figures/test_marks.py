@@ -30,6 +30,13 @@ def test_the_contour_encloses_what_is_at_least_half_of_the_maximum():
     np.testing.assert_allclose(np.hypot(*(line - 20).T), 10, atol=0.3)
 
 
+def test_a_contour_on_fewer_pixels_is_where_it_is_on_all():
+    rows, columns = np.mgrid[:120, :160]
+    cone = np.clip(40 - np.hypot(rows - 50, columns - 90), 0, None)
+    (line,) = half_maximum(cone, float(cone.max()), finest=40)
+    np.testing.assert_allclose(np.hypot(*(line - (50, 90)).T), 20, atol=0.3)
+
+
 def test_a_contour_at_the_border_stays_on_the_image():
     values = np.zeros((8, 6))
     values[:, :3] = 1

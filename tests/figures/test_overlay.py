@@ -14,7 +14,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.scan import Scan
 from camlucida.figures.image_files import DrawnMap, PanelFilm
-from camlucida.figures.map_pixels import overlay_pixels
+from camlucida.figures.map_pixels import overlay_picture
 from camlucida.figures.overlay import (
     blend,
     caption,
@@ -98,7 +98,7 @@ def test_the_caption_is_below_and_the_pixels_keep_their_place():
     picture = np.asarray(overlay_image(item))
     assert picture.shape[0] > 200
     assert picture.shape[1] == 300
-    bare = overlay_pixels(item.scan.picture(), map_pixels(item))
+    bare = np.asarray(overlay_picture(item.scan.picture(), map_pixels(item)))
     is_marked = (picture[:200] != bare).any(2)
     assert 0.001 < is_marked.mean() < 0.05
     drawn = picture[:200][is_marked]
@@ -117,7 +117,7 @@ def test_synthetic_images_are_watermarked_in_the_image_itself():
 @pytest.mark.parametrize("size", [(40, 60), (300, 40), (40, 300)])
 def test_figures_are_300_dpi_pngs(size):
     item = explanation([[0.0, 1.0], [2.0, 3.0]], size=size)
-    job = image_job([item], Path(), frozenset())
+    job = image_job([item], Path(), frozenset({"heatmap", "figure"}))
     drawn = DrawnMap(job, job.maps[0], PanelFilm(job.film))
     composed = [drawn.content("heatmap"), drawn.content("figure"), strip_png([item, item])]
     for content in (figure_png(three_panel(item)), *composed):
@@ -131,7 +131,7 @@ def test_every_figure_says_research_use_and_synthetic():
     words = figure_text(three_panel(item))
     assert "Research use only" in words
     assert "SYNTHETIC" in words
-    job = image_job([item], Path(), frozenset())
+    job = image_job([item], Path(), frozenset({"heatmap", "figure"}))
     assert job.notice == "Research use only · SYNTHETIC image"
     sheet = DrawnMap(job, job.maps[0], PanelFilm(job.film)).figure()
     assert sheet.footer[-1] == job.notice

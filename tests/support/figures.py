@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from camlucida.core.png import png_bytes
 from camlucida.figures import files as figure_files
-from camlucida.io.png import png_bytes
 
 DPI = 40
 """Pixels an inch, in place of the 300 of a user's figures."""

@@ -33,7 +33,7 @@ def test_a_film_is_given_shown_and_removed(client, film):
     )
     shown = client.get(f"/api/films/{film}").json()
     assert (shown["film"]["height"], shown["film"]["width"], shown["synthetic"]) == (40, 30, False)
-    assert len(zlib.decompress(base64.b64decode(shown["film"]["data"]))) == 40 * 30
+    assert len(zlib.decompress(base64.b64decode(shown["film"]["data"]))) == 40 * (30 + 1)
     assert client.delete(f"/api/films/{film}").status_code == 204
     assert client.get(f"/api/films/{film}").json()["code"] == "not_found"
     assert client.delete(f"/api/films/{film}").status_code == 404

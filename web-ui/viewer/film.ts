@@ -23,31 +23,48 @@ async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/**
- * The samples of a film. Each is stored as its difference from the sample of the same channel on
- * its left (from 0 in the first column), modulo 2^bits, small magnitudes first (0, −1, 1, −2, …
- * are 0, 1, 2, 3, …); of 16 bits first all low bytes, then all high bytes; then zlib, base64.
- */
+/** The samples of a film: base64 of a zlib stream, as report/viewer/encode.py writes it. */
 export async function decodeFilm(film: FilmData): Promise<Film> {
   const { width, height, channels, bits } = film;
-  const count = width * height * channels;
   const bytes = await inflate(bytesOfBase64(film.data));
-  if (bytes.length !== (count * bits) / 8) {
-    throw new Error(`film ${film.id}: ${bytes.length} bytes, expected ${(count * bits) / 8}`);
-  }
-  const samples = bits === 8 ? new Uint8Array(count) : new Uint16Array(count);
-  const high = bits === 8 ? null : bytes.subarray(count);
   const stride = width * channels;
+  const expected = bits === 8 ? height * (stride + 1) : 2 * height * stride;
+  if (bytes.length !== expected) {
+    throw new Error(`film ${film.id}: ${bytes.length} bytes, expected ${expected}`);
+  }
+  const samples = bits === 8 ? fromRowAbove(bytes, stride, height) : fromLeft(bytes, stride, height);
+  return { width, height, channels, bits, samples };
+}
+
+/** Rows of a PNG: the number of their filter, 2, then differences from the row above. */
+function fromRowAbove(bytes: Uint8Array, stride: number, height: number): Uint8Array {
+  const samples = new Uint8Array(height * stride);
+  samples.set(bytes.subarray(1, stride + 1));
+  for (let row = 1; row < height; row++) {
+    const start = row * stride;
+    const from = row * (stride + 1) + 1 - start;
+    // The typed array keeps the remainder modulo 2^8.
+    for (let i = start; i < start + stride; i++) samples[i] = samples[i - stride]! + bytes[from + i]!;
+  }
+  return samples;
+}
+
+/**
+ * 16 bits: differences from the left (from 0 in the first column), small magnitudes first (0, −1,
+ * 1, −2, … are 0, 1, 2, 3, …); first all low bytes, then all high bytes.
+ */
+function fromLeft(bytes: Uint8Array, stride: number, height: number): Uint16Array {
+  const samples = new Uint16Array(height * stride);
+  const high = bytes.subarray(samples.length);
   for (let row = 0; row < height; row++) {
     const start = row * stride;
     for (let i = start; i < start + stride; i++) {
-      const code = high === null ? bytes[i]! : bytes[i]! | (high[i]! << 8);
-      const left = i - start < channels ? 0 : samples[i - channels]!;
-      // The typed array keeps the remainder modulo 2^bits.
+      const code = bytes[i]! | (high[i]! << 8);
+      const left = i === start ? 0 : samples[i - 1]!;
       samples[i] = left + ((code >>> 1) ^ -(code & 1));
     }
   }
-  return { width, height, channels, bits, samples };
+  return samples;
 }
 
 /** The cells of a map that are drawn: after the ReLU of its method. */

@@ -17,10 +17,10 @@ from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
 from camlucida.core.errors import LayerError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
+from camlucida.core.png import png_bytes
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
 from camlucida.core.volume_scan import is_volume
-from camlucida.io.png import png_bytes
 from camlucida.models.detectors import Detection
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import indent
 from time import monotonic
 from typing import Any
 
@@ -20,14 +19,15 @@ list of many megabytes lags by a second, and writing never takes more than a twe
 """
 
 _END = b"\n]\n"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=json_default)
 
 
 class GrowingList:
     """Adds items to a list in a file that is replaced as a whole, and not for each item.
 
-    What :func:`~camlucida.core.files.write_json` writes of a list, byte for byte, stands in the
-    file at every instant: of all items, or of all but those of the last moment, which
-    :meth:`close` adds. A reader, or a process that is killed, never finds half a document.
+    A whole list stands in the file at every instant: of all items, or of all but those of the last
+    moment, which :meth:`close` adds. A reader, or a process that is killed, never finds half a
+    document. Of an item that is an object each field has its line.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -96,5 +96,8 @@ class GrowingList:
 
 
 def _text(item: Any) -> str:
-    text = json.dumps(item, indent=2, ensure_ascii=False, allow_nan=False, default=json_default)
-    return indent(text, "  ")
+    # An encoder that indents is a tenth as fast, and gives each number of a box its line.
+    if not isinstance(item, dict) or not item:
+        return f"  {_ENCODER.encode(item)}"
+    fields = [f"    {_ENCODER.encode(key)}: {_ENCODER.encode(item[key])}" for key in item]
+    return "  {\n" + ",\n".join(fields) + "\n  }"

@@ -117,22 +117,23 @@ class _Runs(NamedTuple):
 
 
 def _runs(mask: NDArray[np.bool_], values: NDArray[np.floating]) -> _Runs:
-    # A column of False between the rows ends every run where its row ends.
-    padded = np.zeros((mask.shape[0], mask.shape[1] + 1), bool)
-    padded[:, :-1] = mask
-    flat = padded.reshape(-1)
-    edges = np.flatnonzero(np.diff(flat, prepend=False))
+    height, width = mask.shape
+    # A column of False between the rows, and one behind the last, end every run where its row ends.
+    flat = np.zeros(height * (width + 1) + 1, bool)
+    flat[:-1].reshape(height, width + 1)[:, 1:] = mask
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
     starts, ends = edges[::2], edges[1::2]
-    width = padded.shape[1]
-    row, first = np.divmod(starts, width)
-    length = ends - starts
-    inside = values[mask]
-    bounds = np.cumsum(length) - length
+    row, first = np.divmod(starts, width + 1)
+    end = first + ends - starts
     if not len(starts):
-        return _Runs(row, first, first, inside, inside)
-    peak = np.maximum.reduceat(inside, bounds)
-    total = np.add.reduceat(inside, bounds, dtype=np.float64)
-    return _Runs(row, first, first + length, peak, total)
+        return _Runs(row, first, end, values[:0, 0], values[:0, 0])
+    # Every second part that reduceat gives lies between two runs.
+    bounds = np.stack([row * width + first, row * width + end], axis=1).reshape(-1)
+    bounds = bounds[bounds < values.size]
+    line = values.reshape(-1)
+    peak = np.maximum.reduceat(line, bounds)[::2]
+    total = np.add.reduceat(line, bounds, dtype=np.float64)[::2]
+    return _Runs(row, first, end, peak, total)
 
 
 def _parts(runs: _Runs) -> NDArray[np.int64]:

@@ -14,7 +14,10 @@ from camlucida.core.regions import MASK_FRACTION
 Points = NDArray[np.float64]
 
 FINEST = 512
-"""Pixels on the longer side on which the contour is computed: finer than any grid of cells."""
+"""Pixels on the longer side on which the contour is computed."""
+
+SMOOTH = 256
+"""The same of a map that is interpolated from a grid of a few cells, which has no finer line."""
 
 SMALLEST = 64
 """Pixels on the longer side of an image from which lines are drawn into its pixels."""
@@ -111,12 +114,15 @@ def peak(values: NDArray[np.floating]) -> tuple[float, float]:
     return down, across
 
 
-def half_maximum(values: NDArray[np.floating], maximum: float | None = None) -> list[Points]:
+def half_maximum(
+    values: NDArray[np.floating], maximum: float | None = None, finest: int = FINEST
+) -> list[Points]:
     """Closed lines round the parts of a map that are at least half of its maximum.
 
     Args:
         values: (H, W); its maximum is above 0.
         maximum: of the whole map, where ``values`` are a plane of it; None for that of ``values``.
+        finest: pixels on the longer side on which the lines are computed.
 
     Returns:
         (N, 2) rows and columns of each line, in pixels.
@@ -126,16 +132,34 @@ def half_maximum(values: NDArray[np.floating], maximum: float | None = None) -> 
     >>> [line.shape for line in half_maximum(square)]
     [(5, 2)]
     """
-    step = max(1, -(-max(values.shape) // FINEST))
-    coarse = values[::step, ::step]
-    padded = np.pad(coarse, 1)  # a part at the border is closed there
     from skimage.measure import find_contours  # slow to import
 
     contours: Any = find_contours  # untyped
+    step = max(1, -(-max(values.shape) // finest))
+    coarse = values[::step, ::step]
     top = float(coarse.max()) if maximum is None else maximum
-    lines = contours(padded, MASK_FRACTION * top)
+    corner, part = _with_margin(coarse, MASK_FRACTION * top)
+    lines = contours(part, MASK_FRACTION * top)
     high = np.array(values.shape) - 0.5
-    return [np.clip((line - 1) * step, -0.5, high) for line in lines]
+    return [np.clip((line + corner) * step, -0.5, high) for line in lines]
+
+
+def _with_margin(
+    values: NDArray[np.floating], level: float
+) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+    """The part that holds all values from a level up, with one more on each side.
+
+    Returns:
+        Row and column of its corner, and the part; 0 outside of the map, so that a line is closed
+        at its border.
+    """
+    is_high = values >= level
+    rows, columns = np.flatnonzero(is_high.any(1)), np.flatnonzero(is_high.any(0))
+    if not len(rows):
+        return np.zeros(2, np.int64), np.zeros((2, 2))
+    top, left, bottom, right = rows[0], columns[0], rows[-1] + 3, columns[-1] + 3
+    padded = np.pad(values, 1)
+    return np.array([top, left]) - 1, padded[top:bottom, left:right]
 
 
 def _run(is_top: NDArray[np.bool_], start: int) -> float:

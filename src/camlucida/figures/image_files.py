@@ -12,12 +12,19 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from camlucida.core.files import npy, npz, write_bytes
+from camlucida.core.png import png_bytes
 from camlucida.core.regions import MASK_FRACTION, Box, binary_mask, boxes
 from camlucida.figures.caption_bar import sized_font, with_caption
-from camlucida.figures.contours import draw_box, draw_marks, half_maximum, peak
-from camlucida.figures.map_pixels import Floats, MapPixels, Pixels, heat_pixels, overlay_pixels
+from camlucida.figures.contours import (
+    FINEST,
+    SMOOTH,
+    draw_box,
+    draw_marks,
+    half_maximum,
+    peak,
+)
+from camlucida.figures.map_pixels import Floats, MapPixels, Pixels, heat_picture, overlay_picture
 from camlucida.figures.sheets import DPI, HEADING, WATERMARK, Bar, Sheet, panel_film, panel_map
-from camlucida.io.png import png_bytes
 
 QUALITY = 90
 """Of an overlay's JPEG, with colour at full resolution: words stay sharp, in a sixth of a PNG's
@@ -135,11 +142,12 @@ class MapRegions:
     boxes: list[Box] = field(default_factory=list)
 
 
-def write_image(job: ImageJob) -> list[MapRegions | None]:
+def write_image(job: ImageJob, rows: bytes | None = None) -> list[MapRegions | None]:
     """Write the files of an image, each whole or not at all.
 
     Args:
         job: what to write.
+        rows: of its film, as :func:`camlucida.core.png.png_bytes` takes them.
 
     Returns:
         The regions of each map; None for one that lies over no film.
@@ -151,7 +159,7 @@ def write_image(job: ImageJob) -> list[MapRegions | None]:
     if job.film is None:
         return [None] * len(job.maps)
     texts = SYNTHETIC_TEXT if job.synthetic else None
-    write_bytes(job.directory / job.film_file, png_bytes(job.film, texts=texts))
+    write_bytes(job.directory / job.film_file, png_bytes(job.film, texts=texts, rows=rows))
     film = PanelFilm(job.film)
     drawn = [DrawnMap(job, item, film) for item in job.maps]
     for each in drawn:
@@ -242,13 +250,12 @@ class DrawnMap:
     @cached_property
     def overlay_panel(self) -> Image.Image:
         """The overlay with its marks, as a panel."""
-        overlay = overlay_pixels(self.film.pixels, self._panel_map)
-        return self._marked(Image.fromarray(overlay))
+        return self._marked(overlay_picture(self.film.pixels, self._panel_map))
 
     def captioned_overlay(self) -> Image.Image:
         """The overlay with its marks, pixel for pixel, and its caption below."""
         assert self.item.texts is not None
-        picture = self._marked(Image.fromarray(overlay_pixels(self.film.film, self.pixels)))
+        picture = self._marked(overlay_picture(self.film.film, self.pixels))
         job = self.job
         caption = self.item.texts.caption
         return with_caption(picture, caption, job.notice, job.font_path, job.synthetic)
@@ -278,7 +285,7 @@ class DrawnMap:
         return Bar(table.alone, -limit if table.signed else 0.0, limit, unit)
 
     def _heat_panel(self) -> Image.Image:
-        picture = self._marked(Image.fromarray(heat_pixels(self._panel_map)))
+        picture = self._marked(heat_picture(self._panel_map))
         draw = ImageDraw.Draw(picture)
         if self.item.seen is not None:
             self._frame(draw, picture.size)
@@ -311,7 +318,9 @@ class DrawnMap:
 
     @cached_property
     def _contours(self) -> list[np.ndarray]:
-        return half_maximum(self.pixels.values)
+        values = self.pixels.values
+        finest = FINEST if self.pixels.weights is None else SMOOTH
+        return half_maximum(values, float(values.max()), finest)
 
     @cached_property
     def _peak(self) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -74,7 +75,7 @@ class MapPixels:
         return scaled.astype(np.uint32)
 
 
-def overlay_pixels(film: Pixels, drawn: MapPixels) -> Pixels:
+def overlay_picture(film: Pixels, drawn: MapPixels) -> Image.Image:
     """A map over its film.
 
     Args:
@@ -82,22 +83,21 @@ def overlay_pixels(film: Pixels, drawn: MapPixels) -> Pixels:
         drawn: the map.
 
     Returns:
-        (H, W, 3), what :func:`camlucida.figures.colours.mix` gives, in 8 bits; the film itself
-        where the heat is 0.
+        RGB, what :func:`camlucida.figures.colours.mix` gives, in 8 bits; the film itself where the
+        heat is 0.
     """
     heat = drawn.heat(HEAT_STEPS) << np.uint32(8)
     table = _mixed(drawn.table)
     if film.ndim == 2:
-        return _channels(table.take(heat | film))
-    mixed = [_channels(table.take(heat | film[..., c]))[..., c] for c in range(3)]
-    return np.stack(mixed, axis=-1)
+        return _picture(table, heat | film)
+    mixed = [_picture(table, heat | film[..., c]).getchannel(c) for c in range(3)]
+    return Image.merge("RGB", mixed)
 
 
-def heat_pixels(drawn: MapPixels) -> Pixels:
-    """A map alone, (H, W, 3)."""
+def heat_picture(drawn: MapPixels) -> Image.Image:
+    """A map alone, RGB."""
     table = drawn.table
-    levels = drawn.heat(127 if table.signed else 255)
-    return _channels(_packed(table.alone).take(levels))
+    return _picture(_packed(table.alone), drawn.heat(127 if table.signed else 255))
 
 
 @lru_cache(maxsize=16)
@@ -117,6 +117,8 @@ def _packed(colours: Pixels) -> NDArray[np.uint32]:
     return bytes_of_four.view(np.uint32)[:, 0]
 
 
-def _channels(packed: NDArray[np.uint32]) -> Pixels:
-    """(H, W) numbers of :func:`_packed` as (H, W, 3)."""
-    return packed.view(np.uint8).reshape(*packed.shape, 4)[..., :3]
+def _picture(table: NDArray[np.uint32], index: NDArray[np.uint32]) -> Image.Image:
+    """(H, W) places in a table of :func:`_packed` as a picture."""
+    colours = table.take(index, mode="clip")  # no index is outside; "clip" need not look first
+    # Pillow copies four bytes a pixel at once, but three of four one by one.
+    return Image.frombytes("RGB", index.shape[::-1], colours, "raw", "RGBX")

@@ -20,7 +20,7 @@ from camlucida.core.regions import MASK_FRACTION
 from camlucida.figures.caption_bar import with_caption
 from camlucida.figures.colours import ALPHA, colormap_name, colour_table, mix, shows_its_peak
 from camlucida.figures.contours import draw_box, draw_marks, half_maximum, peak
-from camlucida.figures.map_pixels import MapPixels, overlay_pixels
+from camlucida.figures.map_pixels import MapPixels, overlay_picture
 from camlucida.figures.marks import is_marked, mark, marked_picture
 from camlucida.figures.notice import notice_line
 from camlucida.figures.style import font_file, has_chinese, label_name, words
@@ -217,7 +217,7 @@ def overlay_image(
 ) -> Image.Image:
     """The overlay with its marks and its caption bar below; the image's pixels are unmoved."""
     drawn = map_pixels(explanation, colormap, alpha, limit)
-    picture = Image.fromarray(overlay_pixels(explanation.scan.picture(), drawn))
+    picture = overlay_picture(explanation.scan.picture(), drawn)
     if explanation.detection is not None:
         draw_box(picture, explanation.scan.geometry.original, explanation.detection.box)
     if is_marked(explanation, limit):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
+from camlucida.core.png import png_bytes
 from camlucida.figures.notice import notice_line, watermark
 from camlucida.figures.overlay import (
     as_rgb,
@@ -30,7 +31,6 @@ from camlucida.figures.overlay import (
 from camlucida.figures.sheets import resolution
 from camlucida.figures.style import label_name, unit_name, words
 from camlucida.figures.texts import plain_texts, signs_as_boxes
-from camlucida.io.png import png_bytes
 
 PANEL = 3.6
 """Inches on the longer side of a panel."""

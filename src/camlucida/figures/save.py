@@ -60,6 +60,10 @@ SUFFIXES = {
 """Kinds of files of one explanation → suffix."""
 
 
+WORDED = ("overlay", "heatmap", "figure")
+"""Kinds of files with words in them."""
+
+
 def save_explanation(
     explanation: Explanation,
     directory: Path,
@@ -177,7 +181,7 @@ def _map_job(
         is_marked(explanation),
         explanation.is_empty,
         (rows, columns) if unseen_text(explanation) else None,
-        _texts(explanation, colormap),
+        _texts(explanation, colormap) if files.keys() & WORDED else None,
         None if explanation.detection is None else explanation.detection.box,
     )
 

@@ -44,7 +44,7 @@ class LineRenderer:
 
     def sentences(self, sentences: Sequence[Text]) -> Line:
         """Texts that follow each other, with the language's space between them."""
-        between = self.texts.table("forms")["between"]
+        between = self.texts.template("forms.between") or ""
         pieces: list[Piece] = []
         for sentence in sentences:
             if pieces:

@@ -151,7 +151,9 @@ def explain_to_folder(
         fuse,
     )
     outcome = ExplainOutcome(failures=explainer.failures, notes=list(model.notes))
-    writer = _Writer(out, colormap, kinds, explainer, outcome, ImageWriter(len(paths)))
+    writer = _Writer(
+        out, colormap, kinds, explainer, outcome, ImageWriter(len(paths), kinds is not None)
+    )
     parts = list(_parts(paths, explainer.batch_size))
     try:
         with Prefetched(explainer.read, parts) as batches:

@@ -16,6 +16,7 @@ from multiprocessing import get_context, parent_process
 from types import ModuleType
 from typing import Generic, TypeVar
 
+from camlucida.core.png import png_rows
 from camlucida.figures.image_files import ImageJob, MapRegions, write_image
 from camlucida.report.viewer.case_files import CaseFile, write_case
 
@@ -67,11 +68,12 @@ class ImageWriter(Generic[Tag]):
 
     Args:
         images: how many are to come: of few, the calling process writes the files itself.
+        pictures: whether more than the default files is written.
         workers: processes; None: as many as fit the processor.
     """
 
-    def __init__(self, images: int, workers: int | None = None) -> None:
-        self._workers = worker_count(images) if workers is None else workers
+    def __init__(self, images: int, pictures: bool = False, workers: int | None = None) -> None:
+        self._workers = worker_count(images, pictures) if workers is None else workers
         self._pool: ProcessPoolExecutor | None = None
         self._pending: deque[_Pending[Tag]] = deque()
 
@@ -132,13 +134,21 @@ class ImageWriter(Generic[Tag]):
         return result
 
 
-def worker_count(images: int) -> int:
+def worker_count(images: int, pictures: bool) -> int:
     """Processes for so many images; 0: the calling process writes.
 
-    >>> worker_count(3)
+    Args:
+        images: to be written.
+        pictures: whether more than the default files is written. Those take a fraction of the
+            model's time, so that half of the processors keep up.
+
+    >>> worker_count(3, pictures=True)
     0
     """
-    return 0 if images <= FEW else max(1, min(8, processors()))
+    if images <= FEW:
+        return 0
+    count = processors() if pictures else processors() // 2
+    return max(1, min(8, count))
 
 
 def processors() -> int:
@@ -161,9 +171,10 @@ def write_files(job: ImageJob, case: CaseFile | None) -> list[MapRegions | None]
     Raises:
         OSError: the system refuses the folder or a file.
     """
-    regions = write_image(job)
+    rows = None if job.film is None else png_rows(job.film)
+    regions = write_image(job, rows)
     if case is not None:
-        write_case(case)
+        write_case(case, rows if case.film is job.film else None)
     return regions
 
 

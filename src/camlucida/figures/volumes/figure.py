@@ -11,12 +11,13 @@ from PIL import Image, ImageDraw
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
 from camlucida.core.orientation import spacing, tilt
+from camlucida.core.png import png_bytes
 from camlucida.core.volume_scan import VolumeScan
 from camlucida.figures.caption_bar import sized_font
 from camlucida.figures.colours import ALPHA, colormap_name, colour_table
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.contours import draw_lines, draw_marks, half_maximum
-from camlucida.figures.map_pixels import ColourTable, MapPixels, overlay_pixels
+from camlucida.figures.map_pixels import ColourTable, MapPixels, overlay_picture
 from camlucida.figures.marks import is_marked
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import colour_notes, method_text, scale_text
@@ -31,7 +32,6 @@ from camlucida.figures.volumes.planes import (
     planes_through,
     shown_window,
 )
-from camlucida.io.png import png_bytes
 
 declare(
     "planes",
@@ -147,7 +147,7 @@ def planes_pixels(
 def _pair(plane: Plane, full: float, table: ColourTable, top: float | None) -> list[Image.Image]:
     """Bare and overlaid; marked where ``top``, the maximum of the whole map, is given."""
     drawn = MapPixels(plane.values, None, full, table)
-    overlay = Image.fromarray(overlay_pixels(plane.film, drawn))
+    overlay = overlay_picture(plane.film, drawn)
     if top is not None:
         draw_marks(overlay, plane.values.shape, half_maximum(plane.values, top), plane.at)
     pair = [Image.fromarray(plane.film).convert("RGB"), overlay]

@@ -37,14 +37,20 @@ class CaseFile:
     window: tuple[float, float] | None = None
 
 
-def write_case(case: CaseFile) -> None:
+def write_case(case: CaseFile, rows: bytes | None = None) -> None:
     """Write the data of an image as a script beside a page.
+
+    Args:
+        case: the image.
+        rows: of its film, as :func:`camlucida.report.viewer.encode.film_data` takes them.
 
     Raises:
         OSError: the system refuses the folder or the file.
     """
-    data = {"film": film_data(case.film, case.name, case.window), **case.about}
-    write_bytes(case.path, f"{_begin(case.name)}{in_html(data)}{_END}".encode())
+    film = film_data(case.film, case.name, case.window, rows=rows)
+    samples = film.pop("data")  # most of the file, and base64, in which nothing is to be escaped
+    begin = f'{_begin(case.name)}{{"film": {in_html(film)[:-1]}, "data": "'
+    write_bytes(case.path, f'{begin}{samples}"}}, {in_html(case.about)[1:]}{_END}'.encode())
 
 
 def read_case(path: Path, name: str) -> str:

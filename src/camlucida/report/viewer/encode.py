@@ -8,35 +8,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from camlucida.io.deflate import deflate
+from camlucida.core.deflate import deflate
+from camlucida.core.png import png_rows
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def encode_samples(samples: Samples) -> str:
-    """The samples of a film, without loss.
+    """The samples of a film, without loss, as base64 of a zlib stream.
 
-    Each is its difference from the sample of the same channel on its left (from 0 in the first
-    column), modulo 2^bits; small magnitudes first (0, −1, 1, −2, … are 0, 1, 2, 3, …); of 16 bits
-    first all low bytes, then all high bytes; then zlib, base64. Of a radiograph this is as small
-    as a PNG.
+    Of 8 bits the stream is that of a PNG file, so that a film that is also written as one is
+    compressed once: rows that begin with the number of their filter, 2, and hold differences from
+    the row above.
+    Of 16 bits each sample is its difference from the one on its left (from 0 in the first column),
+    modulo 2^16; small magnitudes first (0, −1, 1, −2, … are 0, 1, 2, 3, …); first all low bytes,
+    then all high bytes, of which a radiograph has few different ones.
 
     Args:
-        samples: (H, W) or (H, W, 3), 8 or 16 bits.
+        samples: (H, W) or (H, W, 3) of 8 bits, or (H, W) of 16 bits.
 
     >>> import zlib
-    >>> list(zlib.decompress(base64.b64decode(encode_samples(np.array([[7, 7, 9]], np.uint8)))))
-    [14, 0, 4]
+    >>> list(zlib.decompress(base64.b64decode(encode_samples(np.array([[7, 7, 9]], np.uint16)))))
+    [14, 0, 4, 0, 0, 0]
     """
-    signed = np.dtype(np.int8 if samples.dtype == np.uint8 else np.int16)
+    if samples.dtype == np.uint8:
+        return _base64(png_rows(samples.astype(np.uint8, copy=False)))
     differences = samples.copy()
-    differences[:, 1:] -= samples[:, :-1]  # modulo 2^bits, as unsigned integers are
-    steps = differences.view(signed)
-    sign = steps >> (8 * signed.itemsize - 1)
-    codes = ((steps << 1) ^ sign).view(samples.dtype)
-    low = (codes & 0xFF).astype(np.uint8).tobytes()
-    high = (codes >> 8).astype(np.uint8).tobytes() if signed.itemsize == 2 else b""
-    return base64.b64encode(deflate(low, high)).decode("ascii")
+    differences[:, 1:] -= samples[:, :-1]  # modulo 2^16, as unsigned integers are
+    steps = differences.view(np.int16)
+    codes = ((steps << 1) ^ (steps >> 15)).view(np.uint16)
+    low = (codes & 0xFF).astype(np.uint8)
+    high = (codes >> 8).astype(np.uint8)
+    return _base64(deflate(low, high))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def encode_floats(values: ArrayLike) -> str:
@@ -48,7 +55,7 @@ def encode_floats(values: ArrayLike) -> str:
     >>> encode_floats([1.0, -2.0])
     'AACAPwAAAMA='
     """
-    return base64.b64encode(np.asarray(values, "<f4").tobytes()).decode("ascii")
+    return _base64(np.asarray(values, "<f4").tobytes())
 
 
 def film_data(
@@ -56,6 +63,7 @@ def film_data(
     name: str,
     window: tuple[float, float] | None = None,
     invert: bool = False,
+    rows: bytes | None = None,
 ) -> dict[str, Any]:
     """The film of the viewer.
 
@@ -64,6 +72,8 @@ def film_data(
         name: of the image.
         window: samples that are black and white; all that the bits can hold if None.
         invert: whether low samples are light.
+        rows: of 8 bits, :func:`camlucida.core.png.png_rows` of the samples, where they are there
+            already.
 
     >>> film_data(np.zeros((2, 3), np.uint16), "blank")["window"]
     [0, 65535]
@@ -76,7 +86,7 @@ def film_data(
         "height": height,
         "channels": 3 if samples.ndim == 3 else 1,
         "bits": bits,
-        "data": encode_samples(samples),
+        "data": encode_samples(samples) if rows is None else _base64(rows),
         "window": list(window or (0, 2**bits - 1)),
         "invert": invert,
     }

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -132,9 +133,8 @@ def _url(target: str) -> str:
 def _breakable(text: str) -> Markup:
     """``text``, escaped, with the places at which a line may be broken."""
     words = re.findall(r"\s+|\S+", text)
-    return Markup("").join(
-        word if word.isspace() else Markup("<wbr>").join(parts(word)) for word in words
-    )
+    lines = (word if word.isspace() else "<wbr>".join(map(escape, parts(word))) for word in words)
+    return Markup("".join(lines))
 
 
 def _embedded(report: RenderedDocument, folder: Path) -> Mapping[str, str]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camlucida.core.files import write_bytes
+from camlucida.core.png import png_bytes
 from camlucida.core.provenance import versions
 from camlucida.io import read_image
-from camlucida.io.png import png_bytes
 from camlucida.report.document import (
     Block,
     Code,

@@ -23,14 +23,14 @@ from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, write_bytes, write_json
 from camlucida.core.messages import Message, Value, declare
+from camlucida.core.png import png_bytes
 from camlucida.core.regions import Box, binary_mask, boxes
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.files import SCREEN_DPI, save_figure
-from camlucida.figures.map_pixels import heat_pixels
+from camlucida.figures.map_pixels import heat_picture
 from camlucida.figures.overlay import caption, captioned, jpeg_bytes, map_pixels, overlay_image
 from camlucida.figures.save import strip_png
-from camlucida.io.png import png_bytes
 from camlucida.metrics.statistics import excess
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
 
@@ -321,7 +321,7 @@ def _member(member: EnsembleMember, written: MapFiles) -> dict[str, Any]:
 
 def _heat_image(part: Explanation) -> Image.Image:
     """The map alone, pixel for pixel, with its caption."""
-    picture = Image.fromarray(heat_pixels(map_pixels(part)))
+    picture = heat_picture(map_pixels(part))
     return captioned(picture, caption(part), part.scan.synthetic)
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug, write_bytes
+from camlucida.core.png import png_bytes
 from camlucida.core.volume_scan import is_volume
 from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.baselines import BASELINES
@@ -26,7 +27,6 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.panels import three_panel
 from camlucida.figures.sheets import DPI
 from camlucida.figures.volumes.explained import overlay_image
-from camlucida.io.png import png_bytes
 from camlucida.io.tables import write_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import REPLICATES

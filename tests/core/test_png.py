@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camlucida.io.png import png_bytes
+from camlucida.core.png import png_bytes
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (1, 1), (1, 4, 3)])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.io.deflate import deflate
+from camlucida.core.deflate import deflate
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2}
@@ -22,7 +22,10 @@ METRES_PER_INCH = 0.0254
 
 
 def png_bytes(
-    pixels: NDArray[np.uint8], dpi: int | None = None, texts: Mapping[str, str] | None = None
+    pixels: NDArray[np.uint8],
+    dpi: int | None = None,
+    texts: Mapping[str, str] | None = None,
+    rows: bytes | None = None,
 ) -> bytes:
     """A picture as a PNG file.
 
@@ -30,6 +33,7 @@ def png_bytes(
         pixels: (H, W) grey or (H, W, 3) colour.
         dpi: pixels an inch, for print; None leaves it out.
         texts: chunks of text, keyword → text in Latin-1.
+        rows: of :func:`png_rows`, where they are there already.
 
     >>> png_bytes(np.zeros((2, 3), np.uint8))[:4]
     b'\\x89PNG'
@@ -43,12 +47,20 @@ def png_bytes(
         chunks.append(_chunk(b"pHYs", density + density + b"\x01"))
     for key, text in (texts or {}).items():
         chunks.append(_chunk(b"tEXt", f"{key}\0{text}".encode("latin-1")))
-    chunks += [_chunk(b"IDAT", _deflated(pixels)), _chunk(b"IEND", b"")]
+    data = png_rows(pixels) if rows is None else rows
+    chunks += [_chunk(b"IDAT", data), _chunk(b"IEND", b"")]
     return _SIGNATURE + b"".join(chunks)
 
 
-def _deflated(pixels: NDArray[np.uint8]) -> bytes:
-    """The filtered rows, compressed; each begins with the number of its filter."""
+def png_rows(pixels: NDArray[np.uint8]) -> bytes:
+    """The rows of a picture as a PNG file holds them: filtered, then compressed by zlib.
+
+    Args:
+        pixels: (H, W) grey or (H, W, 3) colour.
+
+    >>> list(zlib.decompress(png_rows(np.array([[7, 7], [9, 6]], np.uint8))))
+    [2, 7, 7, 2, 2, 255]
+    """
     rows = pixels.reshape(len(pixels), -1)
     filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = _UP

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 
 LEVEL = 1
@@ -20,5 +19,7 @@ def deflate(*parts: bytes | NDArray[np.uint8]) -> bytes:
     >>> zlib.decompress(deflate(b"film ", b"film film"))
     b'film film film'
     """
+    from isal import isal_zlib
+
     packer = isal_zlib.compressobj(LEVEL)
     return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
