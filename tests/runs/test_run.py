@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from camlucida.runs.stored_scan import NO_PICTURE, stored_geometry
 from tests.cli.test_cli import run as command
 from tests.support.cohorts import content, write_cohort, write_toml
 from tests.support.models_on_disk import write_image, write_model
+from tests.support.runs_on_disk import run_of
 
 
 @pytest.fixture
@@ -626,3 +628,16 @@ def test_what_a_query_makes_ends_with_it(small_run):
         small_run.query("CREATE TABLE mine AS SELECT 1")
         small_run.query("DROP VIEW predictions")
     assert len(small_run.query("FROM predictions")) == rows
+
+
+def test_a_stored_map_has_the_grey_levels_of_its_film_where_they_are_wanted(tmp_path, monkeypatch):
+    grey = np.random.default_rng(0).integers(0, 65536, (40, 30)).astype(np.uint16)
+    deep = partial(write_deep, grey)
+    monkeypatch.setattr("tests.support.runs_on_disk.write_image", deep)
+    run = run_of(tmp_path, "multilabel", ("a", "b"), "image,a,b\n0,1,0\n1,0,1\n2,1,1\n3,0,0\n")
+    assert run.explanation(0).scan.levels is None
+    np.testing.assert_array_equal(run.explanation(0, levels=True).scan.levels.samples, grey)
+
+
+def write_deep(grey, path, seed):
+    Image.fromarray(np.roll(grey, seed)).save(path)

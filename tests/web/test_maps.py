@@ -150,11 +150,18 @@ def test_long_work_is_followed_to_its_end(client, model, film):
     occlusion = asked(client, "jobs", kind="occlusion", cells=3, **request)
     curve = asked(client, "jobs", kind="curve", **request)
     probe = asked(client, "jobs", kind="map", method="scorecam", **request)
-    done = {job["id"]: events(client, job["id"])[-1] for job in (occlusion, curve, probe)}
+    seen = {job["id"]: events(client, job["id"]) for job in (occlusion, curve, probe)}
+    done = {number: of_job[-1] for number, of_job in seen.items()}
     assert [job["state"] for job in done.values()] == ["done"] * 3
     drop = done[occlusion["id"]]["result"]["drop"]
     assert np.shape(drop) == (3, 3)
     assert done[occlusion["id"]]["done"] == done[occlusion["id"]]["total"] == 10
+    # The film as it is comes first, then the pass, row by row, as far as it has come.
+    before = done[occlusion["id"]]["result"]["before"]["score"]
+    passed = [before, *(before - np.ravel(drop))]
+    for event in seen[occlusion["id"]]:
+        np.testing.assert_allclose(event["scores"], passed[: len(event["scores"])], atol=1e-6)
+    assert any(len(event["scores"]) > 1 for event in seen[occlusion["id"]])
     result = done[curve["id"]]["result"]
     assert result["shares"][0] == 0
     assert result["shares"][-1] == 1

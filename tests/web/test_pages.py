@@ -68,6 +68,16 @@ def opened(browser, address="/"):
     assert faults == []
 
 
+def stroke(page, start, end):
+    """Drag across the film, between two shares of the stage's width."""
+    box = page.locator(".host .stage").bounding_box()
+    at = [box["x"] + box["width"] * share for share in (start, end)]
+    page.mouse.move(at[0], box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(at[1], box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+
+
 def maps(page):
     """Titles of the maps in the viewer, the shown one first."""
     return page.locator(".host [role=option] b").all_inner_texts()
@@ -356,8 +366,11 @@ def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
         page.get_by_text("Case 1 of").wait_for()
         assert page.get_by_text("probability").count() == 0
         assert maps(page) == ["Film without map"]  # nor is the prediction shown
+        page.get_by_role("button", name="Brush").click()
+        stroke(page, 0.4, 0.5)
         page.keyboard.press("1")
         page.get_by_text("Does the map show where you see it?").wait_for()
+        stroke(page, 0.6, 0.7)  # what is drawn before the map is seen stays as it is
         assert len(maps(page)) == 2  # the map, and the film without it
         with page.expect_response("**/review") as reply:
             page.keyboard.press("3")
@@ -367,7 +380,16 @@ def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
             "present",
             "artefact",
         )
+        outside, inside, *_ = map(int, saved["mask"].split())
+        assert outside > 0
+        assert 0 < inside < 60
         page.get_by_text("Case 2 of").wait_for()
+        page.keyboard.press("2")
+        page.get_by_text("Does the map show where you see it?").wait_for()
+        with page.expect_response("**/review") as reply:
+            page.keyboard.press("4")
+        assert {"mask", "region"} & set(reply.value.request.post_data_json) == set()
+        page.get_by_text("Case 3 of").wait_for()
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("artefact 1").wait_for()
 

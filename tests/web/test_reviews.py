@@ -1,7 +1,9 @@
 """Readers' verdicts: saved once a case and reader, gone on with, compared and exported."""
 
 import threading
+from io import BytesIO
 
+import pandas as pd
 import pytest
 
 
@@ -66,6 +68,15 @@ def test_a_later_verdict_replaces_the_first(client, run):
     assert client.get(f"/api/runs/{run}/agreement").json()["pairs"] == []
 
 
+def test_a_painted_region_is_kept_in_place_of_a_box(client, run):
+    assert save(client, run, 0, mask="10 4 16").status_code == 204
+    assert save(client, run, 1, region=[1, 2, 3, 4]).status_code == 204
+    table = pd.read_csv(BytesIO(client.get(f"/api/runs/{run}/reviews.csv").content))
+    assert table["mask"].fillna("").tolist() == ["10 4 16", ""]
+    assert table["region"].tolist()[1] == "[1.0, 2.0, 3.0, 4.0]"
+    assert save(client, run, 0, mask="1 2", region=[1, 2, 3, 4]).status_code == 400
+
+
 def test_without_a_verdict(client, run):
     assert client.get(f"/api/runs/{run}/agreement").json() == {"readers": {}, "pairs": []}
     assert client.get(f"/api/runs/{run}/reviews.csv").text.startswith("run,case_id")
@@ -78,6 +89,7 @@ def test_without_a_verdict(client, run):
         ({"reader": "  "}, 400),
         ({"seconds": -1}, 400),
         ({"region": [1, 2]}, 400),
+        ({"mask": "1, 2"}, 400),
         ({"case": 9999}, 404),
     ],
 )

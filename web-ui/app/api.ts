@@ -104,6 +104,8 @@ export interface Job<Result> {
   readonly state: "queued" | "running" | "done" | "failed" | "cancelled";
   readonly done: number;
   readonly total: number;
+  /** While it runs: of the altered films that were run so far, the film as it is first. */
+  readonly scores: readonly number[];
   readonly result: Result | null;
   readonly error: Problem | null;
 }

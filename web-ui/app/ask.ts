@@ -9,7 +9,7 @@ import { number, percent } from "../viewer/words.js";
 import {
   type Curve, type Job, type Occlusion, type RegionChange, follow, post,
 } from "./api.js";
-import { curve, strip } from "./chart.js";
+import { curve, pass, strip } from "./chart.js";
 import { BrushTools } from "./brush_tools.js";
 import { Choice, ProgressLine, scoreText, section, signed, type Status } from "./parts.js";
 
@@ -181,7 +181,11 @@ export class Ask {
     const { film, model, target } = question;
     const cover = this.cover.value;
     const request = { kind: "occlusion", film, model, target, cells: CELLS, cover };
-    const done = await this.work<Occlusion>("Sliding over the film", request);
+    const live = element("div", { "aria-live": "off" });
+    const done = await this.work<Occlusion>("Sliding over the film", request, live, ([before, ...scores]) => {
+      if (before === undefined || scores.length === 0) return;
+      live.replaceChildren(pass(before, scores, CELLS, `${scores.length} of ${CELLS ** 2} cells`));
+    });
     if (done === null) return;
     const drop = done.drop.flat();
     this.target.addMap((like) => ({
@@ -197,8 +201,14 @@ export class Ask {
       empty: null,
     }));
     const peak = Math.max(...drop);
+    const before = done.before.score;
     const words = `The largest fall of the ${done.score_kind} is ${number(peak)}. The map shows the fall where each cell is hidden.`;
-    this.result.replaceChildren(element("p", {}, words));
+    this.result.replaceChildren(
+      pass(before, drop.map((each) => before - each), CELLS, words),
+      element("p", { class: "key" }, element("span", { class: "hottest" }, `${done.score_kind} with a cell hidden`), element("span", { class: "random" }, "with none")),
+      element("p", { class: "quiet" }, words),
+    );
+    this.result.scrollIntoView({ block: "nearest" });
   }
 
   private async hideHottest(): Promise<void> {
@@ -221,12 +231,20 @@ export class Ask {
   }
 
   /** The result of long work; null where it failed, was cancelled, or is of another question. */
-  private async work<Result>(what: string, request: object): Promise<Result | null> {
+  private async work<Result>(
+    what: string,
+    request: object,
+    live: HTMLElement = element("div"),
+    scored: (scores: readonly number[]) => void = () => undefined,
+  ): Promise<Result | null> {
     const test = ++this.tests;
     const line = new ProgressLine(what);
+    const place = element("div");
+    this.result.replaceChildren(place, live);
     const progress = (job: Job<Result>): boolean => {
       if (test !== this.tests) return false;
-      line.show(job, this.result);
+      line.show(job, place);
+      scored(job.scores);
       return true;
     };
     try {

@@ -1,4 +1,4 @@
-/** Two small charts: changes beside each other on a line, and scores over the share that is hidden. */
+/** Small charts: changes beside each other on a line, scores of a pass, and over the share that is hidden. */
 
 import { number } from "../viewer/words.js";
 
@@ -37,6 +37,28 @@ export function strip(change: number, elsewhere: readonly number[], label: strin
   const [low, high] = [Math.min(...values), Math.max(...values)];
   svg.append(made("text", { x: 10, y: 54 }, number(low)));
   svg.append(made("text", { x: WIDTH - 10, y: 54, "text-anchor": "end" }, number(high)));
+  return svg;
+}
+
+/** Scores while one cell after the other is hidden, as far as the pass has come; `before` with none. */
+export function pass(before: number, scores: readonly number[], cells: number, label: string): Element {
+  const height = 132;
+  const svg = drawing(height, label);
+  const y = scale([before, ...scores], height - 26, 10);
+  const x = (number: number): number => 34 + ((number + 0.5) / cells ** 2) * (WIDTH - 44);
+  for (let row = 1; row < cells; row++) {
+    const edge = x(row * cells - 0.5);
+    svg.append(made("line", { x1: edge, x2: edge, y1: 10, y2: height - 26, class: "row" }));
+  }
+  svg.append(made("path", { d: `M34 10V${height - 26}H${WIDTH - 10}`, class: "axis" }));
+  svg.append(made("line", { x1: 34, x2: WIDTH - 10, y1: y(before), y2: y(before), class: "zero" }));
+  const points = scores.map((score, i) => `${i === 0 ? "M" : "L"}${x(i)} ${y(score)}`);
+  svg.append(made("path", { d: points.join(""), class: "hottest" }));
+  const all = [before, ...scores];
+  svg.append(made("text", { x: 2, y: 16 }, number(Math.max(...all), 2)));
+  svg.append(made("text", { x: 2, y: height - 26 }, number(Math.min(...all), 2)));
+  svg.append(made("text", { x: 34, y: height - 8 }, "top row"));
+  svg.append(made("text", { x: WIDTH - 10, y: height - 8, "text-anchor": "end" }, "bottom row"));
   return svg;
 }
 

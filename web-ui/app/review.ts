@@ -3,10 +3,11 @@
 import type { ViewerData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
-import type { Region } from "../viewer/pointer.js";
+import type { Settings, Tool } from "../viewer/settings.js";
 import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import { type Named, type ShownFilm, get, put } from "./api.js";
+import { BrushTools } from "./brush_tools.js";
 import type { OneCase } from "./cohort.js";
 import { Choice, Status, answer, answerByKey, field, probabilityText, section } from "./parts.js";
 
@@ -41,12 +42,22 @@ export class ReviewPage {
   private readonly host = element("div", { class: "host" });
   private readonly agreement = element("div", {});
   private viewer: Viewer | null = null;
-  private box: Region | null = null;
+  private readonly draw = button("Draw a box", "Draw a box where you see it (w)", false, () => this.toggle("region"));
+  private readonly brush = new BrushTools({
+    toggle: () => this.toggle("brush"),
+    change: (settings) => this.viewer?.change(settings),
+    clear: () => this.erase(),
+  });
+  private readonly tools = element("div", { class: "drawing" });
+  /** Where the reader sees it, as the server takes it. */
+  private drawn: { readonly region?: readonly number[]; readonly mask?: string } = {};
+  private tool: Tool = "pan";
   private begun = 0;
   private readonly onKey = (event: KeyboardEvent): void => answerByKey(this.side, event);
 
   constructor() {
     const stage = element("div", { class: "stage" }, this.host, this.status.root);
+    this.tools.append(element("div", { class: "buttons" }, this.draw, this.brush.button), this.brush.root);
     this.root = element("div", { class: "explain" }, this.side, stage);
     document.addEventListener("keydown", this.onKey, true);
   }
@@ -102,32 +113,46 @@ export class ReviewPage {
       const film = await get<ShownFilm>(`films/${one.film}`);
       this.status.say("");
       this.begun = performance.now();
-      this.box = null;
       const about = `Case ${progress.done + 1} of ${progress.total}`;
-      if (this.blinded.checked) this.showFilm(one, film, about);
-      else this.showMap(one, film, about, null);
+      const maps = this.blinded.checked ? [] : one.maps.slice(0, 1);
+      await this.show(film, maps);
+      this.erase();
+      this.viewer!.marking.locked = false;
+      if (this.blinded.checked) this.askFinding(one, film, about);
+      else this.askVerdict(one, about, null);
     } catch (error) {
       this.status.fail(error);
     }
   }
 
   /** The film alone: is the finding there? */
-  private showFilm(one: OneCase, film: ShownFilm, about: string): void {
-    this.show(film, []);
+  private askFinding(one: OneCase, film: ShownFilm, about: string): void {
     const answers = FINDINGS.map((finding, i) =>
-      answer(i, finding, () => this.showMap(one, film, about, finding)));
-    const draw = button("Draw where", "Draw a box where you see it (w)", null, () => this.viewer?.change({ tool: "region" }));
+      answer(i, finding, () => void this.showMap(one, film, about, finding)));
     this.side.replaceChildren(
-      section(about, element("p", {}, "Is there ", element("b", {}, String(one.case["target"])), "?"), ...answers, draw),
+      section(
+        about,
+        element("p", {}, "Is there ", element("b", {}, String(one.case["target"])), "? Draw where, then answer."),
+        this.tools,
+        ...answers,
+      ),
       this.stopButton(),
     );
     answers[0]!.focus();
   }
 
+  /** The answer is given: what was drawn before the map stays as it is, and is shown with it. */
+  private async showMap(one: OneCase, film: ShownFilm, about: string, finding: string): Promise<void> {
+    const { region, painting } = this.viewer!.stage;
+    await this.show(film, one.maps.slice(0, 1));
+    Object.assign(this.viewer!.stage, { region, painting });
+    this.viewer!.marking.locked = true;
+    this.viewer!.change({ tool: "pan" });
+    this.askVerdict(one, about, finding);
+  }
+
   /** The map and the prediction: does the map show where the finding is? */
-  private showMap(one: OneCase, film: ShownFilm, about: string, finding: string | null): void {
-    this.show(film, one.maps.slice(0, 1));
-    if (this.box !== null) this.viewer?.setRegion(this.box);
+  private askVerdict(one: OneCase, about: string, finding: string | null): void {
     const note = element("textarea", { rows: 3, maxlength: 2000, "aria-label": "Note", placeholder: "Note" });
     const answers = VERDICTS.map((verdict, i) =>
       answer(i, verdict, () => void this.save(one, finding, verdict, note.value)));
@@ -138,6 +163,7 @@ export class ReviewPage {
         about,
         element("p", {}, element("b", {}, String(one.case["target"])), ` ${predicted}`),
         element("p", {}, "Does the map show where you see it?"),
+        ...(finding === null ? [this.tools] : []),
         ...answers,
         note,
       ),
@@ -150,27 +176,45 @@ export class ReviewPage {
     return button("Stop here", "Stop; the review goes on here later", null, () => this.showStart());
   }
 
-  private show(film: ShownFilm, maps: ViewerData["maps"]): void {
+  private toggle(tool: Tool): void {
+    this.viewer?.change({ tool: this.tool === tool ? "pan" : tool });
+  }
+
+  /** Nothing is drawn yet. */
+  private erase(): void {
+    this.drawn = {};
+    this.viewer?.setRegion(null);
+  }
+
+  private showSettings(settings: Settings): void {
+    this.tool = settings.tool;
+    this.draw.setAttribute("aria-pressed", String(this.tool === "region"));
+    this.brush.show(settings);
+  }
+
+  private async show(film: ShownFilm, maps: ViewerData["maps"]): Promise<void> {
     const data = {
       film: film.film, maps, boxes: [], outlines: [],
       notice: "Research use only", synthetic: film.synthetic, colormap: null,
     };
     if (this.viewer !== null) {
-      void this.viewer.show(data);
+      await this.viewer.show(data);
       return;
     }
     this.viewer = mountViewer(this.host, data, {
-      onRegion: (box, done) => {
-        if (done) this.box = { ...box };
+      onRegion: ({ x, y, width, height }, done) => {
+        if (done) this.drawn = { region: [x, y, width, height] };
       },
+      onPaint: (painting) => {
+        this.drawn = painting.isEmpty ? {} : { mask: painting.runs() };
+      },
+      onChange: (settings) => this.showSettings(settings),
     });
   }
 
   private async save(one: OneCase, finding: string | null, verdict: string, note: string): Promise<void> {
-    const { box } = this;
-    const region = box === null ? null : [box.x, box.y, box.width, box.height];
     const seconds = (performance.now() - this.begun) / 1000;
-    const review = { reader: this.reader.value.trim(), verdict, finding, note, region, seconds };
+    const review = { reader: this.reader.value.trim(), verdict, finding, note, seconds, ...this.drawn };
     try {
       await put(`runs/${this.run.value}/cases/${one.case.case_id}/review`, review);
       await this.next();

@@ -16,6 +16,8 @@ export interface MarkingOptions {
 }
 
 export class Marking {
+  /** Whether what is marked stays as it is. */
+  locked = false;
   private film: Film | null = null;
   private id = "";
 
@@ -34,6 +36,7 @@ export class Marking {
 
   /** A box between two points of the stage. */
   box(from: Point, to: Point, done: boolean): void {
+    if (this.locked) return;
     const [a, b] = [this.toFilm(from), this.toFilm(to)];
     const [left, right] = inside(a[0], b[0], this.film!.width);
     const [top, bottom] = inside(a[1], b[1], this.film!.height);
@@ -62,6 +65,7 @@ export class Marking {
   }
 
   private stroke(from: Point, to: Point, { brush, erase }: Settings): void {
+    if (this.locked) return;
     const { stage } = this;
     stage.region = null;
     stage.painting ??= new Painting(this.film!);
@@ -71,7 +75,7 @@ export class Marking {
 
   /** The brush leaves the film. */
   lift(): void {
-    if (this.stage.painting !== null) this.options.onPaint?.(this.stage.painting);
+    if (!this.locked && this.stage.painting !== null) this.options.onPaint?.(this.stage.painting);
   }
 
   private toFilm(point: Point): [number, number] {

@@ -35,7 +35,7 @@ export class Viewer {
   readonly stage: Stage;
   settings: Settings | null = null;
   private readonly words: Words;
-  private readonly marking: Marking;
+  readonly marking: Marking;
   private readonly legend = new Legend();
   private readonly message = element("div", { class: "message", role: "status" });
   private readonly read = element("div", { class: "read", "aria-live": "polite" });

@@ -143,14 +143,24 @@ class ReportData:
         """The cases that are shown, rule by rule, task by task."""
         return list(chain.from_iterable(self.chosen.values()))
 
-    def explanation(self, run: int, number: int) -> Explanation:
-        """The stored map of a row of ``cases``, by its ``run`` and ``explanation``."""
-        return self.runs[run].explanation(number)
+    def explanation(self, run: int, number: int, levels: bool = False) -> Explanation:
+        """The stored map of a row of ``cases``, by its ``run`` and ``explanation``.
 
-    def map_of(self, row: Any) -> Explanation:
-        """The stored map of a case (index label)."""
+        Args:
+            run, number: as there.
+            levels: as of :meth:`camlucida.runs.Run.explanation`.
+        """
+        return self.runs[run].explanation(number, levels)
+
+    def map_of(self, row: Any, levels: bool = False) -> Explanation:
+        """The stored map of a case (index label).
+
+        Args:
+            row: of ``cases``.
+            levels: as of :meth:`explanation`.
+        """
         case = self.cases.loc[row]
-        return self.explanation(int(case["run"]), int(case["explanation"]))
+        return self.explanation(int(case["run"]), int(case["explanation"]), levels)
 
     def mask(self, row: Any) -> Mask | None:
         """Ground truth of a case (index label), (H, W), original pixels; None where there is none.

@@ -155,17 +155,21 @@ class Run:
         """One row a map, in the cohort's order; the index is what :meth:`explanation` takes."""
         return self._explanations.copy()
 
-    def explanation(self, index: int) -> Explanation:
+    def explanation(self, index: int, levels: bool = False) -> Explanation:
         """The stored map of row ``index`` of :meth:`explanations`.
 
         Its scan is read from the image again if the file is there and its hash is the same.
         Otherwise it has no picture, and the warning :data:`camlucida.runs.stored_scan.NO_PICTURE`.
 
+        Args:
+            index: of the row.
+            levels: whether all grey levels of a film of more than 8 bits are kept.
+
         Raises:
             UsageError: no such row, or a part is damaged.
         """
         (raw,) = self.raw([index])
-        return self._restored(index, raw, None)
+        return self._restored(index, raw, None, levels)
 
     def explanations_of(self, indices: Sequence[int], scan: Scan) -> list[Explanation]:
         """The stored maps of these rows of :meth:`explanations`, with an image already read.
@@ -180,7 +184,9 @@ class Run:
         maps = self.raw(indices)
         return [self._restored(index, raw, scan) for index, raw in zip(indices, maps)]
 
-    def _restored(self, index: int, raw: Tensor, scan: Scan | None) -> Explanation:
+    def _restored(
+        self, index: int, raw: Tensor, scan: Scan | None, levels: bool = False
+    ) -> Explanation:
         """The explanation of a row; its image is read where ``scan`` is None."""
         row = {str(key): value for key, value in self._explanations.iloc[index].items()}
         provenance = json.loads(self._provenance[row["provenance"]])
@@ -189,7 +195,7 @@ class Run:
         if "activation_note" in provenance:
             note = Message.from_json(provenance["activation_note"])
             provenance["activation_note"] = note
-        scan = self._scan(row, provenance) if scan is None else scan
+        scan = self._scan(row, provenance, levels) if scan is None else scan
         return Explanation(
             raw=raw,
             score=float(row["score"]),
@@ -269,12 +275,12 @@ class Run:
         with ledger:
             return ledger.provenance()
 
-    def _scan(self, row: Mapping[str, Any], provenance: Mapping[str, Any]) -> Scan:
+    def _scan(self, row: Mapping[str, Any], provenance: Mapping[str, Any], levels: bool) -> Scan:
         """The image again, prepared as it was; or its geometry alone."""
         card = next(
             model["resolved"] for model in self.about["models"] if model["name"] == row["model"]
         )
-        return stored_scan(row, provenance, Card.model_validate(card))
+        return stored_scan(row, provenance, Card.model_validate(card), levels)
 
 
 _FILES = ("about", "cohort", "ledger")

@@ -27,13 +27,16 @@ declare(
 NO_PICTURE = Message("image.gone")
 
 
-def stored_scan(row: Mapping[str, Any], provenance: Mapping[str, Any], card: Card) -> Scan:
+def stored_scan(
+    row: Mapping[str, Any], provenance: Mapping[str, Any], card: Card, levels: bool = False
+) -> Scan:
     """The image of a row of :meth:`Run.explanations`.
 
     Args:
         row: of the table.
         provenance: of its map.
         card: of the model, as it was when it ran.
+        levels: whether all grey levels of a film of more than 8 bits are kept.
 
     Returns:
         The image, read again; without a picture, and with the warning :data:`NO_PICTURE`, where
@@ -41,7 +44,7 @@ def stored_scan(row: Mapping[str, Any], provenance: Mapping[str, Any], card: Car
     """
     geometry = stored_geometry(row)
     try:
-        scan = _read(str(row["path"]), card)
+        scan = _read(str(row["path"]), card, levels)
     except CamlucidaError:
         scan = None
     if scan is not None and scan.source["sha256"] == row["image_sha256"]:
@@ -58,10 +61,10 @@ def stored_scan(row: Mapping[str, Any], provenance: Mapping[str, Any], card: Car
     )
 
 
-def _read(path: str, card: Card) -> Scan:
+def _read(path: str, card: Card, levels: bool) -> Scan:
     if card.volume is not None:
         return prepare_volume(read_volume(path), card.volume)
-    return prepare(read_image(path), card.input)
+    return prepare(read_image(path), card.input, levels)
 
 
 def stored_geometry(row: Mapping[Any, Any]) -> Geometry:

@@ -20,7 +20,6 @@ from camlucida.attribution.explained_model import ExplainedModel, explained_mode
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
-from camlucida.attribution.steps import Progress, unreported
 from camlucida.attribution.targets import Target, spec_of
 from camlucida.core.errors import EmptyRegionError, UsageError
 from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
@@ -40,6 +39,9 @@ MODELS = 3
 
 IMAGES = 3
 """Films that are kept after their forward pass."""
+
+Progress = Callable[[int, int, Sequence[float]], object]
+"""Called with how much is done, of how much, and with the scores of altered films so far."""
 
 FILLS: dict[str, Fill] = {"blur": "strong blur", "mean": "mean"}
 
@@ -102,7 +104,7 @@ class Inference:
     models: Sequence[ModelEntry]
     device: str = "auto"
     threads: int | None = None
-    progress: Progress = field(default=unreported)
+    progress: Progress = lambda done, total, scores: None
 
     def __post_init__(self) -> None:
         if self.threads is not None:
@@ -149,7 +151,7 @@ class Inference:
         """One map, in the form of the viewer."""
         _check_method(method)
         image = self._image(model, film, folder)
-        explanation = image.explain(target, method, layer, self.progress)
+        explanation = image.explain(target, method, layer, self._step)
         name = "/".join((model, explanation.layer, method, target))
         notes = [str(warning) for warning in explanation.scan.warnings]
         about = explanation.provenance.get("activation_note")
@@ -222,7 +224,7 @@ class Inference:
         """The maps as the content of a ZIP file."""
         images: dict[tuple[str, str], ExportedImage] = {}
         for number, each in enumerate(maps):
-            self.progress(number, len(maps))
+            self._step(number, len(maps))
             request = {name: value for name, value in each.items() if name != "name"}
             explanation = self._explanation(**request)
             key = (each["film"], each["model"])
@@ -239,17 +241,19 @@ class Inference:
         _check_method(method)
         return self._image(model, film, folder).explain(target, method, layer)
 
+    def _step(self, done: int, total: int) -> None:
+        self.progress(done, total, ())
+
     def _tested(
         self, model: str, film: str, folder: str, target: str, steps: int = 0
     ) -> tuple[KeptImage, TestedImage]:
         image = self._image(model, film, folder)
         (chosen, *_) = _targets(image, [target])
-        done = 0
+        run: list[float] = []
 
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            self.progress(done, steps)
+        def progress(scores: Sequence[float]) -> None:
+            run.extend(scores)
+            self.progress(len(run), steps, run)
 
         card = self._model(model).loaded.card
         (scan,) = image.batch.scans

@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from camlucida.core.errors import CamlucidaError
@@ -40,6 +40,7 @@ class Jobs:
         self._prepare, self._limit = prepare, limit
         self._changed = threading.Condition()
         self._closed = False
+        self._scores: tuple[str, Sequence[float]] = ("", ())
         # What was running when the server ended is done again.
         store.write("UPDATE jobs SET state = 'queued', done = 0 WHERE state = 'running'")
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -72,7 +73,7 @@ class Jobs:
         return self.job(id)
 
     def job(self, id: str) -> dict[str, Any]:
-        """One job, as plain data.
+        """One job, as plain data; while it runs with the scores of altered films so far.
 
         Raises:
             NotFoundError: there is none.
@@ -80,12 +81,13 @@ class Jobs:
         row = self._store.row("SELECT * FROM jobs WHERE id = ?", id)
         if row is None:
             raise NotFoundError(f"no job {id[:40]!r}", "see GET /api/jobs")
-        return _plain(row)
+        running, scores = self._scores
+        return _plain(row) | {"scores": list(scores) if running == id else []}
 
     def all(self) -> list[dict[str, Any]]:
         """All jobs without their results, newest first."""
         rows = self._store.rows("SELECT * FROM jobs ORDER BY added DESC LIMIT 100")
-        return [_plain(row | {"result": None}) for row in rows]
+        return [_plain(row | {"result": None}) | {"scores": []} for row in rows]
 
     def cancel(self, id: str) -> dict[str, Any]:
         """Stop a job that waits or runs; one that is finished stays as it is.
@@ -137,8 +139,9 @@ class Jobs:
 
         written = 0.0
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, scores: Sequence[float]) -> None:
             nonlocal written
+            self._scores = (id, scores)
             if done < total and time.monotonic() < written + INTERVAL:
                 return
             written = time.monotonic()

@@ -44,18 +44,26 @@ class Reviews:
         Args:
             run: identifier.
             case: number.
-            review: reader, verdict, finding, note, region and seconds.
+            review: reader, verdict, finding, note, region or mask, and seconds.
         """
-        region = review["region"]
+        region = review["mask"] if review["region"] is None else review["region"]
         values = [review[name] for name in ("reader", "verdict", "finding", "note")]
         kept = None if region is None else as_json(region)
         self._store.write(_SAVE, run, case, *values, kept, review["seconds"])
 
     def rows(self, run: str) -> list[dict[str, Any]]:
-        """All verdicts on a run, by case and reader."""
+        """All verdicts on a run, by case and reader.
+
+        Returns:
+            Of each the columns of the table, with ``region``, a box, and ``mask``, what was painted
+            in its place; None for what was not drawn.
+        """
         rows = self._store.rows("SELECT * FROM reviews WHERE run = ? ORDER BY case_id, reader", run)
         for row in rows:
-            row["region"] = None if row["region"] is None else json.loads(row["region"])
+            drawn = None if row["region"] is None else json.loads(row["region"])
+            is_painted = isinstance(drawn, str)
+            row["region"] = None if is_painted else drawn
+            row["mask"] = drawn if is_painted else None
         return rows
 
     def progress(self, run: str, reader: str, cases: Sequence[int], seed: int) -> dict[str, Any]:

@@ -94,6 +94,6 @@ class Store:
             self._db.close()
 
 
-def as_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+def as_json(value: Mapping[str, Any] | Sequence[Any] | str) -> str:
     """A cell that holds plain data."""
     return json.dumps(value, ensure_ascii=False)

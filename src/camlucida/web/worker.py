@@ -17,7 +17,8 @@ from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import BusyError, CancelledError, status_of
 from camlucida.web.settings import ModelEntry
 
-Progress = Callable[[int, int], object]
+Progress = Callable[[int, int, Sequence[float]], object]
+"""Called with how much is done, of how much, and with the scores of altered films so far."""
 
 
 class WorkerError(CamlucidaError):
@@ -63,7 +64,7 @@ class Worker:
     _numbers: Any = field(default_factory=itertools.count, repr=False)
 
     def call(
-        self, name: str, progress: Progress = lambda done, total: None, **arguments: Any
+        self, name: str, progress: Progress = lambda done, total, scores: None, **arguments: Any
     ) -> Future[dict[str, Any]]:
         """Start a call.
 
@@ -150,8 +151,8 @@ def _deliver(call: _Call, kind: str, data: Any) -> None:
         call.future.set_exception(WorkerError(*data))
 
 
-def _report(pipe: Connection, number: int, done: int, total: int) -> None:
-    pipe.send((number, "progress", (done, total)))
+def _report(pipe: Connection, number: int, done: int, total: int, scores: Sequence[float]) -> None:
+    pipe.send((number, "progress", (done, total, list(scores))))
 
 
 def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> None:

@@ -84,7 +84,8 @@ class TestedImage:
         scan: the image, prepared for it.
         target: whose score is measured.
         unit: so that the image is altered in [0, 1], before it is normalised; None: as it is.
-        progress: called with the number of altered images that were run since the last call.
+        progress: called with the target's scores in the altered images that were run since the last
+            call, in order.
     """
 
     __test__ = False  # no test, whatever its name says to pytest
@@ -93,7 +94,7 @@ class TestedImage:
     scan: Scan
     target: Target
     unit: UnitScale | None = None
-    progress: Callable[[int], object] = field(default=lambda done: None)
+    progress: Callable[[Sequence[float]], object] = field(default=lambda scores: None)
 
     def __post_init__(self) -> None:
         to_unit, to_model = self.unit if self.unit is not None else (None, None)
@@ -209,7 +210,7 @@ class TestedImage:
     def _run(self, plans: Sequence[Plan]) -> Iterator[Done]:
         def score(inputs: Tensor, images: Sequence[object]) -> list[Tensor]:
             rows = target_scores(self.model, inputs, [[self.target]] * len(inputs))
-            self.progress(len(inputs))
+            self.progress([float(row[0]) for row in rows])
             return rows
 
         weight = next(self.model.module.parameters(), None)

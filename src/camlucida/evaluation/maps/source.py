@@ -61,13 +61,17 @@ class Source:
         """The maps of one image."""
         return self.map_source.explanations(sample, self.settings)
 
-    def sample(self, item: LabelledImage) -> Sample:
+    def sample(self, item: LabelledImage, levels: bool = False) -> Sample:
         """One image with its annotations.
+
+        Args:
+            item: the image.
+            levels: as of :meth:`camlucida.models.LoadedModel.read`.
 
         Raises:
             CamlucidaError: the image or its annotations cannot be read: it is left out.
         """
-        scan = replace(self.model.read(item.path, self.frame), id=item.id)
+        scan = replace(self.model.read(item.path, self.frame, levels), id=item.id)
         if isinstance(scan, VolumeScan):
             return self._sample_of_volume(item, scan)
         height, width = scan.geometry.original
@@ -101,13 +105,18 @@ class Source:
                 masks[label] = {reader: boxes.mask(image) for reader, boxes in of_label.items()}
         return masks
 
-    def sample_of(self, image: str) -> Sample:
+    def sample_of(self, image: str, levels: bool = False) -> Sample:
         """The image of this name with its annotations.
+
+        Args:
+            image: its name.
+            levels: as of :meth:`sample`.
 
         Raises:
             CamlucidaError: as of :meth:`sample`.
         """
-        return self.sample(next(item for item in self.cohort.images if item.id == image))
+        item = next(item for item in self.cohort.images if item.id == image)
+        return self.sample(item, levels)
 
     def samples(self, failures: list[Failure]) -> Iterator[Sample]:
         """All that can be read; ``failures`` gains an entry for each that cannot.

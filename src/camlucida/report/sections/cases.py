@@ -156,7 +156,7 @@ def _roles(report: ReportData) -> dict[Any, list[Message]]:
 def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -> Picture:
     case = report.measured.loc[row]
     mask = report.mask(row)
-    explanation = report.map_of(row)
+    explanation = report.map_of(row, levels=True)
     figure = _figure(explanation, mask)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)

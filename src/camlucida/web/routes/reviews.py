@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from camlucida.io.tables.write import csv_bytes
 from camlucida.web.reviews import Finding, Reviews, Verdict
@@ -28,6 +28,8 @@ class Review(BaseModel):
             map was shown at once.
         note: free text.
         region: box that the reader drew, x, y, width, height in pixels of the film.
+        mask: in its place the region that the reader painted: lengths of the film's pixels outside
+            and inside by turns, row by row, outside first.
         seconds: from the film to the verdict.
     """
 
@@ -38,7 +40,14 @@ class Review(BaseModel):
     finding: Finding | None = None
     note: Annotated[str, Field(max_length=2000)] = ""
     region: tuple[Finite, Finite, Finite, Finite] | None = None
+    mask: Annotated[str, Field(max_length=900_000, pattern=r"^[0-9]+( [0-9]+)*$")] | None = None
     seconds: Annotated[Finite, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_region(self) -> Review:
+        if self.region is not None and self.mask is not None:
+            raise ValueError("a region is a box or a mask; give one of the two")
+        return self
 
 
 @router.put("/cases/{number}/review", status_code=204)

@@ -126,7 +126,7 @@ def _example(out: Path, chosen: tables.ChosenMap, source: Source | None) -> Exam
 
 def _map_and_mask(source: Source, chosen: tables.ChosenMap) -> tuple[Explanation, Mask | None]:
     """The chosen map, and the annotation of its label."""
-    sample = source.sample_of(chosen.image)
+    sample = source.sample_of(chosen.image, levels=True)
     key = chosen.label, chosen.method, chosen.layer
     explanations = source.explanations(sample)
     explanation = next(e for e in explanations if (e.target, e.method, e.layer) == key)
