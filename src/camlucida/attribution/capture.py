@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from camlucida.attribution.alignment import find_misplaced
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
 from camlucida.attribution.layers_without_grid import stacked_images, without_grid
@@ -236,7 +237,7 @@ def _merged(surveys: Sequence[Survey]) -> Survey:
         for ref, known in other.layouts.items():
             layouts[ref] = [*layouts.get(ref, ()), *known]
     untested = first.untested.union(*(other.untested for other in surveys[1:]))
-    return Survey(firings, layouts, first.dense, untested, first.trunk)
+    return Survey(firings, layouts, first.dense, untested, first.trunk, first.branched)
 
 
 def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:
@@ -264,8 +265,8 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     if known.surveyed is None and not _all_reach(output.logits, autos):
         return None
     find_images(known.model, known.inputs, captured)
-    notes = _notes(known, autos)
-    return Forward(known.inputs, output, captured, notes)
+    misplaced = find_misplaced(known.model, known.inputs, captured)
+    return Forward(known.inputs, output, captured, [*_notes(known, autos), *misplaced])
 
 
 def _all_reach(score: Tensor, layers: Sequence[Captured]) -> bool:
@@ -282,6 +283,8 @@ def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
         return []
     notes = [] if layers.note is None else [layers.note]
     usual = resolve(known.model, "auto")
+    if layers.branched and usual is None:  # the layer of a family is the one that its users mean
+        notes.append(Message("layer.branched", {"layer": str(chosen)}))
     firing = next((firing for firing in layers.firings if firing.ref == usual), None)
     if firing is not None and has_one_cell(firing.shape):
         values = {"layer": str(chosen), "usual": str(usual)}

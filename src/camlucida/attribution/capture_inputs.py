@@ -76,11 +76,11 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
     sizes = tuple(tuple(tensor.shape) for tensor in inputs)
     unknown = [layer for layer in layers if (str(layer.ref), sizes) not in remembered]
     if unknown:
-        before = _activations(model, inputs, unknown)
+        before = layer_outputs(model, inputs, unknown)
         changes = []
         for image in images:
             other = (*inputs[:image], altered(inputs[image]), *inputs[image + 1 :])
-            after = _activations(model, other, unknown)
+            after = layer_outputs(model, other, unknown)
             changes.append([_changed(*pair) for pair in zip(before, after)])
         for number, layer in enumerate(unknown):
             of_layer = [changed[number] for changed in changes]
@@ -90,10 +90,19 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
 
 
 @torch.no_grad()
-def _activations(
+def layer_outputs(
     model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured]
 ) -> list[Tensor | None]:
-    """Each layer's output in the call in which it was captured; None if it does not run."""
+    """Each layer's output in the call in which it was captured, of one more forward pass.
+
+    Args:
+        model: a plain module.
+        inputs: what it is called with.
+        layers: as they were captured before.
+
+    Returns:
+        As the layer's module returns it; None if it does not run.
+    """
     outputs: dict[int, Tensor] = {}
     handles = [
         model.get_submodule(layer.ref.path).register_forward_hook(_keep(layer, number, outputs))
@@ -144,13 +153,13 @@ def no_picture(layer: Captured) -> Message | None:
     """Why the map of a layer lies over no image.
 
     Args:
-        layer: after :func:`find_images`.
+        layer: after :func:`find_images`, and the search for misplaced grids.
 
     Returns:
         None where it lies over one.
     """
     if len(layer.images) == 1:
-        return None
+        return layer.misplaced
     if not layer.images:
         return Message("image_inputs.unknown", {"layer": str(layer.ref)})
     numbers = [str(image + 1) for image in layer.images]

@@ -20,6 +20,7 @@ from camlucida.attribution.capture_recurrent import without_cudnn
 from camlucida.attribution.output_reader import OutputReader
 from camlucida.attribution.rectified import PRE, Rectified, Rectifiers, positive_part
 from camlucida.core.errors import LayerError
+from camlucida.core.messages import Message
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
@@ -44,6 +45,7 @@ class Captured:
         activation: of the network, that ``activations`` are taken after: "relu" and the like; ""
             for the layer's output as it is.
         pre: whether that was requested, with ``:pre`` behind the layer's name.
+        misplaced: why its grid does not lie over the image that it saw.
     """
 
     ref: LayerRef
@@ -55,6 +57,7 @@ class Captured:
     images: tuple[int, ...] = (0,)
     activation: str = ""
     pre: bool = False
+    misplaced: Message | None = None
 
     @property
     def name(self) -> str:

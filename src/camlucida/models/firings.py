@@ -19,6 +19,10 @@ declare(
             "explained at {layer}, the last layer whose grid could be traced; {later} later "
             "{later:|layer has|layers have} none (if they hold tokens, state grid and prefix)"
         ),
+        "branched": (
+            "explained at {layer}, but the image also reaches the score past this layer: the map "
+            "shows a part of the evidence (other branches have layers of their own)"
+        ),
         "one_cell": (
             "explained at {layer}: on images of this size {usual} has one cell alone, which shows "
             "nothing of place"
@@ -70,6 +74,7 @@ class Survey:
         dense: channels of an output with the image's axes, else 0.
         untested: layers that the graph of the score holds, of which no gradient was taken.
         trunk: the layer of ``auto`` where the coarsest one is beside the trunk.
+        branched: whether the image reaches the score past the layer of ``auto`` as well.
     """
 
     firings: list[Firing]
@@ -77,6 +82,7 @@ class Survey:
     dense: int = 0
     untested: frozenset[LayerRef] = frozenset()
     trunk: LayerRef | None = None
+    branched: bool = False
 
     def layout(self, ref: LayerRef, output: Tensor, batch: int) -> Layout | None:
         """The layout of a layer's output.

@@ -296,22 +296,23 @@ class _Run:
             seen = gradients.test_all(seen)
         else:
             seen = gradients.test_candidates(seen, resolve(self.model, "auto"))
-        return replace(seen, trunk=self._trunk(seen, gradients))
+        return self._with_trunk(seen, gradients)
 
-    def _trunk(self, seen: Survey, gradients: ScoreGradients) -> LayerRef | None:
-        """The last layer that all of the image passes, where the coarsest is not one of these.
+    def _with_trunk(self, seen: Survey, gradients: ScoreGradients) -> Survey:
+        """The survey with the last layer that all of the image passes, or that there is none.
 
         A gate on a coarser grid, or the lowest level of an encoder with a decoder, is beside the
-        way that most of the image takes. None where the coarsest is passed, or no later one is.
+        way that most of the image takes. A network of several branches has no layer that all of
+        the image passes.
         """
         coarsest, image = seen.auto, self.leaves[self.image]
         if coarsest is None or seen.dense or not gradients.has_path_around(coarsest.ref, image):
-            return None
+            return seen
         later = seen.firings[seen.firings.index(coarsest) + 1 :]
         for firing in reversed(seen.candidates):
             if firing in later and not gradients.has_path_around(firing.ref, image):
-                return firing.ref
-        return None
+                return replace(seen, trunk=firing.ref)
+        return replace(seen, branched=True)
 
 
 def _is_inner(module: nn.Module, args: Any, tensor: Tensor) -> bool:

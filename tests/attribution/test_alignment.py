@@ -1,0 +1,141 @@
+"""A grid that does not lie over the whole image has no picture."""
+
+import pytest
+import torch
+from torch import nn
+
+import camlucida as cl
+from camlucida.attribution import alignment
+from camlucida.core.errors import LayerError
+from tests.support import nets
+
+
+class Inside(nn.Module):
+    """A convolutional network that changes its input first."""
+
+    def __init__(self, change, axes: int = 2) -> None:
+        super().__init__()
+        conv = nn.Conv2d if axes == 2 else nn.Conv3d
+        self.change = change
+        self.encoder = nn.Sequential(conv(1, 4, 3, 2, 1), nn.ReLU(), conv(4, 6, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(self.encoder(self.change(x)).flatten(2).mean(2))
+
+
+class Views(Inside):
+    """The encoder runs on the image and then on its mirror image; both are averaged."""
+
+    def forward(self, x):
+        return (super().forward(x) + super().forward(x.flip(-1))) / 2
+
+
+class LooksCloser(Inside):
+    """The brightest quarter of the image is looked at alone."""
+
+    def forward(self, x):
+        quarters = [q for half in x.chunk(2, 2) for q in half.chunk(2, 3)]
+        brightest = max(range(4), key=lambda n: float(quarters[n].detach().sum()))
+        return super().forward(quarters[brightest])
+
+
+def masked(x):
+    """Nothing outside the middle; the middle stays where it is."""
+    inside = torch.zeros_like(x)
+    inside[..., 8:-8, 8:-8] = x[..., 8:-8, 8:-8]
+    return inside
+
+
+def code_of(model, image=None, **options):
+    nets.seeded(model)
+    image = torch.rand(1, 1, 32, 32) if image is None else image
+    (explanation,) = cl.explain(model, image, target=0, layer="encoder", **options)
+    return None if explanation.no_picture is None else explanation.no_picture.code
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        pytest.param(lambda x: x, None, id="none"),
+        pytest.param(lambda x: x * 2 - 1, None, id="scale"),
+        pytest.param(lambda x: nn.functional.interpolate(x, (48, 48)), None, id="resize"),
+        pytest.param(masked, None, id="mask"),
+        pytest.param(lambda x: x[..., 6:-6, 6:-6], "misplaced.part", id="crop"),
+        pytest.param(lambda x: x.flip(-1), "misplaced.mirrored", id="mirror"),
+        pytest.param(lambda x: x.flip(-2), "misplaced.mirrored", id="upside down"),
+        pytest.param(lambda x: x.rot90(1, (2, 3)), "misplaced.turned", id="turn"),
+        pytest.param(lambda x: x.transpose(2, 3), "misplaced.turned", id="transpose"),
+    ],
+)
+def test_what_a_forward_does_to_the_place_of_a_map(change, code):
+    assert code_of(Inside(change)) == code
+
+
+@pytest.mark.parametrize("method", ["gradcam", "eigencam", "ablationcam"])
+def test_the_last_view_is_the_mirrored_one(method):
+    assert code_of(Views(lambda x: x), method=method) == "misplaced.mirrored"
+
+
+def test_a_region_that_the_model_chooses_is_a_part():
+    image = torch.rand(1, 1, 32, 32)
+    image[..., 16:, 16:] += 1
+    assert code_of(LooksCloser(lambda x: x), image) == "misplaced.part"
+
+
+def test_a_volume_that_is_mirrored_along_its_slices():
+    volume = torch.rand(1, 1, 16, 16, 16)
+    assert code_of(Inside(lambda x: x, 3), volume) is None
+    assert code_of(Inside(lambda x: x.flip(2), 3), volume) == "misplaced.mirrored"
+
+
+def test_a_crop_that_the_grid_is_too_coarse_to_place_is_said():
+    model = nets.seeded(Inside(lambda x: x[..., 3:-3, 3:-3]))
+    model.encoder[2] = nn.Sequential(model.encoder[2], nn.ReLU(), nn.AvgPool2d(3))
+    (explanation,) = cl.explain(model, torch.rand(1, 1, 32, 32), target=0, layer="encoder")
+    assert explanation.no_picture is None
+    assert [note.code for note in explanation.scan.warnings] == ["misplaced.border"]
+
+
+def test_the_raw_map_stays_and_has_no_place():
+    model = nets.seeded(Inside(lambda x: x.flip(-1)))
+    (explanation,) = cl.explain(model, torch.rand(1, 1, 32, 32), target=0, layer="encoder")
+    assert explanation.raw.shape == (8, 8)
+    with pytest.raises(LayerError, match="mirrored inside the model"):
+        explanation.on_original()
+
+
+def test_a_model_is_examined_once_for_a_size(monkeypatch):
+    verdicts = []
+
+    def counted(strips):
+        verdicts.append(strips.grid)
+        return ""
+
+    monkeypatch.setattr(alignment, "_verdict", counted)
+    model = nets.seeded(Inside(lambda x: x))
+    for size in (32, 32, 48):
+        cl.explain(model, torch.rand(1, 1, size, size), target=0, layer="encoder")
+    assert verdicts == [(8, 8), (12, 12)]
+
+
+def test_branches_beside_the_chosen_layer_are_said():
+    class Ensemble(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.members = nn.ModuleList(Inside(lambda x: x) for _ in range(2))
+
+        def forward(self, x):
+            return torch.stack([member(x) for member in self.members]).mean(0)
+
+    def notes(model):
+        (explanation,) = cl.explain(nets.seeded(model), torch.rand(1, 1, 32, 32), target=0)
+        return [note.code for note in explanation.scan.warnings]
+
+    assert notes(Ensemble()) == ["layer.branched"]
+    assert notes(Inside(lambda x: x)) == []
