@@ -133,6 +133,11 @@ class _Strips:
         self._before = self._cells(image)
 
     @property
+    def axes(self) -> list[int]:
+        """The axes of the grid that have more than one cell."""
+        return [axis for axis, cells in enumerate(self.grid) if cells > 1]
+
+    @property
     def is_known(self) -> bool:
         """Whether the layer runs on one image and has its axes."""
         axes = self._inputs[self._position].ndim - 2
@@ -190,14 +195,12 @@ def _verdict(strips: _Strips) -> str:
     """The code of what is wrong with a layer's place; "" for nothing, and where it is not known."""
     if not strips.is_known:
         return ""
-    axes = [axis for axis, cells in enumerate(strips.grid) if cells > 1]
-    ends = [end for axis in axes if (end := _ends(strips, axis)) is not None]
+    ends = list(filter(None, (_ends(strips, axis) for axis in strips.axes)))
     if any(_displacement(end, strips) > _DISPLACED for end in ends):
         return "part"
-    slopes = {end.axis: [_slope(end, axis) for axis in axes] for end in ends}
-    if slopes and all(_is_turned(slopes[axis], axes.index(axis)) for axis in slopes):
+    if ends and all(_is_turned(end, strips.axes) for end in ends):
         return "turned"
-    if any(slopes[axis][axes.index(axis)] < -1 / 3 for axis in slopes):
+    if any(_slope(end, end.axis) < -1 / 3 for end in ends):
         return "mirrored"
     return "border" if any(_has_border(end, strips) for end in ends) else ""
 
@@ -251,6 +254,7 @@ def _slope(end: _Ends, axis: int) -> float:
     return low_share(end.from_low) - low_share(end.from_high)
 
 
-def _is_turned(slopes: Sequence[float], own: int) -> bool:
-    other = max(map(abs, slopes))
-    return other > 0.5 and abs(slopes[own]) < other / 2
+def _is_turned(end: _Ends, axes: Sequence[int]) -> bool:
+    """Whether the cells follow an axis of the image along another of theirs."""
+    other = max(abs(_slope(end, axis)) for axis in axes)
+    return other > 0.5 and abs(_slope(end, end.axis)) < other / 2
