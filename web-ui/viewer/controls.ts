@@ -79,6 +79,7 @@ export class Controls {
     const hasTruth = this.data.boxes.length + this.data.outlines.length > 0;
     for (const [name, text] of toggles) {
       if (name === "truth" && !hasTruth) continue;
+      if (name === "boxes" && this.data.volume !== undefined) continue;
       const toggle = button(text, text, false, () => change({ [name]: !settings()[name] }));
       this.refreshers.push(() => toggle.setAttribute("aria-pressed", String(settings()[name])));
       checks.append(toggle);
@@ -131,15 +132,16 @@ export class Controls {
   private filmGroup(): HTMLElement {
     const { words, change, settings, reset } = this.target;
     const largest = 2 ** this.data.film.bits - 1;
+    const units = this.data.film.units ?? { first: 0, step: 1 };
     const level = this.range(words.window_level, 0, largest, 1, {
       get: () => (settings().low + settings().high) / 2,
       set: (value) => change(windowOf(value, settings().high - settings().low)),
-      text: (value) => number(value),
+      text: (value) => number(units.first + units.step * value),
     });
     const width = this.range(words.window_width, 1, largest, 1, {
       get: () => settings().high - settings().low,
       set: (value) => change(windowOf((settings().low + settings().high) / 2, value)),
-      text: (value) => number(value),
+      text: (value) => number(units.step * value),
     });
     const invert = button(words.invert, words.invert, false, () =>
       change({ invert: !settings().invert }),

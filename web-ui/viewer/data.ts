@@ -13,6 +13,8 @@ export interface FilmData {
   /** Samples that are black and white at first. */
   readonly window: readonly [number, number];
   readonly invert: boolean;
+  /** What the file calls a sample: first + step × sample; the sample itself if not given. */
+  readonly units?: { readonly first: number; readonly step: number };
 }
 
 /** How the model's input lies on the film, an axis each: model = scale × film + offset. */
@@ -46,6 +48,44 @@ export interface MapData {
   readonly limit: number;
   /** Why there is no evidence; null where there is some. */
   readonly empty: string | null;
+  /** Of a plane of a volume: its cells after the ReLU, in place of `values`. */
+  readonly cells?: Float32Array;
+  /** Of a volume: whether the whole map has both signs, and its largest value. */
+  readonly signed?: boolean;
+  readonly top?: number;
+  /** Where that is in this plane; null where it is in another. */
+  readonly peak?: readonly [number, number] | null;
+}
+
+type Three<T> = readonly [T, T, T];
+
+/** A map of a volume, in the axes of its samples. */
+export interface VolumeMapData extends Omit<MapData, "grid" | "geometry" | "cells"> {
+  readonly grid: Three<number>;
+  readonly geometry: { readonly model: Three<number>; readonly scale: Three<number>; readonly offset: Three<number> };
+  /** Voxel of the largest value. */
+  readonly at: Three<number>;
+}
+
+/** Voxels of a film whose rows are those of all slices, one slice below the other. */
+export interface VolumeData {
+  /** Slices, rows and columns. */
+  readonly size: Three<number>;
+  /** Of a voxel, an axis each, in mm or in any one unit. */
+  readonly spacing: Three<number>;
+  /** Whether the axes run to the head, to the back and to the left. */
+  readonly oriented: boolean;
+  /** Of the planes across each axis. */
+  readonly names: Three<string>;
+  /** The patient's directions at the left, right, top and bottom of each plane; "" where unknown. */
+  readonly edges: Three<readonly [string, string, string, string]>;
+  /** Voxel i covers first + step × i to first + step × (i + 1) of `count` planes of a file's axis. */
+  readonly numbering: Three<{ readonly axis: number; readonly first: number; readonly step: number; readonly count: number }>;
+  /** Voxel that is shown first. */
+  readonly at: [number, number, number];
+  readonly maps: readonly VolumeMapData[];
+  /** What was reduced to come here; "" for nothing. */
+  readonly note: string;
 }
 
 /** A rectangle in pixels of the film: its upper left corner and its size. */
@@ -75,4 +115,6 @@ export interface ViewerData {
   readonly synthetic: boolean;
   /** The colour map to begin with; null for the viewer's own. */
   readonly colormap: string | null;
+  /** Of a volume, whose maps are here, and not in `maps`. */
+  readonly volume?: VolumeData;
 }

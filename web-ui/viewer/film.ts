@@ -67,14 +67,19 @@ function fromLeft(bytes: Uint8Array, stride: number, height: number): Uint16Arra
   return samples;
 }
 
-/** The cells of a map that are drawn: after the ReLU of its method. */
-export function decodeCells(map: MapData): { raw: Float32Array; cells: Float32Array } {
-  const bytes = bytesOfBase64(map.values);
-  const count = map.grid[0] * map.grid[1];
+/** Little-endian float32. */
+export function floatsOfBase64(text: string, count: number, id: string): Float32Array {
+  const bytes = bytesOfBase64(text);
   if (bytes.length !== 4 * count) {
-    throw new Error(`map ${map.id}: ${bytes.length} bytes, expected ${4 * count}`);
+    throw new Error(`map ${id}: ${bytes.length} bytes, expected ${4 * count}`);
   }
   const view = new DataView(bytes.buffer);
-  const raw = Float32Array.from({ length: count }, (_, i) => view.getFloat32(4 * i, true));
+  return Float32Array.from({ length: count }, (_, i) => view.getFloat32(4 * i, true));
+}
+
+/** The cells of a map that are drawn: after the ReLU of its method. */
+export function decodeCells(map: MapData): { raw: Float32Array; cells: Float32Array } {
+  if (map.cells !== undefined) return { raw: map.cells, cells: map.cells };
+  const raw = floatsOfBase64(map.values, map.grid[0] * map.grid[1], map.id);
   return { raw, cells: map.relu ? raw.map((value) => Math.max(value, 0)) : raw };
 }

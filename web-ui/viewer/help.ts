@@ -1,7 +1,7 @@
 /** The keys, in a dialog. */
 
 import { button, element, freshId } from "./dom.js";
-import { BRUSH_KEYS, KEYS } from "./keyboard.js";
+import { BRUSH_KEYS, KEYS, VOLUME_KEYS } from "./keyboard.js";
 import type { Tool } from "./settings.js";
 import type { Words } from "./words.js";
 
@@ -13,8 +13,9 @@ export function helpDialog(words: Words, tools: readonly Tool[]): HTMLDialogElem
   title.append(button("×", words.close, null, () => dialog.close()));
   const list = element("dl");
   for (const [keys, code] of KEYS) {
+    const ofVolumes = VOLUME_KEYS.includes(code);
     if (BRUSH_KEYS.includes(code) && !tools.includes("brush")) continue;
-    const term = element("dt", {}, ...keys.map(([key]) => element("kbd", {}, key)));
+    const term = element("dt", ofVolumes ? { class: "volume" } : {}, ...keys.map(([key]) => element("kbd", {}, key)));
     list.append(term, element("dd", {}, words[code]));
   }
   dialog.append(list, element("p", {}, words.mouse));

@@ -10,7 +10,8 @@ export type Command =
   | "show" | "opacityDown" | "opacityUp" | "thresholdDown" | "thresholdUp"
   | "lineDown" | "lineUp" | "contour" | "boxes" | "truth"
   | "colormap" | "scale" | "invert" | "tool" | "compare" | "cross" | "reset" | "help" | "close"
-  | "paint" | "erase" | "brushSmaller" | "brushLarger";
+  | "paint" | "erase" | "brushSmaller" | "brushLarger"
+  | "previousSlice" | "nextSlice" | "plane" | "peak";
 
 /** Keys as they are shown, their commands, and what they do. */
 export const KEYS: readonly (readonly [readonly (readonly [string, Command])[], Code])[] = [
@@ -19,6 +20,8 @@ export const KEYS: readonly (readonly [readonly (readonly [string, Command])[], 
   [[["0", "fit"], ["1", "actual"]], "key_fit"],
   [[["k", "previousMap"], ["j", "nextMap"]], "key_map"],
   [[["p", "previousImage"], ["n", "nextImage"]], "key_image"],
+  [[["PgUp", "previousSlice"], ["PgDn", "nextSlice"]], "key_slice"],
+  [[["v", "plane"], ["h", "peak"]], "key_plane"],
   [[["m", "show"]], "key_show"],
   [[["[", "opacityDown"], ["]", "opacityUp"]], "key_opacity"],
   [[[",", "thresholdDown"], [".", "thresholdUp"]], "key_threshold"],
@@ -45,6 +48,9 @@ export const KEYS: readonly (readonly [readonly (readonly [string, Command])[], 
 /** Functions of the brush, which not every page has. */
 export const BRUSH_KEYS: readonly Code[] = ["key_paint", "key_brush"];
 
+/** Functions of volumes. */
+export const VOLUME_KEYS: readonly Code[] = ["key_slice", "key_plane"];
+
 const ARROWS: Readonly<Record<string, string>> = {
   ArrowLeft: "←",
   ArrowRight: "→",
@@ -53,6 +59,8 @@ const ARROWS: Readonly<Record<string, string>> = {
   "-": "−",
   _: "−",
   "=": "+",
+  PageUp: "PgUp",
+  PageDown: "PgDn",
 };
 
 const COMMANDS = new Map(KEYS.flatMap(([keys]) => keys));

@@ -11,8 +11,8 @@ export const WEAKEST = 0.1;
 
 export interface Marks {
   readonly pieces: readonly Piece[];
-  /** Of the maximum, in edge coordinates of the film. */
-  readonly peak: readonly [number, number];
+  /** Of the maximum, in edge coordinates of the film; null where a volume has it elsewhere. */
+  readonly peak: readonly [number, number] | null;
 }
 
 export class Layer {
@@ -29,6 +29,9 @@ export class Layer {
     readonly signed: boolean,
     readonly empty: string | null,
     private readonly film: Film,
+    /** Of the whole volume that this is a plane of: the largest value, and its place if here. */
+    private readonly top: number | null = null,
+    private readonly peak: readonly [number, number] | null = null,
   ) {}
 
   /** The line at a share of the maximum, and the peak; null where nothing is above 0. */
@@ -39,13 +42,15 @@ export class Layer {
       const coarse = onFilm(this.field, this.geometry, height, width, step);
       const top = peakOf(coarse);
       if (top.value <= 0) return null;
-      const pieces = contour(coarse, share * top.value, step, height, width);
+      const pieces = contour(coarse, share * (this.top ?? top.value), step, height, width);
+      if (this.top !== null) return { pieces, peak: this.peak };
       return { pieces, peak: [top.column * step + 0.5, top.row * step + 0.5] };
     });
   }
 
   /** The boxes of what is at least a share of the maximum. */
   boxesAt(share: number): HeatBox[] {
+    if (this.top !== null) return []; // of a volume they have three sides
     const { height, width } = this.film;
     this.rows ??= new FilmRows(this.field, this.geometry, height, width);
     const rows = this.rows;
@@ -66,9 +71,9 @@ export function layerOf(map: MapData, film: Film): Layer {
   const { raw, cells } = decodeCells(map);
   const grid = { rows: map.grid[0], columns: map.grid[1], values: cells };
   const field = resize(grid, map.geometry.model[0], map.geometry.model[1]);
-  const signed = !map.relu && raw.some((value) => value < 0);
+  const signed = map.signed ?? (!map.relu && raw.some((value) => value < 0));
   const title = titleOf(map);
-  return new Layer(map.id, title, field, map.geometry, map.limit, signed, map.empty, film);
+  return new Layer(map.id, title, field, map.geometry, map.limit, signed, map.empty, film, map.top ?? null, map.peak ?? null);
 }
 
 export function titleOf(map: MapData): string {

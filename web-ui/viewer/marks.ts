@@ -53,12 +53,14 @@ function drawContour(context: CanvasRenderingContext2D, view: View, marks: Marks
     path.moveTo(...view.toPanel([x, y]));
     path.lineTo(...view.toPanel([u, v]));
   }
-  const [x, y] = view.toPanel(marks.peak);
-  const arm = 7;
-  path.moveTo(x - arm, y);
-  path.lineTo(x + arm, y);
-  path.moveTo(x, y - arm);
-  path.lineTo(x, y + arm);
+  if (marks.peak !== null) {
+    const [x, y] = view.toPanel(marks.peak);
+    const arm = 7;
+    path.moveTo(x - arm, y);
+    path.lineTo(x + arm, y);
+    path.moveTo(x, y - arm);
+    path.lineTo(x, y + arm);
+  }
   twoTone(context, path, LIGHT, 1.25);
 }
 

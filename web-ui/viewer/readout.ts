@@ -1,6 +1,6 @@
 /** What is under the pointer: film, map, share of the score, and the cell of the layer's grid. */
 
-import type { MapData } from "./data.js";
+import type { FilmData, MapData } from "./data.js";
 import { type Film, decodeCells } from "./film.js";
 import { cellAt, valueAt } from "./geometry.js";
 import type { Layer } from "./layer.js";
@@ -40,10 +40,17 @@ export function readingAt(
 }
 
 /** The reading in words. */
-export function reading(words: Words, read: Reading, layer: Layer | null, map: MapData | null): string {
+export function reading(
+  words: Words,
+  read: Reading,
+  layer: Layer | null,
+  map: MapData | null,
+  { place, units }: { place?: string | undefined; units?: FilmData["units"] } = {},
+): string {
+  const samples = read.sample.map((each) => (units ? number(units.first + units.step * each) : String(each)));
   const parts = [
-    filled(words.position, { x: String(read.x), y: String(read.y) }),
-    filled(words.sample, { value: read.sample.join(" ") }),
+    place ?? filled(words.position, { x: String(read.x), y: String(read.y) }),
+    filled(words.sample, { value: samples.join(" ") }),
   ];
   if (layer !== null && read.value !== null) {
     const share = layer.limit > 0 ? percent(read.value / layer.limit) : "0%";

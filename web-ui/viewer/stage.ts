@@ -58,10 +58,11 @@ export class Stage {
     return (name === "canvas" ? null : webglPainter(this.colours)) ?? canvasPainter(this.colours);
   }
 
-  setFilm(film: Film, data: ViewerData): void {
+  /** Show a film; `next`: another plane of what is shown, whose zoom stays. */
+  setFilm(film: Film, data: ViewerData, next = false): void {
     this.data = data;
     this.painter.setFilm(film);
-    this.view.setFilm(film);
+    this.view.setFilm(film, next);
   }
 
   show(shown: readonly Shown[], settings: Settings, moving = false): void {

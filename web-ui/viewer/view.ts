@@ -18,9 +18,10 @@ export class View {
   private panel: Size = { width: 1, height: 1 };
   private fitted = true;
 
-  setFilm(film: Size): void {
+  setFilm(film: Size, next = false): void {
+    const same = film.width === this.film.width && film.height === this.film.height;
     this.film = film;
-    this.fit();
+    if (!next || !same || this.fitted) this.fit();
   }
 
   setPanel(panel: Size): void {

@@ -14,6 +14,8 @@ import { type PointerTarget, type Region, watchPointer } from "./pointer.js";
 import { type Reading, reading, readingAt } from "./readout.js";
 import { type Settings, type Tool, initialSettings, settingsFor } from "./settings.js";
 import { type Shown, Stage } from "./stage.js";
+import { Volume } from "./volume.js";
+import { VolumePanel } from "./volume_panel.js";
 import { ENGLISH, type Words, filled, number, percent } from "./words.js";
 
 export interface ViewerOptions extends MarkingOptions {
@@ -49,6 +51,7 @@ export class Viewer {
   private differences = new Map<string, Layer>();
   private pointed: [number, number] | null = null;
   private loads = 0;
+  private volume: VolumePanel | null = null;
 
   constructor(private readonly options: ViewerOptions = {}) {
     this.words = options.words ?? ENGLISH;
@@ -72,7 +75,9 @@ export class Viewer {
     try {
       const film = await decodeFilm(data.film);
       if (load !== this.loads) return; // another image was requested meanwhile
-      this.begin(data, film);
+      this.beginVolume(data, film);
+      const plane = this.volume?.main() ?? { data, film };
+      this.begin(plane.data, plane.film);
     } catch (error) {
       this.fail(error instanceof Error ? error.message : String(error));
     }
@@ -98,6 +103,29 @@ export class Viewer {
       : data.notice;
     this.replaceControls();
     this.refresh();
+  }
+
+  /** The planes of a volume; none of an image. */
+  private beginVolume(data: ViewerData, film: Film): void {
+    this.volume?.dispose();
+    this.volume = null;
+    this.root.classList.toggle("volume", data.volume !== undefined);
+    if (data.volume === undefined) return;
+    const volume = new Volume(data, film.samples);
+    const painter = this.options.painter ?? null;
+    this.volume = new VolumePanel(volume, this.words, painter, this.stage, () => this.nextPlane());
+    this.root.append(this.volume.beside, this.volume.bar);
+  }
+
+  /** Another plane of the volume; settings and zoom stay. */
+  private nextPlane(): void {
+    const { data, film } = this.volume!.main();
+    this.data = data;
+    this.film = film;
+    this.layers = new Map(data.maps.map((map) => [map.id, layerOf(map, film)]));
+    this.differences.clear();
+    this.stage.setFilm(film, data, true);
+    this.refresh(true);
   }
 
   private replaceControls(): void {
@@ -136,6 +164,8 @@ export class Viewer {
     if (this.settings === null) return;
     const shown = this.shown(this.settings);
     this.stage.show(shown, this.settings, moving);
+    this.volume?.setPeak(this.settings.map);
+    this.volume?.show(shown, this.settings);
     this.controls?.refresh();
     const first = shown[0]!;
     const bar = this.settings.shown && first.layer !== null && first.layer.empty === null;
@@ -258,8 +288,13 @@ export class Viewer {
   private showReading(): void {
     const read = this.currentReading();
     const counted = this.boxCount();
-    const words = read === null ? "" : reading(this.words, read.read, read.layer, read.map);
-    this.read.textContent = words || counted;
+    const words = read === null ? "" : this.readingText(read);
+    this.read.textContent = words || counted || (this.volume?.volume.about.note ?? "");
+  }
+
+  private readingText({ read, layer, map }: { read: Reading; layer: Layer | null; map: MapData | null }): string {
+    const place = this.volume?.place([read.x + 0.5, read.y + 0.5]);
+    return reading(this.words, read, layer, map, { place, units: this.data?.film.units });
   }
 
   /** The reading at the cross or under the pointer, of the panel that it is over. */
@@ -273,13 +308,15 @@ export class Viewer {
     const layer = shown[stage.cross === null ? (place?.panel ?? 0) : 0]?.layer ?? null;
     const map = layer === null ? null : this.map(layer.id);
     const read = readingAt(this.film, layer, map, at);
-    return read === null ? null : { read, layer, map };
+    if (read === null) return null;
+    // The cells of a plane are between those of the grid.
+    return this.volume === null ? { read, layer, map } : { read, layer, map: null };
   }
 
   private boxCount(): string {
     const { settings } = this;
     const layer = settings === null ? null : (this.layers.get(settings.map) ?? null);
-    if (settings === null || layer === null || !settings.boxes || !settings.shown) return "";
+    if (settings === null || layer === null || !settings.boxes || !settings.shown || this.volume !== null) return "";
     const count = String(layer.boxesAt(settings.level).length);
     return filled(this.words.box_count, { count, share: percent(settings.level) });
   }
@@ -331,6 +368,10 @@ export class Viewer {
       case "cross": return this.toggleCross();
       case "reset": return this.reset();
       case "paint": return this.paintAtCross();
+      case "nextSlice": return this.volume?.step(1);
+      case "previousSlice": return this.volume?.step(-1);
+      case "plane": return this.volume?.nextPlane();
+      case "peak": return this.volume?.toPeak();
       case "nextImage": return this.options.onImage?.(1);
       case "previousImage": return this.options.onImage?.(-1);
       default: return this.moveView(command);
@@ -390,6 +431,7 @@ export class Viewer {
   }
 
   dispose(): void {
+    this.volume?.dispose();
     this.stage.dispose();
     this.root.remove();
   }

@@ -28,7 +28,7 @@ from camlucida.io.tables import listing
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
-from camlucida.report.viewer.case_files import CaseFile
+from camlucida.report.viewer.case_files import CaseFile, write_case
 from camlucida.report.viewer.data import case_file
 from camlucida.workflows.explain_batches import BatchExplainer, ReadImage, layer_names
 from camlucida.workflows.explain_files import ImageWriter, Written
@@ -278,10 +278,14 @@ class _Writer:
             records = write_volume(
                 explanations, scan, self.out, self.kinds, self.colormap, self.stems
             )
+            case = self._case(explanations)
+            if case is not None:
+                write_case(case)
         except OSError as error:
             self._fail(scan, error)
             return
-        self._add(scan, explanations, records)
+        if self._add(scan, explanations, records) and case is not None:
+            self.scripts[scan.id] = case.path.relative_to(self.out).as_posix()
 
     def _add(
         self, scan: Scan, explanations: Sequence[Explanation], records: list[dict[str, Any]]

@@ -29,7 +29,7 @@ SHOWN = "SPL"
 LARGEST = 700
 """Pixels of the longest side of a plane."""
 
-_NAMES: tuple[tuple[PlaneName, PlaneName], ...] = (
+NAMES: tuple[tuple[PlaneName, PlaneName], ...] = (
     ("axial", "across_slices"),
     ("coronal", "across_rows"),
     ("sagittal", "across_columns"),
@@ -131,14 +131,26 @@ def _plane(
     stored = order.axes[axis]
     count = scan.voxels.shape[stored]
     number = count - 1 - at[axis] if order.flipped[axis] else at[axis]
-    edges = _edges(down, across) if scan.oriented else ("", "", "", "")
-    name = _NAMES[axis][0 if scan.oriented else 1]
+    edges = edges_of(axis, scan.oriented)
+    name = NAMES[axis][0 if scan.oriented else 1]
     return Plane(
         name, grey_levels(film, window), values, edges, middle, stored, number, count, truth
     )
 
 
-def _edges(down: int, across: int) -> tuple[str, str, str, str]:
+def edges_of(axis: int, oriented: bool = True) -> tuple[str, str, str, str]:
+    """The patient's directions at the left, right, top and bottom of a plane.
+
+    Args:
+        axis: of the shown voxels that the plane lies across.
+        oriented: whether directions are known; "" each where they are not.
+
+    >>> edges_of(0), edges_of(1)
+    (('R', 'L', 'A', 'P'), ('R', 'L', 'S', 'I'))
+    """
+    if not oriented:
+        return "", "", "", ""
+    down, across = (other for other in range(3) if other != axis)
     right, bottom = SHOWN[across], SHOWN[down]
     if down == 0:  # turned so that the head is up
         bottom = opposite(bottom)

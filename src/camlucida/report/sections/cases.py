@@ -160,10 +160,10 @@ def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -
     figure = _figure(explanation, mask)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)
-    view = "" if is_volume(explanation.scan) else f"{stem}.view.js"
-    if view:
-        outlines = mask_outlines(str(case["target"]), mask)
-        write_case(case_file(report.folder / view, [explanation], outlines=outlines))
+    view = f"{stem}.view.js"
+    of_image = None if is_volume(explanation.scan) else mask
+    outlines = mask_outlines(str(case["target"]), of_image)
+    write_case(case_file(report.folder / view, [explanation], outlines=outlines))
     sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
     caption = Message("cases.caption", {"parts": chain("cases.two", sentences)})
     return Picture(stem, caption, view=view)

@@ -28,6 +28,7 @@ class CaseFile:
         film: its samples.
         about: the rest of the data.
         window: samples that are black and white at first; all that the bits can hold if None.
+        units: as of :func:`~camlucida.report.viewer.encode.film_data`.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class CaseFile:
     film: Samples
     about: Mapping[str, Any]
     window: tuple[float, float] | None = None
+    units: tuple[float, float] | None = None
 
 
 def write_case(case: CaseFile, rows: bytes | None = None) -> None:
@@ -47,7 +49,7 @@ def write_case(case: CaseFile, rows: bytes | None = None) -> None:
     Raises:
         OSError: the system refuses the folder or the file.
     """
-    film = film_data(case.film, case.name, case.window, rows=rows)
+    film = film_data(case.film, case.name, case.window, rows=rows, units=case.units)
     samples = film.pop("data")  # most of the file, and base64, in which nothing is to be escaped
     begin = f'{_begin(case.name)}{{"film": {in_html(film)[:-1]}, "data": "'
     write_bytes(case.path, f'{begin}{samples}"}}, {in_html(case.about)[1:]}{_END}'.encode())

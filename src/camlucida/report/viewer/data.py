@@ -13,16 +13,17 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.scan import GreyLevels
+from camlucida.core.volume_scan import is_volume
 from camlucida.figures.contours import half_maximum
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import scale_text
-from camlucida.figures.style import label_name
 from camlucida.io.annotations.annotation import Mask
 from camlucida.io.grey_levels import grey_levels
 from camlucida.io.image import RawImage
 from camlucida.report.viewer.case_files import CaseFile
 from camlucida.report.viewer.encode import encode_floats, film_data
+from camlucida.report.viewer.map_texts import map_texts
 from camlucida.report.viewer.palettes import palette_for
+from camlucida.report.viewer.volumes import viewed_volume
 
 
 def viewer_data(
@@ -52,6 +53,10 @@ def viewer_data(
     """
     about = maps_data(explanations, boxes, outlines, colormap)
     scan = explanations[0].scan
+    if is_volume(scan):
+        volume = viewed_volume(explanations)
+        film = film_data(volume.film, scan.id, volume.window, units=volume.units)
+        return {"film": film, **about, "volume": volume.about}
     return {"film": levels_data(scan.levels, scan.picture(), scan.id), **about}
 
 
@@ -74,8 +79,10 @@ def maps_data(
         raise UsageError(
             f"the viewer shows one image, not {len(images)}", "give the explanations of one image"
         )
+    of_volume = is_volume(explanations[0].scan)
+    maps = [] if of_volume else [map_data(e, str(n)) for n, e in enumerate(explanations)]
     return {
-        "maps": [map_data(e, str(number)) for number, e in enumerate(explanations)],
+        "maps": maps,
         "boxes": list(boxes),
         "outlines": list(outlines),
         "notice": notice_line(False),
@@ -122,22 +129,11 @@ def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
     Raises:
         LayerError: the map lies over no image.
     """
-    about = explanation.provenance
     return {
-        "id": name,
-        "target": label_name(explanation.target),
-        "method": explanation.method,
-        "layer": explanation.layer,
-        "score": explanation.score,
-        "score_kind": str(about.get("score_kind", "score")),
-        "probability": explanation.probability,
-        "unit": str(about.get("unit", "none")),
+        **map_texts(explanation, name),
         "grid": list(explanation.grid),
         "values": encode_floats(explanation.raw.numpy()),
-        "relu": explanation.relu,
         "geometry": geometry_data(explanation.geometry()),
-        "limit": explanation.limit,
-        "empty": scale_text(explanation) if explanation.is_empty else None,
     }
 
 
@@ -189,6 +185,10 @@ def case_file(
     """
     scan = explanations[0].scan
     about = maps_data(explanations, outlines=outlines, colormap=colormap)
+    if is_volume(scan):
+        volume = viewed_volume(explanations)
+        about = {**about, "volume": volume.about}
+        return CaseFile(path, scan.id, volume.film, about, volume.window, volume.units)
     if scan.levels is None:
         return CaseFile(path, scan.id, scan.picture(), about)
     return CaseFile(path, scan.id, scan.levels.samples, about, scan.levels.window)

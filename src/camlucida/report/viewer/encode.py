@@ -64,6 +64,7 @@ def film_data(
     window: tuple[float, float] | None = None,
     invert: bool = False,
     rows: bytes | None = None,
+    units: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """The film of the viewer.
 
@@ -74,13 +75,14 @@ def film_data(
         invert: whether low samples are light.
         rows: of 8 bits, :func:`camlucida.core.png.png_rows` of the samples, where they are there
             already.
+        units: (first, step) of what the file calls a sample; None: the sample itself.
 
     >>> film_data(np.zeros((2, 3), np.uint16), "blank")["window"]
     [0, 65535]
     """
     height, width = samples.shape[:2]
     bits = 8 * samples.dtype.itemsize
-    return {
+    data = {
         "id": name,
         "width": width,
         "height": height,
@@ -90,3 +92,6 @@ def film_data(
         "window": list(window or (0, 2**bits - 1)),
         "invert": invert,
     }
+    if units is not None:
+        data["units"] = {"first": units[0], "step": units[1]}
+    return data

@@ -9,7 +9,6 @@ from typing import Any
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
-from camlucida.core.volume_scan import is_volume
 from camlucida.figures.style import style
 from camlucida.report.viewer.data import viewer_data
 from camlucida.report.viewer.page import viewer_script
@@ -47,7 +46,7 @@ def view(
         height: in pixels.
 
     Returns:
-        A widget; without the package anywidget, and of volumes, the picture of the first map.
+        A widget; without the package anywidget, the picture of the first map.
 
     Raises:
         UsageError: no explanation.
@@ -56,8 +55,6 @@ def view(
     items = [explanations] if isinstance(explanations, Explanation) else list(explanations)
     if not items:
         raise UsageError("there is no explanation to view", "give one at least")
-    if any(is_volume(each.scan) for each in items):
-        return items[0].overlay(colormap)  # the viewer shows films
     try:
         widget = _widget_class()
     except ImportError:

@@ -116,6 +116,7 @@ def _example(out: Path, chosen: tables.ChosenMap, source: Source | None) -> Exam
         if is_volume(explanation.scan):
             picture = overlay_image(explanation, truth=truth)
             write_bytes(out / name, png_bytes(np.asarray(picture), DPI))
+            write_case(case_file(out / view, [explanation]))
         else:
             figure = outlined(three_panel(explanation), truth)
             save_figure(figure, (out / name).with_suffix(""), ["png"])
