@@ -23,6 +23,9 @@ from camlucida.attribution.forward_pass import forward_pass
 from camlucida.attribution.methods import METHODS, Method
 from camlucida.attribution.targets import Difference, Label, Region, Target
 from camlucida.core.errors import NoEvidenceError
+from camlucida.core.orientation import axis_codes
+from camlucida.core.scan import Scan
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.models.outputs import interpret
 
 RUNS = 16
@@ -35,7 +38,7 @@ class Sample:
 
     Attributes:
         factor: by which the image on the model's scale is multiplied.
-        mirrored: along its last axis.
+        mirrored: left and right, see :func:`left_right`.
         seed: of the dropout; None leaves it off.
     """
 
@@ -43,17 +46,31 @@ class Sample:
     mirrored: bool = False
     seed: int | None = None
 
-    def image(self, x: Tensor) -> Tensor:
-        """Images (B, C, *spatial) as the model sees them in this run."""
+    def image(self, x: Tensor, axis: int = -1) -> Tensor:
+        """Images (B, C, *spatial) as the model sees them in this run.
+
+        Args:
+            x: the images as they are.
+            axis: that is mirrored, counted from the last.
+        """
         altered = x * self.factor
-        return altered.flip(-1) if self.mirrored else altered
+        return altered.flip(axis) if self.mirrored else altered
 
-    def back(self, maps: Tensor) -> Tensor:
-        """Maps (…, *grid) of this run, on the image as it is."""
-        return maps.flip(-1) if self.mirrored else maps
+    def back(self, maps: Tensor, axis: int = -1) -> Tensor:
+        """Maps (…, *grid) of this run, on the image as it is.
 
-    def target(self, target: Target) -> Target:
+        Args:
+            maps: of the run.
+            axis: as of :meth:`image`.
+        """
+        return maps.flip(axis) if self.mirrored else maps
+
+    def target(self, target: Target, axis: int = -1) -> Target:
         """The same target, where the image is mirrored.
+
+        Args:
+            target: of the image as it is.
+            axis: as of :meth:`image`.
 
         Raises:
             NoEvidenceError: it depends on places in an unknown way.
@@ -61,11 +78,33 @@ class Sample:
         if not self.mirrored or isinstance(target, (Label, Difference)):
             return target
         if isinstance(target, Region):
-            return replace(target, mask=target.mask.flip(-1))
+            return replace(target, mask=target.mask.flip(axis))
         raise NoEvidenceError(
             f"target {target.name!r} is a function of its own, which cannot be mirrored",
             "leave the mirrored views out: aug",
         )
+
+
+def left_right(scan: Scan) -> int:
+    """The axis of the model's input from the patient's left to the right, counted from the last.
+
+    Args:
+        scan: of an image, whose columns run so; or of a volume.
+
+    Returns:
+        −1 also of a volume that states no directions, and of stacked slices that lie one beside
+        the other from left to right.
+
+    >>> from camlucida.core.geometry import Geometry
+    >>> left_right(Scan(torch.zeros(1, 4, 4), None, Geometry.identity((4, 4)), "film"))
+    -1
+    """
+    if not isinstance(scan, VolumeScan) or not scan.oriented:
+        return -1
+    stored = axis_codes(scan.affine)
+    letters = [stored[axis] for axis in scan.order.axes]
+    axis = next(number for number, letter in enumerate(letters) if letter in "LR") - 3
+    return axis if -axis <= len(scan.geometry.model) else -1
 
 
 _FACTORS = (1.0, 0.9, 1.1)
@@ -110,10 +149,11 @@ def _gather(
     gathered: dict[MapKey, list[Tensor]] = {}
     for sample in samples:
         for rows in _parts(explained, sample):
-            made = batch_maps(_run(explained, sample, rows, once), once)
+            axis = left_right(explained.batch.scans[rows[0]])
+            made = batch_maps(_run(explained, sample, rows, once, axis), once)
             for key, raw in made.raw.items():
                 of_image = key._replace(image=rows[key.image])
-                gathered.setdefault(of_image, []).append(sample.back(raw))
+                gathered.setdefault(of_image, []).append(sample.back(raw, axis))
                 if key in made.cautions:
                     maps.cautions.setdefault(of_image, made.cautions[key])
     for method in methods:
@@ -138,13 +178,20 @@ def _parts(explained: ExplainedBatch, sample: Sample) -> Sequence[Sequence[int]]
     """Rows of the batch that go through the model together."""
     rows = [i for i, targets in enumerate(explained.targets) if targets]
     if sample.seed is None:
-        return [rows] if rows else []
+        by_axis: dict[int, list[int]] = {}
+        for row in rows:
+            by_axis.setdefault(left_right(explained.batch.scans[row]), []).append(row)
+        return list(by_axis.values())
     # Each by itself: what is dropped in an image must not depend on those beside it.
     return [[row] for row in rows]
 
 
 def _run(
-    explained: ExplainedBatch, sample: Sample, rows: Sequence[int], methods: Sequence[Method]
+    explained: ExplainedBatch,
+    sample: Sample,
+    rows: Sequence[int],
+    methods: Sequence[Method],
+    axis: int,
 ) -> ExplainedBatch:
     """Some images of a batch after another run of the model."""
     model, batch = explained.model, explained.batch
@@ -152,13 +199,13 @@ def _run(
     tensors = []
     for position, x in enumerate(batch.tensors):
         of_rows = x[list(rows)]
-        tensors.append(sample.image(of_rows) if position in images else of_rows)
+        tensors.append(sample.image(of_rows, axis) if position in images else of_rows)
     layers = [layer.name for layer in explained.forward.layers]
     with _dropout(model.module, sample.seed, tensors[0].device):
         forward, attention = forward_pass(model, tuple(tensors), layers, methods)
     read = forward.output
     output = interpret(read.logits, read.output, read.final, model.spec, tensors[0])
-    targets = [list(map(sample.target, explained.targets[row])) for row in rows]
+    targets = [_targets(explained, sample, row, axis) for row in rows]
     cases = [batch.cases[row] for row in rows] if batch.cases else ()
     scans = [batch.scans[row] for row in rows]
     part = Batch(tuple(tensors), scans, None, batch.probe_size, cases)
@@ -166,6 +213,10 @@ def _run(
     return ExplainedBatch(
         model, part, forward, output, targets, attention=attention, left_out=left_out
     )
+
+
+def _targets(explained: ExplainedBatch, sample: Sample, row: int, axis: int) -> list[Target]:
+    return [sample.target(target, axis) for target in explained.targets[row]]
 
 
 def _dropout(

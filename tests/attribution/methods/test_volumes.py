@@ -7,7 +7,11 @@ from torch import nn
 
 import camlucida as cl
 from camlucida.attribution.methods import METHODS
+from camlucida.attribution.samples import Sample, left_right
+from camlucida.io.volumes import read_volume
+from camlucida.models.preprocessing import VolumeInput, prepare_volume
 from tests.support.nets import ATTENTION, images, seeded
+from tests.support.volumes import write_nifti
 
 ON_VOLUMES = sorted(name for name, _ in METHODS.items() if name not in ATTENTION)
 
@@ -118,3 +122,14 @@ class Mean(nn.Module):
 def test_segments_are_of_images():
     with pytest.raises(cl.CamlucidaError, match="this one has 3"):
         cl.explain(DEEP, images(1, 1, 5, 8, 6), 1, "xrai")
+
+
+@pytest.mark.parametrize(("codes", "axis"), [("RAS", -3), ("SPL", -1), ("ALS", -2)])
+def test_views_of_a_volume_are_mirrored_from_left_to_right(tmp_path, codes, axis):
+    values = torch.rand(4, 5, 6).numpy()
+    volume = read_volume(write_nifti(tmp_path / "a.nii", values))
+    scan = prepare_volume(volume, VolumeInput(orientation=codes, size=(4, 4, 4)))
+    assert left_right(scan) == axis
+    sample = Sample(mirrored=True)
+    assert torch.equal(sample.image(scan.tensor[None], axis), scan.tensor[None].flip(axis))
+    assert torch.equal(sample.back(sample.image(scan.tensor, axis), axis), scan.tensor)
