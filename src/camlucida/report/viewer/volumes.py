@@ -124,6 +124,8 @@ def _samples(
     width = max(high - low, 1e-6)
     first = max(float(values.min()), low - _FLOOR * width)
     last = min(float(values.max()), high + _FLOOR * width)
+    if last <= first:  # all values lie far outside of the window
+        first, last = min(float(values.min()), low), max(float(values.max()), high)
     scale = 65535 / max(last - first, 1e-6)
     samples = np.rint((np.clip(values, first, last) - first) * scale).astype(np.uint16)
     ends = (float(np.clip((each - first) * scale, 0, 65535)) for each in (low, high))
