@@ -7,8 +7,9 @@ import pytest
 from camlucida.cli import main
 from camlucida.core.volume_scan import VolumeScan
 from camlucida.runs import Run
+from camlucida.runs.compute import Worker
 from camlucida.runs.stored_scan import NO_PICTURE
-from tests.support.volumes import with_lesion, write_nifti, write_volume_model
+from tests.support.volumes import with_lesion, write_nifti, write_series, write_volume_model
 
 COHORT = """
 images = "volumes"
@@ -89,6 +90,19 @@ def test_deletion_and_insertion_are_measured_and_road_alone_is_refused(cohort, t
     assert rows["value"].notna().all()
     assert run("evaluate", *volumes, "--metrics", "road", "--out", tmp_path / "no") == 2
     assert "road: defined on images alone" in capsys.readouterr().err
+
+
+def test_a_series_that_is_unchanged_is_not_computed_again(tmp_path, monkeypatch):
+    write_volume_model(tmp_path)
+    slices = with_lesion((14, 12, 10), (9, 2, 7)).astype(np.int16)
+    write_series(tmp_path / "volumes" / "ct", slices)
+    text = COHORT.replace('masks = "truth"\n', "")
+    (tmp_path / "cohort.toml").write_text(text)
+    options = (tmp_path / "cohort.toml", "--out", tmp_path / "run")
+    assert run("run", *options) == 0
+    monkeypatch.setattr(Worker, "process", None)
+    assert run("run", *options, "--resume") == 0
+    assert list(Run.open(tmp_path / "run").predictions()["image"]) == ["ct"]
 
 
 def test_a_report_shows_three_planes_of_each_case(cohort):

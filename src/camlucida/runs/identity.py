@@ -16,6 +16,7 @@ from torch import nn
 
 from camlucida import __version__
 from camlucida.core.files import json_default
+from camlucida.io.volumes.series import series_sha256
 from camlucida.models import LoadedModel
 from camlucida.models.card import factory_file
 from camlucida.runs.extensions import extension_digest
@@ -130,10 +131,10 @@ def digest(text: str) -> str:
 
 
 def file_sha256(path: Path) -> str | None:
-    """SHA-256 of a file's bytes.
+    """SHA-256 of a file's bytes; of the folder of a DICOM series that of its volume.
 
     Args:
-        path: of the file.
+        path: of the file or folder.
 
     Returns:
         64 hexadecimal digits; None where the file cannot be read.
@@ -141,6 +142,8 @@ def file_sha256(path: Path) -> str | None:
     >>> file_sha256(Path("no-such-file")) is None
     True
     """
+    if path.is_dir():
+        return series_sha256(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,34 @@ def read_series(folder: Path) -> Volume:
         if index == len(ordered) // 2:
             source, window, synthetic = _facts(each.path, dataset)
     check_finite(folder, values)
-    digest = hashlib.sha256("".join(each.sha256 for each in ordered).encode()).hexdigest()
+    digest = _joint_sha256(each.sha256 for each in ordered)
     facts: dict[str, Any] = {"path": str(folder), "sha256": digest, "format": "DICOM series"}
     facts |= {**source, **placed(stack.affine, values.shape)}
     warnings = (*notes, *stack.notes, *more)
     name = folder.resolve().name
     return Volume(values, stack.affine, name, True, window, facts, warnings, synthetic)
+
+
+def series_sha256(folder: Path) -> str | None:
+    """A hash of the DICOM files of a folder, whatever they are called: that of their volume.
+
+    Args:
+        folder: of the series.
+
+    Returns:
+        64 hexadecimal digits, as ``source["sha256"]`` of :func:`read_series` unless copies of a
+        slice differ; None of a folder without a DICOM file, or one that cannot be read.
+    """
+    try:
+        hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in dicom_files(folder)]
+    except (ImageError, OSError):
+        return None
+    return _joint_sha256(hashes) if hashes else None
+
+
+def _joint_sha256(hashes: Iterable[str]) -> str:
+    """Of files in any order, copies once."""
+    return hashlib.sha256("".join(sorted(set(hashes))).encode()).hexdigest()
 
 
 def dicom_files(folder: Path) -> list[Path]:
