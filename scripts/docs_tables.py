@@ -129,12 +129,22 @@ def _command_line() -> Iterator[str]:
     yield "## `camlucida`\n"
     yield f"{group.help}\n"
     yield f"{_option_table(group)}\n"
-    for name, command in group.commands.items():
+    for name, command in _named_commands(group):
         yield f"## `camlucida {name}`\n"
         yield f"{_one_line(command.help or '')}\n"
         usage = " ".join(["camlucida", name, *_arguments(command), "[OPTIONS]"])
         yield f"```sh\n{usage}\n```\n"
         yield f"{_option_table(command)}\n"
+
+
+def _named_commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each command by its words; those of a group one after the other."""
+    for name, command in group.commands.items():
+        words = f"{before}{name}"
+        if hasattr(command, "commands"):
+            yield from _named_commands(command, f"{words} ")
+        else:
+            yield words, command
 
 
 def _arguments(command: Any) -> list[str]:

@@ -70,11 +70,19 @@ def blocks(language: str) -> Iterator[tuple[str, str, str]]:
                 yield path.name, mark, code
 
 
+def named_commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each command by its words; those of a group one after the other."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from named_commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
 def commands() -> dict[str, list[str]]:
     """Command → its long options."""
-    group = typer.main.get_command(app)
     found = {}
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in named_commands(typer.main.get_command(app)):
         options = [option for parameter in command.params for option in parameter.opts]
         found[name] = [
             option for option in options if option.startswith("--") and option != "--help"
@@ -139,6 +147,8 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "serve": "workbench.md",
         "reader-study": "reader-study.md",
         "explain-segmentation": "segmentation.md",
+        "export dicom": "dicom.md",
+        "watch": "dicom.md",
     }
     pages["doctor"] = "doctor.md"
     pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")

@@ -46,6 +46,19 @@ app = _Application(
     rich_markup_mode=None,
 )
 
+
+def subcommands(name: str, purpose: str) -> typer.Typer:
+    """A group of commands under one word, as in ``camlucida export dicom``.
+
+    Args:
+        name: the word.
+        purpose: of the group, in one line.
+    """
+    group = _Application(name=name, help=purpose, no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(group)
+    return group
+
+
 OK, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 """Errors of a disk that takes no more."""
 INTERRUPTED = 130

@@ -115,7 +115,10 @@ def peak(values: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def half_maximum(
-    values: NDArray[np.floating], maximum: float | None = None, finest: int = FINEST
+    values: NDArray[np.floating],
+    maximum: float | None = None,
+    finest: int = FINEST,
+    fraction: float = MASK_FRACTION,
 ) -> list[Points]:
     """Closed lines round the parts of a map that are at least half of its maximum.
 
@@ -123,6 +126,7 @@ def half_maximum(
         values: (H, W); its maximum is above 0.
         maximum: of the whole map, where ``values`` are a plane of it; None for that of ``values``.
         finest: pixels on the longer side on which the lines are computed.
+        fraction: of the maximum, in (0, 1], in place of a half.
 
     Returns:
         (N, 2) rows and columns of each line, in pixels.
@@ -138,8 +142,8 @@ def half_maximum(
     step = max(1, -(-max(values.shape) // finest))
     coarse = values[::step, ::step]
     top = float(coarse.max()) if maximum is None else maximum
-    corner, part = _with_margin(coarse, MASK_FRACTION * top)
-    lines = contours(part, MASK_FRACTION * top)
+    corner, part = _with_margin(coarse, fraction * top)
+    lines = contours(part, fraction * top)
     high = np.array(values.shape) - 0.5
     return [np.clip((line + corner) * step, -0.5, high) for line in lines]
 

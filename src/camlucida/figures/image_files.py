@@ -274,11 +274,15 @@ class DrawnMap:
         job, texts = self.job, self.item.texts
         assert texts is not None
         footer = (*texts.footer, job.notice)
-        bar = self._bar(texts.unit)
+        bar = self.bar(texts.unit)
         return Sheet(texts.title, headings, panels, footer, job.font_path, bar, job.synthetic)
 
-    def _bar(self, unit: str) -> Bar | None:
-        """What the colours mean; an empty map has none."""
+    def bar(self, unit: str) -> Bar | None:
+        """What the colours mean; an empty map has none.
+
+        Args:
+            unit: of the values.
+        """
         limit, table = self.pixels.limit, self.pixels.table
         if self.item.empty or limit <= 0:
             return None

@@ -73,6 +73,7 @@ class Sheet:
         font_path: of the words.
         bar: at the right; None for none.
         synthetic: whether SYNTHETIC is written across.
+        paper, ink: colours of the sheet and of its words.
     """
 
     title: str
@@ -82,6 +83,8 @@ class Sheet:
     font_path: str
     bar: Bar | None = None
     synthetic: bool = False
+    paper: str = "white"
+    ink: str = "black"
 
     def draw(self) -> Pixels:
         """The sheet, (H, W, 3)."""
@@ -97,21 +100,22 @@ class Sheet:
         panel_top = top + max(_height(lines, heading) for lines in headings) + GAP // 3
         bottom = panel_top + tall + GAP // 2
         height = bottom + _height(footer, small) + GAP
-        canvas = Image.new("RGB", (inner + beside + 2 * GAP, height), "white")
+        canvas = Image.new("RGB", (inner + beside + 2 * GAP, height), self.paper)
         draw = ImageDraw.Draw(canvas)
         centre = canvas.width / 2
-        _write(draw, titles, title, (centre, GAP))
+        _write(draw, titles, title, (centre, GAP), self.ink)
         for number, panel in enumerate(self.panels):
             left = GAP + number * (room + GAP)
             lines = headings[number]
             # Headings stand on the panel, however many lines the others have.
             above = panel_top - GAP // 3 - _height(lines, heading)
-            _write(draw, lines, heading, (left + room / 2, above))
+            _write(draw, lines, heading, (left + room / 2, above), self.ink)
             canvas.paste(panel, (left + (room - wide) // 2, panel_top))
         if self.bar is not None:
             right = GAP + inner
-            _draw_bar(canvas, self.bar, (right + GAP, panel_top, tall), self.font_path)
-        _write(draw, footer, small, (centre, bottom))
+            box = (right + GAP, panel_top, tall)
+            _draw_bar(canvas, self.bar, box, self.font_path, self.ink)
+        _write(draw, footer, small, (centre, bottom), self.ink)
         if self.synthetic:
             middle = (centre, panel_top + tall / 2)
             watermark_pixels(canvas, middle, self.font_path, WATERMARK)
@@ -215,33 +219,35 @@ def _height(lines: Sequence[str], font: Font) -> int:
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, lines: Sequence[str], font: Font, at: tuple[float, float]
+    draw: ImageDraw.ImageDraw, lines: Sequence[str], font: Font, at: tuple[float, float], ink: str
 ) -> None:
     """Centred lines, from ``at`` (x of the middle, y of the top) downwards."""
     for number, line in enumerate(lines):
         y = at[1] + (number + 0.5) * font.size * _SPACING
-        draw.text((at[0], y), line, fill="black", font=font, anchor="mm")
+        draw.text((at[0], y), line, fill=ink, font=font, anchor="mm")
 
 
-def _draw_bar(canvas: Image.Image, bar: Bar, box: tuple[int, int, int], font_path: str) -> None:
+def _draw_bar(
+    canvas: Image.Image, bar: Bar, box: tuple[int, int, int], font_path: str, ink: str
+) -> None:
     """The colours from below, ticks and the label at the right of them."""
     left, top, tall = box
     levels = np.linspace(len(bar.colours) - 1, 0, tall).round().astype(int)
     column = np.repeat(bar.colours[levels][:, None], BAR, axis=1)
     canvas.paste(Image.fromarray(column), (left, top))
     draw = ImageDraw.Draw(canvas)
-    draw.rectangle((left, top, left + BAR, top + tall), outline="black", width=2)
+    draw.rectangle((left, top, left + BAR, top + tall), outline=ink, width=2)
     font = sized_font(font_path, SMALL)
     right = left + BAR
     widest = 0.0
     for value, text in bar_ticks(bar.low, bar.high):
         y = top + tall * (bar.high - value) / (bar.high - bar.low)
-        draw.line((right, y, right + 10, y), fill="black", width=2)
-        draw.text((right + 16, y), text, fill="black", font=font, anchor="lm")
+        draw.line((right, y, right + 10, y), fill=ink, width=2)
+        draw.text((right + 16, y), text, fill=ink, font=font, anchor="lm")
         widest = max(widest, font.getlength(text))
     label = Image.new("L", (tall, round(1.3 * SMALL)))
     middle = (tall / 2, label.height / 2)
     ImageDraw.Draw(label).text(middle, bar.label, fill=255, font=font, anchor="mm")
     turned = label.transpose(Image.Transpose.ROTATE_90)
     at = (right + 20 + round(widest), top)
-    canvas.paste("black", at, mask=turned)
+    canvas.paste(ink, at, mask=turned)

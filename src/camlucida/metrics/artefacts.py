@@ -38,6 +38,9 @@ TEXT_CONTRAST = 0.3
 TEXT_SIDES = (0.01, 0.15)
 """The longer side of a letter or word, as shares of the shorter side of the image."""
 
+TEXT_PIXELS = 512
+"""Of the shorter side, from twice of which a picture is looked at in coarser pixels."""
+
 TEXT_MARGIN = 0.01
 """Letters are widened by this share of the shorter side, which joins them to words and covers their
 edges.
@@ -267,6 +270,23 @@ def text_region(image: ArrayLike) -> Mask:
     return np.asarray(
         ndimage.distance_transform_edt(~letters) <= margin if letters.any() else letters, np.bool_
     )
+
+
+def shows_text(picture: ArrayLike) -> bool:
+    """Whether letters seem to be burned into a picture, see :func:`text_region`.
+
+    Args:
+        picture: (H, W) or (H, W, 3) of intensities. A large one is looked at in coarser pixels.
+
+    >>> shows_text(np.zeros((8, 8)))
+    False
+    """
+    levels = np.asarray(picture, np.float64)
+    grey = levels if levels.ndim == 2 else levels.mean(axis=2)
+    step = max(1, min(grey.shape) // TEXT_PIXELS)
+    height, width = (side // step * step for side in grey.shape)
+    blocks = grey[:height, :width].reshape(height // step, step, width // step, step)
+    return bool(text_region(blocks.mean(axis=(1, 3))).any())
 
 
 def _image(image: ArrayLike) -> Floats:

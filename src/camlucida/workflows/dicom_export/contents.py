@@ -1,0 +1,108 @@
+"""From explanations of an image to what its DICOM objects hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.methods import METHODS
+from camlucida.core.regions import binary_mask
+from camlucida.figures.capture import captures
+from camlucida.figures.contours import half_maximum
+from camlucida.io.dicom_export import Algorithm, ExportedMap, ImageContent
+from camlucida.io.dicom_export.content import Explains
+from camlucida.metrics.artefacts import shows_text
+
+OF_ACTIVATIONS = frozenset(
+    ("ablationcam", "scorecam", "sscam", "iscam", "groupcam", "relevancecam")
+)
+"""Methods that weigh activations by what the model answers, without gradients."""
+
+OF_GRADIENTS = frozenset(("smooth_gradcam_pp", "finercam", "shapleycam"))
+"""Methods that weigh activations by gradients of several passes."""
+
+
+def is_baseline(method: str) -> bool:
+    """Whether a map is of no model, so that it explains nothing.
+
+    Args:
+        method: registry name.
+
+    >>> is_baseline("sobel"), is_baseline("gradcam")
+    (True, False)
+    """
+    return method in METHODS and METHODS[method].paper.startswith("baseline")
+
+
+def explains(method: str) -> Explains:
+    """Which term of CID 217 a method is: class activation, gradient-weighted or not, or saliency.
+
+    Args:
+        method: registry name; a variant is what its method is.
+
+    >>> explains("gradcam:aug"), explains("scorecam"), explains("integrated_gradients")
+    ('gradient', 'activation', 'saliency')
+    """
+    base = method.partition(":")[0]
+    kind = METHODS[base].kind if base in METHODS else "input"
+    if (kind == "gradient" and base != "cam") or base in OF_GRADIENTS:
+        return "gradient"
+    if kind == "activation" or base == "cam" or base in OF_ACTIVATIONS:
+        return "activation"
+    return "saliency"
+
+
+def image_content(
+    explanations: Sequence[Explanation],
+    algorithm: Algorithm,
+    threshold: float,
+    mismatch: bool = False,
+    colormap: str | None = None,
+) -> ImageContent:
+    """What is exported of an image.
+
+    Args:
+        explanations: of one image, each over it.
+        algorithm: the model.
+        threshold: of the regions, a share of each map's maximum.
+        mismatch: whether the model is known not to be that of the stored predictions.
+        colormap: matplotlib name; the default if None.
+    """
+    scan = explanations[0].scan
+    pictures = captures(explanations, colormap)
+    maps = [_map(each, picture, threshold) for each, picture in zip(explanations, pictures)]
+    return ImageContent(
+        tuple(maps),
+        algorithm,
+        threshold,
+        scan.synthetic,
+        shows_text(scan.picture()),
+        mismatch,
+    )
+
+
+def _map(explanation: Explanation, picture: NDArray[np.uint8], threshold: float) -> ExportedMap:
+    values = explanation.numpy().clip(min=0)
+    top = float(values.max(initial=0.0))
+    shown = top > 0 and not explanation.is_empty
+    shares = np.asarray(values / top if shown else values * 0, np.float32)
+    lines = half_maximum(shares, fraction=threshold) if shown else []
+    about = explanation.provenance
+    return ExportedMap(
+        label=explanation.target,
+        method=str(about.get("method", explanation.method)),
+        explains=explains(explanation.method),
+        layer=explanation.layer,
+        cells=" x ".join(map(str, explanation.grid)),
+        score=explanation.score,
+        score_kind=str(about.get("score_kind", "score")),
+        probability=explanation.probability,
+        values=shares,
+        mask=binary_mask(shares, threshold),
+        contours=tuple(line[:, ::-1] + 0.5 for line in lines),
+        picture=picture,
+        empty=str(explanation.empty_reason) if explanation.is_empty else "",
+    )

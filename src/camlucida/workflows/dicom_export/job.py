@@ -1,0 +1,300 @@
+"""A run or a folder of explanations in; DICOM objects and ``export.json`` out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset, dcmwrite
+
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import CamlucidaError, ImageError, UsageError
+from camlucida.core.failures import Failure
+from camlucida.core.files import slug, unique, write_bytes, write_json
+from camlucida.core.messages import Message, declare
+from camlucida.figures.notice import NOTICE, stamped
+from camlucida.io.dicom_export import ImageContent, SeriesOfExport, deidentified, read_source
+from camlucida.io.dicom_export.fractional import fractional_segmentation
+from camlucida.io.dicom_export.presentation_state import is_grey, presentation_state
+from camlucida.io.dicom_export.secondary_capture import secondary_capture
+from camlucida.io.dicom_export.segmentation import segmentation
+from camlucida.io.dicom_export.source import case_name
+from camlucida.io.dicom_export.structured_report import structured_report
+from camlucida.io.image import quiet
+from camlucida.workflows.dicom_export.contents import image_content, is_baseline
+from camlucida.workflows.dicom_export.stored import StoredImage, stored_images
+
+declare(
+    "dicom_export",
+    {
+        "identified": (
+            "the objects name the patient, as the images do: keep them with the study, or give "
+            "--deidentify"
+        ),
+        "text": (
+            "letters seem to be burned into {count} {count:|film|films}, and overlays show them: "
+            "look at each before it is passed on ({names:,})"
+        ),
+        "baseline": "left out: {methods:,} ({count:|a baseline|baselines}, no explanation)",
+        "no_contours": (
+            "no contours of {count} colour {count:|image|images}: presentation states are written "
+            "for grey ones"
+        ),
+        "no_region": (
+            "{count} {count:|map|maps} without evidence: no segment, and the report says so"
+        ),
+    },
+)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is written.
+
+    Attributes:
+        threshold: of regions, a share of each map's maximum, in (0, 1].
+        contours: also presentation states with contours.
+        fractional: also fractional segmentations.
+        deidentify: without the patient, identifiers keyed.
+        colormap: of overlays; the default if None.
+    """
+
+    threshold: float = 0.5
+    contours: bool = False
+    fractional: bool = False
+    deidentify: bool = False
+    colormap: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise UsageError(f"--threshold {self.threshold:g} is no share", "give one in (0, 1]")
+
+
+@dataclass
+class ExportOutcome:
+    """What was written.
+
+    Attributes:
+        records: an entry an image, the content of ``export.json``.
+        files: of the objects, in order.
+        failures: images of which nothing is written.
+        notes: for the person who passes the objects on.
+    """
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
+
+
+def export_dicom(
+    source: Path,
+    out: Path,
+    request: ExportRequest,
+    about: Mapping[str, Any] | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+    on_failure: Callable[[Failure], object] = lambda failure: None,
+) -> ExportOutcome:
+    """Write the objects of every image that is a DICOM file.
+
+    Args:
+        source: folder of a run, or of ``explain``.
+        out: made if missing.
+        request: what is written.
+        about: command and versions, for the record.
+        progress: called with the number of images done since the last call.
+        on_failure: called with each failure as it happens.
+
+    Raises:
+        UsageError: highdicom is not installed, or ``source`` holds no explanations.
+    """
+    check_extra()
+    images = stored_images(source)
+    if not images:
+        raise UsageError(f"{source} holds no map", "explain images first")
+    exporter = Exporter(out, request)
+    for image in images:
+        failure = exporter.export(image)
+        if failure is not None:
+            on_failure(failure)
+        progress(1)
+    outcome = exporter.outcome
+    outcome.notes += exporter.notes()
+    record = {**(about or {}), "notice": NOTICE, "images": outcome.records}
+    if request.deidentify:
+        record.pop("command", None)  # its words name the folder
+    write_json(out / "export.json", record)
+    return outcome
+
+
+def check_extra() -> None:
+    """Say what to install where highdicom is missing.
+
+    Raises:
+        UsageError: it is.
+    """
+    try:
+        import highdicom  # noqa: F401
+    except ImportError as error:
+        fix = "pip install 'camlucida[dicom]'"
+        raise UsageError("DICOM objects are written by highdicom", fix) from error
+
+
+class Exporter:
+    """Writes the objects of images, one after the other, into the same series.
+
+    Args:
+        out: folder of the files.
+        request: what is written.
+    """
+
+    def __init__(self, out: Path, request: ExportRequest) -> None:
+        self.out = out
+        self.request = request
+        self.outcome = ExportOutcome()
+        self._series = SeriesOfExport()
+        self._stems: set[str] = set()
+        self._with_text: list[str] = []
+        self._baselines: set[str] = set()
+        self._without_region = 0
+        self._without_contours = 0
+
+    def export(self, image: StoredImage) -> Failure | None:
+        """Write the objects of an image: all of them, or none.
+
+        Args:
+            image: and its maps.
+
+        Returns:
+            Why nothing is written; None where it is.
+
+        Raises:
+            OSError: the system refuses the folder or a file.
+        """
+        try:
+            self._export(image)
+        except CamlucidaError as error:
+            failure = Failure.of(str(image.path), error, named=True)
+            self.outcome.failures.append(failure)
+            return failure
+        return None
+
+    def notes(self) -> Iterator[Message]:
+        """What is to be said of all objects together."""
+        if self.outcome.files and not self.request.deidentify:
+            yield Message("dicom_export.identified")
+        if self._with_text:
+            names = self._with_text[:8]
+            yield Message("dicom_export.text", {"count": len(self._with_text), "names": names})
+        if self._baselines:
+            methods = sorted(self._baselines)
+            count = len(methods)
+            yield Message("dicom_export.baseline", {"methods": methods, "count": count})
+        if self._without_region:
+            yield Message("dicom_export.no_region", {"count": self._without_region})
+        if self._without_contours:
+            yield Message("dicom_export.no_contours", {"count": self._without_contours})
+
+    def _export(self, image: StoredImage) -> None:
+        header = read_source(image.path, image.sha256)
+        name = image.id
+        if self.request.deidentify:
+            header, name = deidentified(header), case_name(image.id)
+        maps = [_named(each, name) for each in image.load()]
+        explained = [each for each in maps if not is_baseline(each.method)]
+        self._baselines |= {each.method for each in maps if is_baseline(each.method)}
+        if not explained:
+            raise ImageError(f"{image.path} has no map of a method", "baselines explain nothing")
+        with stamped(image.mismatch):
+            content = image_content(
+                explained,
+                image.algorithm,
+                self.request.threshold,
+                image.mismatch,
+                self.request.colormap,
+            )
+        try:
+            with quiet("pydicom", "highdicom"):
+                objects = list(self._objects(header, content))
+                encoded = [(kind, made, _encoded(made)) for kind, made in objects]
+        except CamlucidaError as error:
+            raise ImageError(f"{image.path}: {error.what}", error.fix) from error
+        # Whatever pydicom and highdicom raise of a header; their words may quote it.
+        except Exception as error:  # noqa: BLE001
+            raise ImageError(
+                f"{image.path}: its header allows no object ({type(error).__name__})",
+                "check the image with dciodvfy, and export it again from the archive",
+            ) from None
+        self._write(name, image, header, content, encoded)
+
+    def _objects(self, header: Dataset, content: ImageContent) -> Iterator[tuple[str, Dataset]]:
+        def instance(kind: str) -> dict[str, Any]:
+            return self._series.next_instance(header, kind)
+
+        for item in content.maps:
+            yield "overlay", secondary_capture(header, content, item, instance("overlay"))
+        segments = None
+        if content.drawn:
+            segments = segmentation(header, content, instance("segmentation"))
+            yield "segmentation", segments
+        yield "report", structured_report(header, content, instance("report"), segments)
+        if content.drawn and self.request.contours and not is_grey(header):
+            self._without_contours += 1
+        elif content.drawn and self.request.contours:
+            yield "contours", presentation_state(header, content, instance("contours"))
+        if content.drawn and self.request.fractional:
+            yield "fractional", fractional_segmentation(header, content, instance("fractional"))
+
+    def _write(
+        self,
+        name: str,
+        image: StoredImage,
+        header: Dataset,
+        content: ImageContent,
+        encoded: list[tuple[str, Dataset, bytes]],
+    ) -> None:
+        stem = slug(unique(name, self._stems))
+        files = []
+        for number, (kind, made, data) in enumerate(encoded, start=1):
+            # Overlays come first.
+            end = f"_{number}" if kind == "overlay" else ""
+            path = self.out / f"{stem}_{kind}{end}.dcm"
+            write_bytes(path, data)
+            self.outcome.files.append(path)
+            uids = {"series": str(made.SeriesInstanceUID), "instance": str(made.SOPInstanceUID)}
+            files.append({"kind": kind, "file": path.name, **uids})
+        self._without_region += len(content.maps) - len(content.drawn)
+        if content.text_found:
+            self._with_text.append(name)
+        self.outcome.records.append(
+            {
+                "id": name,
+                "image": None if self.request.deidentify else str(image.path),
+                "model": image.algorithm.name,
+                "study": str(header.StudyInstanceUID),
+                "maps": [_record(item) for item in content.maps],
+                "threshold": content.threshold,
+                "text_found": content.text_found,
+                "synthetic": content.synthetic,
+                "deidentified": self.request.deidentify,
+                "objects": files,
+            }
+        )
+
+
+def _record(item: Any) -> dict[str, Any]:
+    keys = ("label", "method", "explains", "layer", "score", "score_kind", "probability", "empty")
+    return {key: getattr(item, key) for key in keys}
+
+
+def _named(explanation: Explanation, name: str) -> Explanation:
+    return replace(explanation, scan=replace(explanation.scan, id=name))
+
+
+def _encoded(made: Dataset) -> bytes:
+    buffer = io.BytesIO()
+    dcmwrite(buffer, made, enforce_file_format=True)
+    return buffer.getvalue()
