@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages that the tests of reports and pages need: Pango for WeasyPrint, LaTeX with Chinese, a Chinese font,
-# pdftotext, Chromium.
+# pdftotext, Chromium; and the validators of DICOM objects. Not Orthanc, a server that would start by itself: where it is
+# installed, a test sends objects to one of its own.
 # Installs what is missing where it may. Where it may not, it says so and goes on, and those tests are skipped; in CI it fails.
 set -euo pipefail
 
@@ -9,6 +10,7 @@ packages=(
   texlive-latex-base texlive-latex-recommended latex-cjk-chinese latex-cjk-chinese-arphic-gbsn00lp
   fonts-wqy-microhei poppler-utils
   chromium
+  dcmtk dicom3tools
 )
 
 give_up() {

@@ -35,6 +35,7 @@ from camlucida.cli import reader_study  # noqa: F401
 from camlucida.cli import demo  # noqa: F401
 from camlucida.cli import import_project  # noqa: F401
 from camlucida.cli import export  # noqa: F401
+from camlucida.cli import watch  # noqa: F401
 from camlucida.cli.common import SOME_FAILED, WRONG_REQUEST, app
 from camlucida.cli.imports import import_packages
 from camlucida.core.errors import CamlucidaError
