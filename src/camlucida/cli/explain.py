@@ -130,6 +130,14 @@ def explain_command(
             "Default: the first.",
         ),
     ] = None,
+    deidentify: Annotated[
+        bool,
+        typer.Option(
+            "--deidentify",
+            help="Keyed names in place of those of the files, and no path; a warning where letters "
+            "seem to be burned into the pixels, where they stay.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print explanations.json on standard output.")
     ] = False,
@@ -159,6 +167,7 @@ def explain_command(
             batch_size=batch_size,
             frame=frame,
             command=command_line(),
+            deidentify=deidentify,
             failures=missing,
             progress=progress,
             on_failure=print_failure,

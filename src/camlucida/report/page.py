@@ -50,6 +50,14 @@ declare(
             "Each map has its own colour scale, stated with it: the same colour in two pictures is "
             "not the same strength."
         ),
+        "named": (
+            "Images are named as their files are. Letters that are burned into an image stay in "
+            "its pictures."
+        ),
+        "keyed": (
+            "Images have keyed names, and paths are left out. Letters that are burned into an "
+            "image stay in its pictures."
+        ),
         "failed": "Failed: {count}",
         "strip": "{image}: original and one overlay a label",
         "figure": "{image}: map of {target}",
@@ -105,7 +113,11 @@ def write_index(
         _message("title", model=run["model"]["name"], **counts),
         tuple(sections),
         synthetic=bool(run["synthetic"]),
-        intro=(_about(run), _how_to_read(), *(Notice((_text(note),)) for note in run["notes"])),
+        intro=(
+            _about(run),
+            _how_to_read(run),
+            *(Notice((_text(note),)) for note in run["notes"]),
+        ),
     )
     cases = [
         ViewerCase(name, _top_findings(group), scripts[name])
@@ -146,25 +158,27 @@ def _about(run: Mapping[str, Any]) -> Facts:
         described = phrase(f"{model['name']}: ", quoted(model["description"]))
     methods = [METHODS[name].title for name in run["methods"]]
     versions = [f"{name} {version}" for name, version in run["versions"].items()]
+    command = [(_message("command"), Code(run["command"]))] if run["command"] else []
     return Facts(
         (
             (_message("model"), described),
             (_message("weights"), Code(f"sha256 {model['sha256']}")),
             (_message("methods"), _message("methods_at", methods=methods, layers=run["layers"])),
-            (_message("command"), Code(run["command"])),
+            *command,
             (_message("versions"), ", ".join(versions)),
         )
     )
 
 
-def _how_to_read() -> Paragraph:
+def _how_to_read(run: Mapping[str, Any]) -> Paragraph:
     records = phrase(_message("records"), Link("explanations.json"), ", ", Link("run.json"), ".")
     files = phrase(
         _message("maps"),
         Code("*_maps.npz"),
         _message("maps_signed"),
     )
-    return Paragraph((records, files, _message("mask"), _message("scale")), quiet=True)
+    names = _message("keyed" if run.get("deidentified") else "named")
+    return Paragraph((records, files, _message("mask"), _message("scale"), names), quiet=True)
 
 
 def _failures(failures: Sequence[object]) -> Section:

@@ -109,6 +109,7 @@ def explain_to_folder(
     batch_size: int | None = None,
     frame: int | None = None,
     command: str = "",
+    deidentify: bool = False,
     failures: Iterable[Failure] = (),
     progress: Callable[[int], object] = lambda done: None,
     on_failure: Callable[[Failure], object] = lambda failure: None,
@@ -129,7 +130,9 @@ def explain_to_folder(
             target and method.
         colormap: matplotlib name.
         frame: of files that have several; the first if None.
-        command: the command line, for the record.
+        command: the command line, for the record; it names files, so ``deidentify`` leaves it out.
+        deidentify: keyed names in place of those of the files, no paths, and a warning where
+            letters seem to be burned in.
         failures: images that failed before, for the record.
         progress: called with the number of images done since the last call.
         on_failure: called with each failure as it happens, also with those before.
@@ -149,6 +152,7 @@ def explain_to_folder(
         batch_size or _default_batch(model),
         frame,
         fuse,
+        deidentify,
     )
     outcome = ExplainOutcome(failures=explainer.failures, notes=list(model.notes))
     writer = _Writer(
@@ -373,7 +377,8 @@ def _about(
         "methods": explainer.methods,
         "layers": layers or explainer.layers,
         "targets": [_target_name(target) for target in explainer.targets or ()],
-        "command": command,
+        "command": "" if explainer.keyed else command,
+        "deidentified": explainer.keyed,
         "task": outcome.task,
         "versions": versions(),
         "device": str(_device(model)),

@@ -24,8 +24,23 @@ from camlucida.core.errors import (
 )
 from camlucida.core.failures import Failure
 from camlucida.core.files import unique
+from camlucida.core.messages import Message, declare
 from camlucida.core.scan import Scan
+from camlucida.io.dicom.patients import case_name
+from camlucida.io.image import image_id
+from camlucida.metrics.artefacts import shows_text
 from camlucida.models import LoadedModel
+
+declare(
+    "privacy",
+    {
+        "letters": (
+            "letters seem to be burned into the film, and every picture of it shows them: look "
+            "before it is passed on"
+        ),
+        "not_explained": "not explained",
+    },
+)
 
 
 class UndefinedMap(NamedTuple):
@@ -58,6 +73,7 @@ class BatchExplainer:
         on_failure: called with each of them as it happens.
         undefined: maps that were left out → in how many images.
         explained: images that were explained so far.
+        keyed: whether images have keyed names in place of those of their files.
         empty: reason why a region is empty → images in which it is, each once.
     """
 
@@ -68,6 +84,7 @@ class BatchExplainer:
     batch_size: int
     frame: int | None = None
     fuse: str | None = None
+    keyed: bool = False
     failures: list[Failure] = field(default_factory=list)
     on_failure: Callable[[Failure], object] = lambda failure: None
     undefined: Counter[UndefinedMap] = field(default_factory=Counter)
@@ -100,8 +117,8 @@ class BatchExplainer:
         self.add_failure(Failure.of(image, error, named=True))
 
     def add_failure(self, failure: Failure) -> None:
-        """Record a failure, and tell whoever listens."""
-        self.failures.append(failure)
+        """Record a failure, and tell whoever listens; the record of a keyed one has no words."""
+        self.failures.append(_keyed_failure(failure) if self.keyed else failure)
         self.on_failure(failure)
 
     def _scans(self, images: Sequence[ReadImage]) -> Iterator[Scan]:
@@ -109,8 +126,9 @@ class BatchExplainer:
             if isinstance(image.content, CamlucidaError):
                 self.add_failure(Failure.of(str(image.path), image.content))
             else:
+                scan = _keyed_scan(image.content) if self.keyed else image.content
                 # Ids that differ only in what a file name cannot hold would overwrite each other.
-                yield replace(image.content, id=unique(image.content.id, self._ids))
+                yield replace(scan, id=unique(scan.id, self._ids))
 
     def _explain_scans(self, scans: Sequence[Scan]) -> Iterator[tuple[Scan, list[Explanation]]]:
         """Where a batch fails, its images are tried one by one."""
@@ -230,3 +248,17 @@ def layer_names(model: LoadedModel, layers: Sequence[str] | None) -> list[str]:
     """
     requested = layers or model.card.layer
     return [requested] if isinstance(requested, str) else list(requested)
+
+
+def _keyed_scan(scan: Scan) -> Scan:
+    """The image under a keyed name, without its path."""
+    name = case_name(scan.id)
+    flat = scan.display is not None
+    letters = (Message("privacy.letters"),) if flat and shows_text(scan.picture()) else ()
+    warnings = (*scan.warnings, *letters)
+    return replace(scan, id=name, source=scan.source | {"path": name}, warnings=warnings)
+
+
+def _keyed_failure(failure: Failure) -> Failure:
+    name = case_name(image_id(Path(failure.image), None))
+    return Failure(name, failure.code, str(Message("privacy.not_explained")))

@@ -50,6 +50,19 @@ def patient_hash(path: Path) -> str:
     return f"dicom-{digest[:DIGITS]}"
 
 
+def case_name(identity: str) -> str:
+    """A name of a case that tells nothing, the same each time for this user.
+
+    Args:
+        identity: what the case is known by, such as its file name.
+
+    >>> case_name("doe_jane") == case_name("doe_jane"), len(case_name("doe_jane"))
+    (True, 21)
+    """
+    digest = hmac.new(secret_key(), identity.encode(errors="surrogateescape"), hashlib.sha256)
+    return f"case-{digest.hexdigest()[:DIGITS]}"
+
+
 ATTRIBUTES = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate")
 """What is shown of a patient, where it is wanted."""
 

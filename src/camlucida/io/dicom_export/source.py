@@ -209,18 +209,6 @@ def keyed_uid(original: str) -> UID:
     return UID(f"2.25.{int(_digest(original)[:32], 16)}")
 
 
-def case_name(identity: str) -> str:
-    """A name of a case that tells nothing, the same each time for this user.
-
-    Args:
-        identity: what the case is known by, such as its file name.
-
-    >>> case_name("doe_jane") == case_name("doe_jane"), len(case_name("doe_jane"))
-    (True, 21)
-    """
-    return f"case-{_digest(identity)[:DIGITS]}"
-
-
 def _digest(*parts: str) -> str:
     text = "\0".join(parts)
     return hmac.new(secret_key(), text.encode(), hashlib.sha256).hexdigest()

@@ -16,12 +16,12 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.core.messages import Message, declare
 from camlucida.figures.notice import NOTICE, stamped
+from camlucida.io.dicom.patients import case_name
 from camlucida.io.dicom_export import ImageContent, SeriesOfExport, deidentified, read_source
 from camlucida.io.dicom_export.fractional import fractional_segmentation
 from camlucida.io.dicom_export.presentation_state import is_grey, presentation_state
 from camlucida.io.dicom_export.secondary_capture import secondary_capture
 from camlucida.io.dicom_export.segmentation import segmentation
-from camlucida.io.dicom_export.source import case_name
 from camlucida.io.dicom_export.structured_report import structured_report
 from camlucida.io.image import quiet
 from camlucida.workflows.dicom_export.contents import image_content, is_baseline

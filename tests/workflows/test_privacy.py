@@ -1,0 +1,194 @@
+"""Nothing personal leaks: what is planted in headers is in no output, whatever its format.
+
+File names are as given, which the page says; ``--deidentify`` keys them.
+"""
+
+import io
+import json
+import sqlite3
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw, PngImagePlugin
+
+from camlucida.io import read_image
+from camlucida.io.dicom.patients import case_name
+from camlucida.web.export import ExportedImage, export_zip
+from tests.support.command_line import run_once
+from tests.support.dicom_exports import IMAGE, SECRETS, STUDY, write_film
+from tests.support.explanations import explanation
+from tests.support.models_on_disk import write_model
+
+PLANTED = (*SECRETS, STUDY, IMAGE, "20200304", "Aufnahmeort")
+"""In headers; file names have another word, :data:`NAME`."""
+
+NAME = "meiermax"
+
+COHORT = """
+images = "films"
+model = "card.toml"
+[explain]
+target = "top1"
+method = ["gradcam"]
+"""
+
+
+def photograph(path, pixels):
+    """A JPEG whose EXIF and comment name a person."""
+    exif = Image.Exif()
+    exif[0x013B] = "Nachname Vorname"  # Artist
+    exif[0x010E] = "Aufnahmeort Klinikum"  # ImageDescription
+    Image.fromarray(pixels).save(path, exif=exif, comment=b"Privates Konto-5")
+
+
+def picture(path, pixels):
+    """A PNG whose texts name a person, with letters burned in."""
+    image = Image.fromarray(pixels)
+    ImageDraw.Draw(image).text((20, 40), "MEIER", fill=255, font_size=14)
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Author", "Nachname Vorname")
+    texts.add_itxt("Comment", "Kommentar Klinikum", zip=True)
+    image.save(path, pnginfo=texts)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("privacy")
+    (folder / "films").mkdir()
+    write_model(folder)
+    rows, columns = np.mgrid[:128, :128]
+    grey = (40 + 20 * np.sin(rows / 20) * np.cos(columns / 30)).astype(np.uint8)
+    write_film(folder / f"films/{NAME}_1.dcm", grey.astype(np.uint16) * 16)
+    photograph(folder / f"films/{NAME}_2.jpg", grey)
+    picture(folder / f"films/{NAME}_3.png", grey)
+    (folder / f"films/{NAME}_4.png").write_bytes(b"\x89PNG\r\n\x1a\n Nachname Vorname")
+    (folder / "cohort.toml").write_text(COHORT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(project):
+    """Outputs of explain, run and report as they are."""
+    words = ("--model", "card.toml", "--target", "Nodule", "--write", "all")
+    done = [run_once(project, "explain", "films", *words, "--out", "out/plain")]
+    done.append(run_once(project, "run", "cohort.toml", "--out", "out/run"))
+    done.append(run_once(project, "report", "out/run", "--format", "html"))
+    return done
+
+
+@pytest.fixture(scope="module")
+def keyed(project):
+    words = ("--model", "card.toml", "--target", "Nodule", "--write", "all", "--deidentify")
+    return run_once(project, "explain", "films", *words, "--out", "keyed")
+
+
+def texts_of(path: Path) -> str:
+    """All that a file holds, unpacked where its format packs it."""
+    data = path.read_bytes()
+    suffix = path.suffix
+    if suffix == ".parquet":
+        return pd.read_parquet(path).to_csv()
+    if suffix in (".sqlite", ".lock"):
+        with sqlite3.connect(path) as database:
+            return "\n".join(database.iterdump())
+    if suffix in (".zip", ".xlsx", ".npz"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            parts = [*names, *(archive.read(name).decode("latin1") for name in names)]
+            return "\n".join(parts)
+    if suffix == ".png":
+        return f"{picture_texts(data)} {data.decode('latin1')}"
+    return f"{data.decode('latin1')} {data.decode('utf-8', 'ignore')} {''.join(streams(data))}"
+
+
+def picture_texts(data: bytes) -> str:
+    """What a picture says beside its pixels."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return str(image.info)
+    except OSError:
+        return ""
+
+
+def streams(data: bytes):
+    """The deflated parts of a PDF."""
+    for part in data.split(b"stream\r\n")[1:] + data.split(b"stream\n")[1:]:
+        try:
+            yield zlib.decompressobj().decompress(part).decode("latin1")
+        except zlib.error:
+            continue
+
+
+def files(folder: Path):
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def leaks(folder: Path, words) -> list[str]:
+    found = []
+    for path in files(folder):
+        text = f"{path.name} {texts_of(path)}"
+        found += [f"{path.relative_to(folder)}: {word}" for word in words if word in text]
+    return found
+
+
+def test_what_is_planted_is_there(project):
+    """The search finds it in the inputs: else it would find nothing anywhere."""
+    assert {line.split(": ")[1] for line in leaks(project / "films", PLANTED)} == {*PLANTED}
+
+
+def test_no_header_text_is_in_any_output(project, plain):
+    assert [done.code for done in plain] == [1, 1, 0], plain
+    suffixes = {path.suffix for path in files(project / "out")}
+    assert {".html", ".json", ".png", ".jpg", ".npz", ".npy", ".parquet"} <= suffixes
+    assert {".safetensors", ".sqlite", ".html"} <= suffixes
+    assert leaks(project / "out", PLANTED) == []
+    said = "".join(done.out + done.err for done in plain)
+    assert not [word for word in PLANTED if word in said]
+
+
+def test_file_names_are_as_given_and_the_page_says_so(project, plain):
+    page = (project / "out/plain/index.html").read_text("utf-8")
+    assert NAME in page
+    assert "Images are named as their files are." in page
+
+
+def test_deidentified_outputs_have_keyed_names_alone(project, keyed):
+    assert leaks(project / "keyed", (*PLANTED, NAME, str(project))) == []
+    records = json.loads((project / "keyed/explanations.json").read_text())
+    assert {record["id"] for record in records} == {
+        case_name(f"{NAME}_{number}") for number in (1, 2, 3)
+    }
+    about = json.loads((project / "keyed/run.json").read_text())
+    assert about["deidentified"]
+    assert about["failures"] == [
+        {"image": case_name(f"{NAME}_4"), "code": "image", "what": "not explained", "fix": ""}
+    ]
+    page = (project / "keyed/index.html").read_text("utf-8")
+    assert "Images have keyed names, and paths are left out." in page
+
+
+def test_the_terminal_still_names_the_file_that_failed(keyed):
+    assert keyed.code == 1
+    assert f"films/{NAME}_4.png" in keyed.err
+
+
+def test_letters_are_warned_of_where_they_are_burned_in(project, keyed):
+    records = json.loads((project / "keyed/explanations.json").read_text())
+    warned = {r["id"] for r in records if {"code": "privacy.letters"} in r["warnings"]}
+    assert warned == {case_name(f"{NAME}_3")}
+    assert f"{case_name(f'{NAME}_3')}: letters seem to be burned into the film" in keyed.err
+
+
+def test_the_zip_of_the_workbench_names_nobody(project, tmp_path):
+    image = read_image(project / f"films/{NAME}_1.dcm")
+    shown = explanation([[0.0, 1.0], [0.5, 0.2]], image="film", size=image.display.shape)
+    source = image.source | {"path": "film"}
+    scan = replace(shown.scan, display=image.display, source=source)
+    exported = ExportedImage("film", "net", None, False, [replace(shown, scan=scan)])
+    (tmp_path / "a.zip").write_bytes(export_zip([exported]))
+    assert leaks(tmp_path, PLANTED) == []
