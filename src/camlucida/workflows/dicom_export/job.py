@@ -204,10 +204,11 @@ class Exporter:
         if self.request.deidentify:
             header, name = deidentified(header), case_name(image.id)
         maps = [_named(each, name) for each in image.load()]
-        explained = [each for each in maps if not is_baseline(each.method)]
+        explained = [e for e in maps if not is_baseline(e.method) and e.no_picture is None]
         self._baselines |= {each.method for each in maps if is_baseline(each.method)}
         if not explained:
-            raise ImageError(f"{image.path} has no map of a method", "baselines explain nothing")
+            fix = "baselines explain nothing, and some layers have no place in the image"
+            raise ImageError(f"{image.path} has no map of a method that lies over it", fix)
         with stamped(image.mismatch):
             content = image_content(
                 explained,

@@ -23,7 +23,8 @@ from camlucida.io.image import RawImage
 from camlucida.io.read import read_image
 from camlucida.models.detectors import Detection
 from camlucida.runs.mismatch import any_mismatch
-from camlucida.runs.read import Run, is_run, stored_geometry
+from camlucida.runs.read import Run, is_run
+from camlucida.runs.stored_scan import stored_geometry
 
 RECORDS = "explanations.json"
 
