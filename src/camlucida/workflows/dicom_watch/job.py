@@ -112,6 +112,8 @@ class Watch:
             layers=self.layers,
             batch_size=1,
         )
+        if explained.interrupted:
+            raise KeyboardInterrupt
         result.failures.extend(explained.failures)
         if not explained.records:
             if not explained.failures:
