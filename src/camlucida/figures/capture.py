@@ -25,7 +25,8 @@ def captures(explanations: Sequence[Explanation], colormap: str | None = None) -
     Returns:
         (h, w, 3) of each.
     """
-    job = image_job(explanations, Path(), frozenset(), colormap)
+    # Nothing is written: the words of a figure are what the sheet needs.
+    job = image_job(explanations, Path(), frozenset({"figure"}), colormap)
     assert job.film is not None
     film = PanelFilm(job.film)
     return [_sheet(DrawnMap(job, item, film)).draw() for item in job.maps]
