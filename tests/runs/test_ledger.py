@@ -80,8 +80,8 @@ def test_settling_is_one_transaction(ledger):
 
 def test_a_number_is_never_given_twice(ledger):
     ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0)], {})
-    ledger.rewrite(1, 2, {KEYS[0]: 0}, {})
-    ledger.rewrite(2, None, {}, {})
+    ledger.rewrite([1], 2, {KEYS[0]: 0}, {})
+    ledger.rewrite([2], None, {}, {})
     assert (ledger.parts(), ledger.next_part()) == ({}, 3)
 
 

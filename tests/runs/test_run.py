@@ -15,7 +15,7 @@ import camlucida
 from camlucida import explain
 from camlucida.core.errors import CamlucidaError, LayerError, ModelError, UsageError
 from camlucida.models import load_model
-from camlucida.runs import Run, execute, find_runs
+from camlucida.runs import Run, driver, execute, find_runs
 from camlucida.runs import run as runs
 from camlucida.runs.compute import Worker
 from camlucida.runs.folder import FORMAT, one_writer
@@ -431,7 +431,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(cohort, tmp_path, mon
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "write_part", full)
+        patch.setattr(driver, "write_part", full)
         with pytest.raises(
             CamlucidaError, match=r"cannot be written: .*(space left|disk is full) .*--resume"
         ):

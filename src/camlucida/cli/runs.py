@@ -1,11 +1,11 @@
-"""``camlucida run``, ``runs`` and ``show``: runs that can be interrupted and resumed."""
+"""``camlucida run``, ``merge``, ``compact``, ``runs`` and ``show``: runs that can be resumed."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -40,14 +40,50 @@ def run_command(
             help="Images in one forward pass. Default: the run's, else 8 on a CPU, 32 on a GPU.",
         ),
     ] = None,
+    executor: Annotated[
+        Literal["inline", "process", "ray"],
+        typer.Option(
+            help="Where the images are computed: in this process, in worker processes of this "
+            "machine, or in a Ray cluster."
+        ),
+    ] = "inline",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of workers. Default: one a GPU, else one a CPU core."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the Ray cluster: host:port, or auto. Default: one is started on this machine."
+        ),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float, typer.Option(min=0.0, help="GPUs of each worker in a Ray cluster; 0.5 shares one.")
+    ] = 0.0,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="i/n",
+            help="Compute the i-th of n shards of the cohort, into a folder in that of --out; "
+            "camlucida merge joins them.",
+        ),
+    ] = None,
 ) -> None:
     """Explain and predict a cohort; the folder stays valid when interrupted at any moment."""
     from camlucida.core.files import slug
     from camlucida.datasets.cohort_file import read_cohort_file
     from camlucida.runs import execute
+    from camlucida.runs.executors import ExecutorConfig
+    from camlucida.runs.slots import WHOLE, Shard
 
+    config = ExecutorConfig(executor, workers, address, gpus_per_worker)
     folder = out or Path("runs") / slug(read_cohort_file(cohort).name)
     how_to_resume = f"go on with: camlucida run {cohort} --out {folder} --resume"
+    part = WHOLE
+    if shard is not None:
+        part = Shard.parse(shard)
+        folder /= part.folder
+        how_to_resume += f" --shard {shard}"
     with (
         resumable(how_to_resume),
         output_folder(folder),
@@ -60,12 +96,44 @@ def run_command(
             device=device,
             batch_size=batch_size,
             about=command_record(),
+            executor=config,
+            shard=part,
             progress=progress,
         )
     for name, task in outcome.tasks.items():
         print(f"{name}: {task}")
     print(f"{outcome.counts['done']} of {sum(outcome.counts.values())} items done: {folder}")
     finish(outcome.failures, outcome.notes)
+
+
+@app.command("merge")
+def merge_command(
+    shards: Annotated[
+        list[Path],
+        typer.Argument(help="Folder of a sharded run; or its shards, wherever they are."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the joined run; new.")],
+) -> None:
+    """Join the shards of a run; the folder is that of a run which was never divided."""
+    from camlucida.runs.merge import merge
+
+    run = merge(shards, out)
+    print(f"{run.counts['done']} of {sum(run.counts.values())} items done: {out}")
+    finish(run.failures, run.notes)
+
+
+@app.command("compact")
+def compact_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    items: Annotated[
+        int, typer.Option(min=1, help="Images of each new part, in memory at once.")
+    ] = 4096,
+) -> None:
+    """Join the small parts of a long run into fewer files; tables and maps stay as they are."""
+    from camlucida.runs.rewrite import compact
+
+    done = compact(run, items)
+    print(f"{done.before} parts before, {done.after} after: {run}")
 
 
 @app.command("runs")

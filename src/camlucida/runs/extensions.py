@@ -30,19 +30,42 @@ def extension_digest(methods: Sequence[str]) -> str:
     >>> extension_digest(["gradcam"])
     ''
     """
-    functions = [METHODS[name.partition(":")[0]].run for name in methods]
-    functions += [reader.read for _, reader in READERS.items()]
-    outside = [function for function in functions if _top_package(function) != PACKAGE]
-    texts = set(chain.from_iterable(map(_source_of, outside)))
+    texts = set(chain.from_iterable(map(_source_of, _outside(methods))))
     if not texts:
         return ""
     return hashlib.sha256(b"\0".join(sorted(texts))).hexdigest()
 
 
-def _top_package(function: Callable[..., Any]) -> str:
+def extension_modules(methods: Sequence[str]) -> tuple[str, ...]:
+    """Modules of other packages that a worker imports so that it has the same methods and readers.
+
+    Args:
+        methods: as of :func:`extension_digest`.
+
+    Returns:
+        Dotted names, sorted.
+
+    >>> extension_modules(["gradcam"])
+    ()
+    """
+    return tuple(sorted({_module(function) for function in _outside(methods)}))
+
+
+def _outside(methods: Sequence[str]) -> list[Callable[..., Any]]:
+    """The functions of methods and readers that are not of this package."""
+    functions = [METHODS[name.partition(":")[0]].run for name in methods]
+    functions += [reader.read for _, reader in READERS.items()]
+    return [function for function in functions if _top_package(function) != PACKAGE]
+
+
+def _module(function: Callable[..., Any]) -> str:
     while isinstance(function, partial):
         function = function.func
-    return function.__module__.partition(".")[0]
+    return function.__module__
+
+
+def _top_package(function: Callable[..., Any]) -> str:
+    return _module(function).partition(".")[0]
 
 
 def _source_of(function: Callable[..., Any]) -> Iterator[bytes]:

@@ -31,13 +31,20 @@ _SCHEMA = (
         failure TEXT NOT NULL DEFAULT '', missing TEXT NOT NULL DEFAULT '[]',
         PRIMARY KEY (image, model))""",
     """CREATE TABLE provenance (hash TEXT PRIMARY KEY, text TEXT NOT NULL)""",
+    """CREATE TABLE retired (number INTEGER PRIMARY KEY)""",
     f"""PRAGMA user_version = {FORMAT}""",
 )
 _RESET = (
     "UPDATE items SET state = 'pending', attempts = 0, alone = 0, identity = NULL, "
     "part = NULL, row = NULL, failure = '', missing = '[]'"
 )
+_RETIRE = "INSERT INTO retired VALUES (?)"
 _ADD_PART = "INSERT INTO parts VALUES (?, ?, ?)"
+_HAS_RETIRED = "SELECT 1 FROM sqlite_master WHERE name = 'retired'"
+_TAKEN = (
+    "SELECT number FROM (SELECT number FROM parts UNION ALL SELECT number FROM retired) "
+    "WHERE number = ?"
+)
 _COLUMNS = (
     "image, model, position, state, attempts, alone, "
     "ifnull(identity, ''), part, row, failure, missing"
@@ -82,6 +89,8 @@ class Ledger:
         ledger = cls(db, path)
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             ledger._make_tables()
+        elif not db.execute(_HAS_RETIRED).fetchall():
+            ledger._list_retired()
         return ledger
 
     @classmethod
@@ -99,6 +108,13 @@ class Ledger:
         with self.transaction():
             for statement in _SCHEMA:
                 self._db.execute(statement)
+
+    def _list_retired(self) -> None:
+        """Note the numbers that parts had, in a ledger of a version that did not note them."""
+        gone = sorted({*range(1, self.next_part())} - set(self.parts()))
+        with self.transaction():
+            self._db.execute("CREATE TABLE retired (number INTEGER PRIMARY KEY)")
+            self._db.executemany(_RETIRE, [(number,) for number in gone])
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
@@ -184,11 +200,24 @@ class Ledger:
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
         return 1 + sum(int(number) for (number,) in rows)
 
+    def part_number(self, wanted: int, last: int) -> int:
+        """The number of a part that is to be written.
+
+        Args:
+            wanted: the number that follows from the place of its images in the cohort.
+            last: the highest number that any part of the cohort wants.
+
+        Returns:
+            ``wanted``; where a part has or had it, a higher number than ``last`` that none had.
+        """
+        taken = self._rows(_TAKEN, (wanted,))
+        return max(self.next_part(), last + 1) if taken else wanted
+
     def provenance(self) -> dict[str, str]:
         """Hash → JSON text of the provenance that maps share."""
         return dict(self._rows("SELECT hash, text FROM provenance"))
 
-    def _rows(self, sql: str, values: Sequence[str] = ()) -> list[Any]:
+    def _rows(self, sql: str, values: Sequence[str | int] = ()) -> list[Any]:
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
@@ -227,10 +256,14 @@ class Ledger:
         Args:
             keys: (image, model) of each item.
         """
-        with self.transaction():
-            self._db.executemany(
-                "UPDATE items SET attempts = attempts + 1 WHERE image = ? AND model = ?", keys
-            )
+        sql = "UPDATE items SET attempts = attempts + 1 WHERE image = ? AND model = ?"
+        # Not synced: a power cut, which alone could lose it, is no death on these items.
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self.transaction():
+                self._db.executemany(sql, keys)
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
 
     def alone(self, key: Key, begun: bool) -> None:
         """Count an attempt at one item by itself.
@@ -282,12 +315,16 @@ class Ledger:
             )
 
     def rewrite(
-        self, old: int, new: int | None, rows: Mapping[Key, int], digests: Mapping[str, str]
+        self,
+        old: Sequence[int],
+        new: int | None,
+        rows: Mapping[Key, int],
+        digests: Mapping[str, str],
     ) -> None:
-        """Record that the items of a part were moved to a new part.
+        """Record that the items of some parts were moved to a new part.
 
         Args:
-            old: number of the part that is given up.
+            old: numbers of the parts that are given up.
             new: number of the part that holds the items now; None where none is left.
             rows: (image, model) → first row in the new part.
             digests: of the new part's files.
@@ -297,7 +334,8 @@ class Ledger:
                 self._db.execute(_ADD_PART, (new, len(rows), canonical(digests)))
                 sql = "UPDATE items SET part = ?, row = ? WHERE image = ? AND model = ?"
                 self._db.executemany(sql, [(new, row, *key) for key, row in rows.items()])
-            self._db.execute("DELETE FROM parts WHERE number = ?", (old,))
+            for number in old:
+                self._retire(number)
 
     def forget(self, part: int) -> None:
         """Make the items of a part pending again, because its files are gone.
@@ -307,7 +345,11 @@ class Ledger:
         """
         with self.transaction():
             self._db.execute(f"{_RESET} WHERE part = ?", (part,))
-            self._db.execute("DELETE FROM parts WHERE number = ?", (part,))
+            self._retire(part)
+
+    def _retire(self, part: int) -> None:
+        self._db.execute("DELETE FROM parts WHERE number = ?", (part,))
+        self._db.execute(_RETIRE, (part,))
 
     def _add(
         self, part: int | None, items: Sequence[FinishedItem], digests: Mapping[str, str]

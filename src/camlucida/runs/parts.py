@@ -250,7 +250,9 @@ def write_durable_table(path: Path, rows: Sequence[Row], schema: pa.Schema) -> N
 def _parquet(rows: Sequence[Row], schema: pa.Schema) -> bytes:
     buffer = BytesIO()
     table = pa.Table.from_pylist(list(rows), schema=schema)
-    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    # A part has few rows: dictionaries and statistics would cost a third of its time and space.
+    options = {"use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, **options)
     return buffer.getvalue()
 
 

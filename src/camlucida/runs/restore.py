@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -10,6 +12,7 @@ from camlucida.runs.folder import TEMPORARY, RunFolder
 from camlucida.runs.items import FinishedItem, Key
 from camlucida.runs.ledger import DamagedLedger, Ledger
 from camlucida.runs.parts import read_record
+from camlucida.runs.slots import Shard, images_of, part_slots
 
 declare(
     "notes",
@@ -41,7 +44,7 @@ def read_ledger(folder: RunFolder) -> tuple[Ledger, list[Message]]:
             raise
     ledger = Ledger.in_memory(folder.ledger)
     note = restore(folder, ledger)
-    ledger.set_cohort(_cohort_keys(folder))
+    ledger.set_cohort(cohort_keys(folder))
     return ledger, [note]
 
 
@@ -110,10 +113,22 @@ def _put_aside(folder: RunFolder) -> None:
     folder.ledger.replace(folder.ledger.with_name(f"{folder.ledger.name}.damaged"))
 
 
-def _cohort_keys(folder: RunFolder) -> list[Key]:
-    """(image, model) in the cohort's order; none where its table cannot be read."""
+def cohort_keys(folder: RunFolder) -> list[Key]:
+    """(image, model) in the cohort's order; none where its table cannot be read.
+
+    Args:
+        folder: of a run; of a shard, the keys of that shard.
+    """
     try:
         rows = pq.read_table(folder.cohort, columns=["image", "model"]).to_pylist()
     except (OSError, pa.ArrowException):
         return []
-    return [(row["image"], row["model"]) for row in rows]
+    keys: dict[str, list[Key]] = {}
+    for row in rows:
+        keys.setdefault(row["model"], []).append((row["image"], row["model"]))
+    shard = folder.read_about().get("shard") if folder.about.is_file() else None
+    if shard is None:
+        return list(chain.from_iterable(keys.values()))
+    of_shard = Shard(shard["index"], shard["count"])
+    slots = part_slots(list(keys.values()), shard["part"], of_shard)
+    return list(chain.from_iterable(map(images_of, slots)))

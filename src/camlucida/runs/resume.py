@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camlucida.core.messages import Message, Value, declare, prefixed
@@ -12,15 +12,9 @@ from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import changed, file_sha256
 from camlucida.runs.items import Key, LedgerEntry
 from camlucida.runs.ledger import Ledger
-from camlucida.runs.parts import (
-    Digests,
-    damaged_file,
-    part_name,
-    read_part,
-    read_record,
-    write_part,
-)
+from camlucida.runs.parts import damaged_file, part_name
 from camlucida.runs.plan import ModelPlan
+from camlucida.runs.rewrite import held_items, remove_strays, rewrite
 
 declare(
     "notes",
@@ -59,9 +53,7 @@ def recover(folder: RunFolder, ledger: Ledger) -> list[Message]:
     lost = [number for number in digests if damaged_file(folder, number, digests[number])]
     for number in lost:
         ledger.forget(number)
-    kept = set(map(part_name, ledger.parts()))
-    for path in folder.strays(kept):
-        path.unlink()
+    remove_strays(folder, ledger)
     if not lost:
         return []
     names = listing(map(part_name, lost))
@@ -101,13 +93,10 @@ def sync(ledger: Ledger, plans: Sequence[ModelPlan], earlier: Mapping[str, Any])
 
 def tidy(folder: RunFolder, ledger: Ledger) -> None:
     """Write parts that hold rows of no item any more again, without these rows."""
-    held: dict[int, list[LedgerEntry]] = {number: [] for number in ledger.parts()}
-    for entry in ledger.entries():
-        if entry.part is not None:
-            held[entry.part].append(entry)
+    held = held_items(ledger)
     for number, items in ledger.parts().items():
         if len(held[number]) < items:
-            _rewrite(folder, ledger, number, held[number])
+            rewrite(folder, ledger, [number], held[number])
     recover(folder, ledger)
 
 
@@ -123,34 +112,6 @@ def _again(plan: ModelPlan, stale: Sequence[Key], recipe: Mapping[str, Any]) -> 
         return Message("notes.again", {"count": len(stale), "fields": ", ".join(fields)})
     names = listing(image for image, _ in stale)
     return Message("notes.again_image", {"count": len(stale), "names": names})
-
-
-def _rewrite(
-    folder: RunFolder, ledger: Ledger, number: int, entries: Iterable[LedgerEntry]
-) -> None:
-    keys = {entry.key for entry in entries}
-    rows, maps, predictions = read_part(folder, number)
-    kept = [i for i, row in enumerate(rows) if (row["image"], row["model"]) in keys]
-    kept_predictions = [row for row in predictions if (row["image"], row["model"]) in keys]
-    first = dict.fromkeys(keys, 0)
-    for i, row in reversed(list(enumerate(kept_predictions))):
-        first[row["image"], row["model"]] = i
-    new = ledger.next_part() if keys else None
-    digests: Digests = {}
-    if new is not None:
-        kept_rows, kept_maps = [rows[i] for i in kept], [maps[i] for i in kept]
-        record = _kept_record(folder, number, first)
-        digests = write_part(folder, new, kept_rows, kept_maps, kept_predictions, record)
-    ledger.rewrite(number, new, first, digests)
-
-
-def _kept_record(folder: RunFolder, number: int, rows: Mapping[Key, int]) -> dict[str, Any]:
-    """The record of a part, of the items in ``rows`` alone, each with its new first row."""
-    stored = read_record(folder, number)
-    record = {"items": [], "provenance": {}} if stored is None else stored[0]
-    items = [item for item in record["items"] if tuple(item["key"]) in rows]
-    moved = [item | {"row": rows[tuple(item["key"])]} for item in items]
-    return record | {"items": moved}
 
 
 def _is_worth_trying(entry: LedgerEntry) -> bool:

@@ -8,35 +8,38 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from camlucida.attribution.batches import DEFAULT_BATCH
-from camlucida.core.errors import CamlucidaError, ModelError, UsageError
+from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.cohort import CohortImage
 from camlucida.datasets.cohort_file import CohortFile, read_cohort_file
-from camlucida.models import LoadedModel
-from camlucida.runs.compute import ItemResult, Worker, item_identity
+from camlucida.runs.driver import Driver
+from camlucida.runs.executors import ExecutorConfig, WorkerSpec, open_executor
+from camlucida.runs.extensions import extension_modules
 from camlucida.runs.folder import FORMAT, RunFolder, one_writer
-from camlucida.runs.identity import canonical, changed, file_sha256, make_recipe
-from camlucida.runs.items import FinishedItem, Key, LedgerEntry, State, count_states, item_notes
+from camlucida.runs.identity import canonical
+from camlucida.runs.items import LedgerEntry, count_states, item_notes
 from camlucida.runs.ledger import Ledger
 from camlucida.runs.mismatch import kept_mark
-from camlucida.runs.parts import Digests, write_durable_json, write_durable_table, write_part
+from camlucida.runs.parts import write_durable_json, write_durable_table
 from camlucida.runs.plan import Loader, ModelPlan, plan_models
 from camlucida.runs.restore import write_ledger
-from camlucida.runs.resume import DEATHS, recover, sync, tidy
+from camlucida.runs.resume import recover, sync, tidy
+from camlucida.runs.slots import WHOLE, Shard, Slot, images_of, part_slots
 from camlucida.runs.tables import cohort_rows, cohort_schema
 
 T = TypeVar("T")
 PART = 32
 """Images of a part: what a kill can cost. Batches never cross it, so a resumed run has the batches
 of an uninterrupted one."""
+IN_THIS_PROCESS = ExecutorConfig()
 
 
 @dataclass
@@ -66,6 +69,8 @@ def execute(
     device: str = "auto",
     batch_size: int | None = None,
     about: Mapping[str, Any] | None = None,
+    executor: ExecutorConfig = IN_THIS_PROCESS,
+    shard: Shard = WHOLE,
     progress: Callable[..., object] = lambda done=0, total=None: None,
 ) -> RunOutcome:
     """Explain and predict every image of a cohort with each of its models.
@@ -79,6 +84,9 @@ def execute(
         batch_size: images in one forward pass. None: that of the run that is resumed, else 8 on a
             CPU, 32 on a GPU.
         about: further entries of ``run.json``: command, versions.
+        executor: where the work is done. What is stored does not depend on it.
+        shard: compute this part of the cohort only, into a folder of its own;
+            :func:`~camlucida.runs.merge.merge` joins the folders.
         progress: called with the number of items done since the last call, and once with their
             total.
 
@@ -91,24 +99,26 @@ def execute(
     earlier = folder.read_about() if folder.about.is_file() else {}
     loader = Loader(device)
     plans = plan_models(file, loader)
-    device_type = loader.device(plans[0].entry)
+    device_type = "cuda" if executor.gpus_per_worker else loader.device(plans[0].entry)
     size = batch_size or earlier.get("batch_size") or _default_batch(plans, device_type)
     problems = _distinct(plan.cohort.problems for plan in plans)
-    notes = _distinct(plan.cohort.notes for plan in plans)
-    for plan in plans:
-        notes += [prefixed(plan.name, note) for note in plan.notes]
+    notes = _plan_notes(plans)
+    whole = plans
+    last = sum(map(len, _slots(whole)))
+    slots = _slots(whole, shard)
+    plans = list(map(_of_slots, whole, slots))
     with _writable(folder), one_writer(folder), _ledger(folder, notes) as ledger:
         notes += recover(folder, ledger)
         notes += sync(ledger, plans, earlier)
-        record = _record(file, plans, size, problems, notes)
+        record = _record(file, whole, size, problems, notes) | _shard_record(shard, last)
         further = {"device": device_type, **(about or {}), **kept_mark(earlier, record)}
-        _write_tables(folder, file, plans, record | further)
+        _write_tables(folder, file, whole, record | further)
         _report_done(ledger, plans, progress)
-        for plan in plans:
-            worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.recipe)
-            for part in _pending_parts(ledger, plan):
-                _compute_part(folder, ledger, worker, part, size)
-                progress(len(part))
+        for plan, of_plan in zip(plans, slots):
+            spec = _worker_spec(plan, device)
+            with closing(open_executor(executor, spec, loader)) as workers:
+                driver = Driver(folder, ledger, workers, plan.name, plan.recipe, size, last)
+                driver.run(of_plan, progress)
         tidy(folder, ledger)
         entries = _in_cohort(ledger)
     failures = _distinct([problems, _failures(entries)])
@@ -122,6 +132,38 @@ def _default_batch(plans: Sequence[ModelPlan], device_type: str) -> int:
     if any(plan.card.get("volume") is not None for plan in plans):
         return 1
     return DEFAULT_BATCH.get(device_type, 8)
+
+
+def _plan_notes(plans: Sequence[ModelPlan]) -> list[Message]:
+    """Notes on the cohort, each once, then those on each model with its name."""
+    notes = _distinct(plan.cohort.notes for plan in plans)
+    for plan in plans:
+        notes += [prefixed(plan.name, note) for note in plan.notes]
+    return notes
+
+
+def _slots(plans: Sequence[ModelPlan], shard: Shard = WHOLE) -> list[list[Slot[CohortImage]]]:
+    return part_slots([plan.cohort.images for plan in plans], PART, shard)
+
+
+def _of_slots(plan: ModelPlan, slots: Sequence[Slot[CohortImage]]) -> ModelPlan:
+    """The plan of a shard."""
+    return replace(plan, cohort=replace(plan.cohort, images=images_of(slots)))
+
+
+def _shard_record(shard: Shard, parts: int) -> dict[str, Any]:
+    """What ``run.json`` says of a shard: which one, of how many, and the parts of all of them."""
+    if shard == WHOLE:
+        return {}
+    return {"shard": {"index": shard.index, "count": shard.count, "part": PART, "parts": parts}}
+
+
+def _worker_spec(plan: ModelPlan, device: str) -> WorkerSpec:
+    # All images of a cohort share their masks.
+    images = plan.cohort.images
+    masks = images[0].true_masks if images else None
+    modules = extension_modules(plan.recipe.methods)
+    return WorkerSpec(plan.entry, plan.name, plan.recipe, device, modules, masks)
 
 
 def _failures(entries: Sequence[LedgerEntry]) -> list[Failure]:
@@ -170,36 +212,6 @@ def _ledger(folder: RunFolder, notes: list[Message]) -> Iterator[Ledger]:
     notes += restored
     with ledger:
         yield ledger
-
-
-@contextmanager
-def _sparing(ledger: Ledger, keys: Sequence[Key]) -> Iterator[None]:
-    """Do not count an interrupt or a full disk as a death of the process on these items."""
-    try:
-        yield
-    except (KeyboardInterrupt, OSError, sqlite3.Error):
-        with suppress(sqlite3.Error):
-            ledger.spare(keys)
-        raise
-
-
-def _unchanged(model: LoadedModel, plan: ModelPlan) -> LoadedModel:
-    """The model, if it is still the planned one.
-
-    Of a run of several models each is loaded again when it is its turn.
-
-    Raises:
-        ModelError: its weights, card or code have changed.
-    """
-    planned = plan.recipe
-    now = make_recipe(model, planned.targets, planned.methods, planned.layers)
-    if now != planned:
-        what = ", ".join(changed(json.loads(canonical(asdict(planned))), now))
-        raise ModelError(
-            f"{plan.name}: its {what} changed while the run was going on",
-            "go on with --resume once it stays as it is",
-        )
-    return model
 
 
 def _write_tables(
@@ -253,101 +265,3 @@ def _model_record(plan: ModelPlan) -> dict[str, Any]:
 def _distinct(lists: Iterable[Iterable[T]]) -> list[T]:
     """The items of all lists, each once."""
     return list(dict.fromkeys(chain.from_iterable(lists)))
-
-
-def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-Part = Sequence[tuple[CohortImage, LedgerEntry]]
-
-
-def _pending_parts(ledger: Ledger, plan: ModelPlan) -> Iterator[Part]:
-    """What is left to do; a part's images are the same whatever was done before."""
-    entries = {entry.key: entry for entry in ledger.entries(plan.name)}
-    for slice_ in _slices(list(zip(plan.cohort.images, plan.keys)), PART):
-        part = [(image, entries[key]) for image, key in slice_ if entries[key].state == "pending"]
-        if part:
-            yield part
-
-
-def _compute_part(folder: RunFolder, ledger: Ledger, worker: Worker, part: Part, size: int) -> None:
-    """One part, from images to the ledger."""
-    with _sparing(ledger, [entry.key for _, entry in part]):
-        deadly = [
-            result
-            for image, entry in part
-            if (result := _try_alone(ledger, worker, image, entry)) is not None
-        ]
-        given_up = {result.image.id for result in deadly}
-        images = [image for image, _ in part if image.id not in given_up]
-        ledger.begin([(image.id, worker.name) for image in images])
-        results: list[ItemResult] = []
-        for batch in _slices(images, size):
-            results += worker.process(batch)
-        provenance: dict[str, str] = {}
-        for result in results:
-            provenance |= result.provenance
-        items = list(_finished([*results, *deadly], worker.name))
-        stored = [result for result in results if result.predicted]
-        number, digests = None, None
-        if stored:
-            number = ledger.next_part()
-            record = _part_record(items, provenance)
-            digests = _write_results(folder, number, stored, record)
-        ledger.finish(number, items, provenance, digests)
-
-
-def _part_record(items: Iterable[FinishedItem], provenance: Mapping[str, str]) -> dict[str, Any]:
-    """What a part says of its items, so that a lost ledger can be restored."""
-    stored = [item.to_json() for item in items if item.row is not None]
-    return {"items": stored, "provenance": dict(provenance)}
-
-
-def _write_results(
-    folder: RunFolder, number: int, stored: Sequence[ItemResult], record: Mapping[str, Any]
-) -> Digests:
-    """Write a part, and return the digests of its files."""
-    return write_part(
-        folder,
-        number,
-        list(chain.from_iterable(result.rows for result in stored)),
-        list(chain.from_iterable(result.maps for result in stored)),
-        list(chain.from_iterable(result.predictions for result in stored)),
-        record,
-    )
-
-
-def _finished(results: Iterable[ItemResult], model: str) -> Iterator[FinishedItem]:
-    row = 0
-    for result in results:
-        state: State = "done" if result.failure is None else "failed"
-        first = row if result.predicted else None
-        key = (result.image.id, model)
-        yield FinishedItem(key, state, result.identity, first, result.failure, result.missing)
-        row += len(result.predictions)
-
-
-def _try_alone(
-    ledger: Ledger, worker: Worker, image: CohortImage, entry: LedgerEntry
-) -> ItemResult | None:
-    """Find the image on which the process dies again and again.
-
-    An image of a part on which the process died :data:`~camlucida.runs.resume.DEATHS` times is
-    computed by itself. The result is thrown away, so that the batches stay what they were.
-
-    Returns:
-        The failure of an image on which the process died as often by itself; else None.
-    """
-    if entry.attempts < DEATHS:
-        return None
-    if entry.alone >= DEATHS:
-        deaths = f"the process died {entry.alone} times while it worked on this image alone"
-        sha256 = file_sha256(image.path) or ""
-        failure = Failure(image.id, "died", f"{image.path}: {deaths}")
-        return ItemResult(image, item_identity(worker.recipe, image, sha256), failure=failure)
-    ledger.alone(entry.key, True)
-    worker.process([image])
-    ledger.alone(entry.key, False)
-    return None

@@ -1,0 +1,396 @@
+"""Scale: what the driver and the ledger cost (measured), and what a cluster would do (simulated).
+
+    python benchmarks/scale.py ledger [--items 100000]   # tiny items through driver and ledger
+    python benchmarks/scale.py workers [--images 320]    # one process, two, Ray; 50 ms an image
+    python benchmarks/scale.py simulate                  # 1 M studies, 1 … 1,000 workers
+
+`ledger` and `workers` run the package's own driver, executors, parts and ledger; only the network
+is replaced by one of a known cost. `simulate` is a simulation of discrete events: it computes no
+map. Its costs of an item and of a part are what the other two measured, given as options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import os
+import platform
+import random
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from camlucida.datasets.cohort import CohortImage
+from camlucida.datasets.cohort_file import read_cohort_file
+from camlucida.io import write_synthetic_png
+from camlucida.runs import execute
+from camlucida.runs.compute import ItemResult
+from camlucida.runs.driver import Driver
+from camlucida.runs.executors import ExecutorConfig, TaskEnd
+from camlucida.runs.folder import RunFolder
+from camlucida.runs.ledger import Ledger
+from camlucida.runs.plan import Loader, plan_models
+from camlucida.runs.run import PART
+from camlucida.runs.slots import part_slots
+
+LABELS = 18
+GRID = 7
+
+CARD = """
+factory = "net.py:build"
+task = "multilabel"
+labels = {labels}
+[input]
+size = 32
+channels = 1
+range = [-1, 1]
+"""
+NET = """
+import time
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+        self.features = nn.Sequential(nn.Conv2d(1, 8, 3, 4, 1), nn.ReLU())
+        self.head = nn.Linear(8, {count})
+
+    def forward(self, x):
+        clock = time.perf_counter if {waiting} else time.thread_time
+        until = clock() + self.seconds * len(x)
+        while clock() < until:
+            time.sleep({waiting} * 0.001)
+        return self.head(self.features(x).mean((2, 3)))
+
+def build():
+    torch.manual_seed(0)
+    return Net({seconds})
+"""
+
+
+def write_cohort(
+    folder: Path, images: int, seconds: float, labels: int = LABELS, waiting: bool = False
+) -> Path:
+    """SYNTHETIC images of noise, and a network whose forward pass costs ``seconds`` an image.
+
+    It is busy on one core, or waits, as for a GPU.
+    """
+    (folder / "films").mkdir(parents=True)
+    names = [f"label{number}" for number in range(labels)]
+    (folder / "net.py").write_text(NET.format(count=labels, seconds=seconds, waiting=int(waiting)))
+    (folder / "card.toml").write_text(CARD.format(labels=names))
+    for number in range(images):
+        noise = np.random.default_rng(number).integers(0, 256, (48, 64), np.uint8)
+        write_synthetic_png(folder / f"films/{number:06d}.png", noise)
+    path = folder / "cohort.toml"
+    target = json.dumps(names)
+    path.write_text(f'images = "films"\nmodel = "card.toml"\n[explain]\ntarget = {target}\n')
+    return path
+
+
+# ---- measured: the ledger -----------------------------------------------------------------------
+
+
+class Copies:
+    """An executor that computed one image for real, and returns its result for every other."""
+
+    room = 1
+
+    def __init__(self, template: ItemResult) -> None:
+        self._template = template
+        self._task = None
+
+    def submit(self, task) -> None:
+        self._task = task
+
+    def wait(self) -> list[TaskEnd]:
+        images = [image for batch in self._task.batches for image in batch]
+        return [TaskEnd(self._task, tuple(map(self._copy, images)))]
+
+    def _copy(self, image: CohortImage) -> ItemResult:
+        one = self._template
+        named = {"image": image.id, "identity": image.id}
+        rows = [row | named for row in one.rows]
+        predictions = [row | named for row in one.predictions]
+        return ItemResult(
+            image, image.id, rows, one.maps, predictions, one.provenance, predicted=True
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def measure_ledger(folder: Path, items: int) -> None:
+    """Items a second through driver, parts and ledger, and the memory meanwhile."""
+    for labels in (1, LABELS):
+        name = folder / f"labels{labels}"
+        cohort = write_cohort(name / "cohort", 1, 0.0, labels)
+        loader = Loader("cpu")
+        (plan,) = plan_models(read_cohort_file(cohort), loader)
+        execute_one = run_one(plan, loader)
+        images = [
+            CohortImage(Path(f"/none/{number:06d}.png"), f"{number:06d}", "", None, None)
+            for number in range(items)
+        ]
+        run = RunFolder(name / "run")
+        run.make()
+        with closing(Ledger.write(run.ledger)) as ledger:
+            ledger.set_cohort([(image.id, plan.name) for image in images])
+            (slots,) = part_slots([images], PART)
+            driver = Driver(run, ledger, Copies(execute_one), plan.name, plan.recipe, 8, len(slots))
+            looks: list[tuple[int, float]] = []
+            done = 0
+            begun, cpu = time.perf_counter(), time.process_time()
+
+            def progress(count: int, looks=looks) -> None:
+                nonlocal done
+                done += count
+                looks.append((done, resident()))
+
+            driver.run(slots, progress)
+            seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+        marks = [memory_at(looks, share * items) for share in (0.1, 0.5, 1.0)]
+        size = run.ledger.stat().st_size / items
+        disk = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()) / items
+        print(
+            f"| {labels} map(s) an item | {items:,} items in {seconds:.1f} s: "
+            f"{items / seconds:,.0f} items/s ({items / cpu:,.0f} in a second of CPU) | memory at "
+            f"10 %, 50 %, 100 %: {', '.join(f'{mark:.0f}' for mark in marks)} MiB | ledger "
+            f"{size:.0f} bytes an item, run {disk / 1024:.2f} KiB an item |",
+            flush=True,
+        )
+
+
+def run_one(plan, loader: Loader) -> ItemResult:
+    from camlucida.runs.compute import Worker
+
+    worker = Worker(loader(plan.entry), plan.name, plan.recipe)
+    (result,) = worker.process([plan.cohort.images[0]])
+    return result
+
+
+def resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def memory_at(looks: list[tuple[int, float]], items: float) -> float:
+    return next(mib for done, mib in looks if done >= items)
+
+
+# ---- measured: executors ------------------------------------------------------------------------
+
+
+def measure_workers(folder: Path, images: int, seconds: float, waiting: bool) -> None:
+    """Images a second once the workers have begun, at a known cost an image."""
+    torch.set_num_threads(1)
+    cohort = write_cohort(folder / "cohort", images, seconds, 2, waiting)
+    kinds = {
+        "inline": ExecutorConfig(),
+        "process, 1 worker": ExecutorConfig("process", 1),
+        "process, 2 workers": ExecutorConfig("process", 2),
+        "ray, 1 worker": ExecutorConfig("ray", 1),
+        "ray, 2 workers": ExecutorConfig("ray", 2),
+    }
+    for name, config in kinds.items():
+        ends: list[tuple[float, int]] = []
+
+        def progress(done: int = 0, total: int | None = None, ends=ends) -> None:
+            if total is None:
+                ends.append((time.perf_counter(), done))
+
+        begun, cpu = time.perf_counter(), os.times()
+        execute(cohort, folder / name, device="cpu", executor=config, progress=progress)
+        whole = time.perf_counter() - begun
+        used = os.times()
+        own = used.user + used.system - cpu.user - cpu.system
+        rate = sum(count for _, count in ends[1:]) / (ends[-1][0] - ends[0][0])
+        print(
+            f"| {name} | {whole:.1f} s in all, {ends[0][0] - begun:.1f} s to the first part | "
+            f"{rate:.2f} images/s after it | driver {own:.1f} s of CPU | load "
+            f"{os.getloadavg()[0]:.1f} |",
+            flush=True,
+        )
+
+
+# ---- simulated ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one item and one part cost.
+
+    Attributes:
+        item: seconds of a worker for an image and its maps.
+        part: seconds of the driver for a part of 32 images.
+        ledger: bytes of the ledger for an item.
+        disk: bytes of the run for an item.
+        start: seconds until a new worker has loaded its model.
+        image: bytes of an image in the shared storage.
+    """
+
+    item: float
+    part: float
+    ledger: float
+    disk: float
+    start: float = 30.0
+    image: float = 2e6
+
+
+@dataclass(frozen=True)
+class Site:
+    """What surrounds the workers.
+
+    Attributes:
+        bandwidth: bytes a second of the shared storage, all workers together.
+        between_failures: seconds between failures of one worker, on average.
+        spread: sigma of the logarithm of a part's duration.
+        stragglers: share of parts that take five times as long.
+        price: of a worker's hour.
+    """
+
+    bandwidth: float = 50e9
+    between_failures: float = 24 * 3600.0
+    spread: float = 0.15
+    stragglers: float = 0.01
+    price: float = 1.0
+
+
+@dataclass
+class Outcome:
+    """How a simulated run ended."""
+
+    seconds: float = 0.0
+    driver: float = 0.0
+    storage: float = 0.0
+    computing: float = 0.0
+    lost: int = 0
+
+
+def simulate(items: int, workers: int, costs: Costs, site: Site, seed: int = 0) -> Outcome:
+    """One driver and its workers, event by event.
+
+    A worker reads a part from the storage (one queue), computes it, and has the next one when the
+    driver (another queue) has taken its result. A worker that fails loses its part, which is done
+    again, and is replaced after the time of a start.
+    """
+    rng = random.Random(seed)
+    parts = -(-items // PART)
+    left, done = parts, 0
+    outcome = Outcome(storage=parts * PART * costs.image / site.bandwidth)
+    driver_free = storage_free = 0.0
+    # (time, worker, seconds that it has computed): idle with 0, at the end of a part otherwise
+    events = [(costs.start, worker, 0.0) for worker in range(workers)]
+    heapq.heapify(events)
+    while done < parts:
+        now, worker, computed = heapq.heappop(events)
+        if computed:
+            driver_free = max(now, driver_free) + costs.part
+            done += 1
+            outcome.computing += computed
+            outcome.seconds = driver_free
+            # the executor hands out the next task before the driver writes this one
+            heapq.heappush(events, (driver_free - costs.part, worker, 0.0))
+            continue
+        if left == 0:  # what is lost from now on is done again by the worker that is replaced
+            continue
+        left -= 1
+        storage_free = max(now, storage_free) + PART * costs.image / site.bandwidth
+        factor = rng.lognormvariate(0, site.spread) * (5 if rng.random() < site.stragglers else 1)
+        end = storage_free + PART * costs.item * factor
+        failure = now + rng.expovariate(1 / site.between_failures)
+        if failure < end:
+            left, outcome.lost = left + 1, outcome.lost + 1
+            heapq.heappush(events, (failure + costs.start, worker, 0.0))
+        else:
+            heapq.heappush(events, (end, worker, end - storage_free))
+    outcome.driver = parts * costs.part
+    return outcome
+
+
+def sharded(items: int, workers: int, drivers: int, costs: Costs, site: Site) -> Outcome:
+    """Several drivers, each with its shard, its share of the workers and of the bandwidth."""
+    share = replace(site, bandwidth=site.bandwidth / drivers)
+    each = [
+        simulate(-(-items // drivers), workers // drivers, costs, share, seed)
+        for seed in range(drivers)
+    ]
+    total = Outcome(seconds=max(one.seconds for one in each))
+    total.driver = max(one.driver for one in each)
+    total.storage = max(one.storage for one in each)
+    total.computing = sum(one.computing for one in each)
+    total.lost = sum(one.lost for one in each)
+    return total
+
+
+def show_simulation(items: int, costs: Costs, site: Site) -> None:
+    """The table: workers and drivers → time, loads, cost."""
+    print(f"{items:,} studies × {LABELS} labels; {costs}; {site}")
+    size = f"ledger {costs.ledger * items / 1e9:.2f} GB, run {costs.disk * items / 1e9:.0f} GB"
+    print(f"{size}, {-(-items // PART):,} parts before compaction")
+    print(
+        "| workers | drivers | hours | items/s | workers compute | driver busy | storage busy | "
+        "parts lost | cost |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for workers, drivers in (
+        *((1, 1), (2, 1), (8, 1), (32, 1), (100, 1), (320, 1), (1000, 1)),
+        *((320, 4), (1000, 4), (1000, 10)),
+    ):
+        end = sharded(items, workers, drivers, costs, site)
+        hours = end.seconds / 3600
+        print(
+            f"| {workers:,} | {drivers} | {hours:,.1f} | {items / end.seconds:,.0f} | "
+            f"{end.computing / end.seconds / workers:.0%} | {end.driver / end.seconds:.0%} | "
+            f"{end.storage / end.seconds:.0%} | {end.lost} | {hours * workers * site.price:,.0f} |",
+            flush=True,
+        )
+
+
+# ---- command line -------------------------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("ledger", "workers", "simulate"))
+    parser.add_argument("--items", type=int, default=None, help="Default: 100,000; simulated 1 M.")
+    parser.add_argument("--images", type=int, default=320, help="Of workers.")
+    parser.add_argument("--seconds", type=float, default=0.05, help="Of a worker, for an image.")
+    parser.add_argument("--waiting", action="store_true", help="The network waits, as for a GPU.")
+    parser.add_argument("--part-seconds", type=float, default=0.012, help="Of the driver, a part.")
+    parser.add_argument("--ledger-bytes", type=float, default=200, help="Of an item.")
+    parser.add_argument("--disk-bytes", type=float, default=8000, help="Of an item.")
+    parser.add_argument("--bandwidth", type=float, default=50e9, help="Of the storage, bytes/s.")
+    arguments = parser.parse_args()
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    machine = f"{platform.machine()}, {os.cpu_count()} CPU cores, load {load}"
+    print(f"{machine}, PyTorch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.what == "ledger":
+            measure_ledger(Path(folder), arguments.items or 100_000)
+        elif arguments.what == "workers":
+            measure_workers(Path(folder), arguments.images, arguments.seconds, arguments.waiting)
+        else:
+            costs = Costs(
+                arguments.seconds,
+                arguments.part_seconds,
+                arguments.ledger_bytes,
+                arguments.disk_bytes,
+            )
+            show_simulation(
+                arguments.items or 1_000_000, costs, Site(bandwidth=arguments.bandwidth)
+            )
+
+
+if __name__ == "__main__":
+    main()
