@@ -1,11 +1,12 @@
 """The workbench: memory over many explanations, time from drop to map, and frames a second.
 
-    python benchmarks/workbench.py [memory] [drop] [frames] [--films FOLDER] [--count 500]
+    python benchmarks/workbench.py [memory] [drop] [live] [frames] [--films FOLDER] [--count 500]
 
 Each part starts a server of its own, as a user does. ``memory`` gives a film, takes its findings
 and a map, and removes it, 500 times with a packaged model, and looks at the resident memory of the
 server and its processes every 50. ``drop`` gives films of 1024 × 1024 to a page in Chromium, with
-DenseNet-121 of random weights on the CPU. ``frames`` changes the opacity at each frame of the
+DenseNet-121 of random weights on the CPU. ``live`` chooses other labels, methods and layers of a
+film there, from the choice to the picture. ``frames`` changes the opacity at each frame of the
 screen, on films of 1024² and 3000 × 4000, and scrolls a gallery of 10,000 cases. Chromium has no
 GPU here: it draws in software, at 60 frames a second at most.
 """
@@ -46,6 +47,7 @@ MAMMOGRAM = (4000, 3000)
 EVERY = 50
 DROPS = 6
 FRAMES = 180
+METHODS = ("layercam", "gradcam_pp", "xgradcam", "hirescam", "gradcam")
 CASES = 10_000
 
 DRAG = """async (frames) => {
@@ -64,6 +66,24 @@ DRAG = """async (frames) => {
     coarsest = Math.max(coarsest, canvas.clientWidth / canvas.width);
   }
   return [1000 * frames / (performance.now() - start), coarsest];
+}"""
+
+CHOOSE = """async ([selector, value]) => {
+  const root = document.querySelector(".host").shadowRoot;
+  const shown = () => root.querySelector("[role=option]").textContent;
+  const before = shown();
+  const next = () => new Promise(requestAnimationFrame);
+  const chosen = document.querySelector(selector);
+  const start = performance.now();
+  if (value === null) {
+    chosen.click();
+  } else {
+    chosen.value = value;
+    chosen.dispatchEvent(new Event("change"));
+  }
+  while (shown() === before) await next();
+  await next();
+  return performance.now() - start;
 }"""
 
 SCROLL = """async (frames) => {
@@ -219,6 +239,35 @@ def drop(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"first page with its map": opened, "drop to map": statistics.median(seconds)}
 
 
+def live(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Milliseconds from the choice of another label, method or layer to its map on the screen."""
+    film = folder / "film.png"
+    film.write_bytes(next(pictures(options.films, (SIDE, SIDE), 1)))
+    arguments = (str(film), "--models", str(densenet(folder)))
+    with served(folder, *arguments) as server, browser(server) as context:
+        page = context.new_page()
+        page.goto(server.origin)
+        shown(page, film.name)
+        labels = [(f".findings li:nth-child({number}) button", None) for number in range(2, 10)]
+        methods = [("select[aria-label=Method]", name) for name in METHODS]
+        layers = page.locator("select[aria-label=Layer] option").evaluate_all(
+            "options => options.map((option) => option.value)"
+        )
+        changes = {
+            "label": labels,
+            "method": methods,
+            "layer": [("select[aria-label=Layer]", layer) for layer in layers[:-1]],
+        }
+        times = {
+            name: [page.evaluate(CHOOSE, list(change)) for change in of_kind]
+            for name, of_kind in changes.items()
+        }
+    return {
+        name: {"median ms": statistics.median(each), "most ms": max(each)}
+        for name, each in times.items()
+    }
+
+
 def shown(page: Page, film: str) -> None:
     """Wait until a film and a map of it are drawn."""
     page.locator(".films button[aria-pressed=true]", has_text=film).wait_for()
@@ -290,6 +339,7 @@ def scrolling(context: BrowserContext, server: Server) -> float:
 PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
     "memory": memory,
     "drop": drop,
+    "live": live,
     "frames": frames,
 }
 

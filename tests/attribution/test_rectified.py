@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from camlucida import explain
 from camlucida.attribution.capture import capture
+from camlucida.attribution.rectified import positive_part
 from camlucida.figures.records import record
 from camlucida.models.state import frozen
 
@@ -222,3 +223,15 @@ def test_densenet_is_explained_after_its_functional_relu() -> None:
     weights = net.classifier.weight[0].detach() / activations[0].numel()
     expected = torch.einsum("k,kij->ij", weights, activations)
     torch.testing.assert_close(pair[0].raw, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_what_stands_for_zero_is_small_and_no_subnormal_number_behind_a_small_scale(dtype) -> None:
+    """With subnormal numbers a convolution takes a hundred times as long."""
+    kept, onward = positive_part(torch.tensor([[[-1.0, 0.0, 2.0]]], dtype=dtype))
+    assert kept.activations.tolist() == [[[0, 0, 2]]]
+    zeros = onward[..., :2]
+    assert onward[..., 2] == 2
+    assert 0 < zeros.min() <= zeros.max() < 1e-4
+    if dtype is not torch.float16:  # whose smallest normal number is not small
+        assert (zeros * 1e-6).min() >= torch.finfo(dtype).tiny

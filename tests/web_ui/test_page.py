@@ -110,7 +110,7 @@ def settings(page):
     return page.evaluate(f"{VIEWER}.settings")
 
 
-@pytest.mark.parametrize("page", ["", "#canvas"], indirect=True)
+@pytest.mark.parametrize("page", ["#webgl", "#canvas"], indirect=True)
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_picture_is_that_of_python(page, number):
     explanation = explanations()[number]

@@ -71,19 +71,3 @@ export function colourIndex(heat: number, diverging: boolean): number {
   const level = diverging ? heat / 2 + 0.5 : heat;
   return Math.min(Math.max(Math.trunc(level * 256), 0), 255);
 }
-
-/** Opacities of heats from 0 to 1 in so many steps; 0 below the threshold. */
-export function opacitySteps(
-  name: string,
-  alpha: number,
-  threshold: number,
-  steps: number,
-): Float32Array {
-  const table = opacityTable(name, alpha);
-  const opacities = new Float32Array(steps + 1);
-  for (let i = 0; i <= steps; i++) {
-    const heat = i / steps;
-    opacities[i] = heat < threshold ? 0 : opacityOf(table, heat);
-  }
-  return opacities;
-}

@@ -56,7 +56,8 @@ function openFromFigures({ words, cases }: PageData): void {
   }
 }
 
-/** `#canvas` at the end of the address draws without WebGL. */
-function chosenPainter(): { painter?: "canvas" } {
-  return location.hash === "#canvas" ? { painter: "canvas" } : {};
+/** `#canvas` or `#webgl` at the end of the address draws with it. */
+function chosenPainter(): { painter?: "canvas" | "webgl" } {
+  const name = location.hash.slice(1);
+  return name === "canvas" || name === "webgl" ? { painter: name } : {};
 }

@@ -33,7 +33,7 @@ export class Stage {
   painting: Painting | null = null;
   /** The pointer on the stage, for the brush. */
   pointer: [number, number] | null = null;
-  private readonly colours = element("canvas");
+  private colours = element("canvas");
   private readonly lines = element("canvas");
   private readonly frames: Frames;
   private readonly observer: ResizeObserver;
@@ -55,7 +55,12 @@ export class Stage {
   }
 
   private newPainter(name: "webgl" | "canvas" | null): Painter {
-    return (name === "canvas" ? null : webglPainter(this.colours)) ?? canvasPainter(this.colours);
+    const painter = name === "canvas" ? null : webglPainter(this.colours, name === "webgl");
+    if (painter !== null) return painter;
+    const free = element("canvas"); // one that WebGL was tried on draws nothing else
+    this.colours.replaceWith(free);
+    this.colours = free;
+    return canvasPainter(free);
   }
 
   /** Show a film; `next`: another plane of what is shown, whose zoom stays. */

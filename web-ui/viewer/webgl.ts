@@ -13,10 +13,30 @@ const KEPT_FIELDS = 16;
 
 type GL = WebGL2RenderingContext;
 
-export function webglPainter(canvas: HTMLCanvasElement): Painter | null {
+/** Renderers that draw without a graphics card: there the tables of canvas 2D are faster. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+/** Whether this browser's WebGL is such a renderer; null before it is known. */
+let isSoftware: boolean | null = null;
+
+/**
+ * Null where the browser has no WebGL 2, or only in software and it is not `forced`: the canvas can
+ * then be used for nothing else.
+ */
+export function webglPainter(canvas: HTMLCanvasElement, forced: boolean): Painter | null {
+  if (isSoftware === true && !forced) return null;
   const options = { alpha: false, antialias: false, depth: false };
   const gl = canvas.getContext("webgl2", options) as GL | null;
-  return gl === null ? null : new WebglPainter(gl);
+  if (gl === null) return null;
+  isSoftware ??= SOFTWARE.test(rendererOf(gl));
+  if (!isSoftware || forced) return new WebglPainter(gl);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return null;
+}
+
+function rendererOf(gl: GL): string {
+  const about = gl.getExtension("WEBGL_debug_renderer_info");
+  return String(gl.getParameter(about?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));
 }
 
 class WebglPainter implements Painter {
