@@ -154,7 +154,8 @@ def _files(next_files: NextFiles, once: bool) -> Iterator[Path]:
 def _print(result: WatchedImage, node: str) -> None:
     sent = f", sent to {node}" if result.sent else ""
     count = len(result.objects)
-    print(f"{result.path.name}: {count} objects in {result.folder}{sent}", flush=True)
+    if count:
+        print(f"{result.path.name}: {count} objects in {result.folder}{sent}", flush=True)
     for failure in result.failures:
         print_failure(failure)
     for note in result.notes:
