@@ -129,3 +129,44 @@ def test_decimal_commas_of_predictions_are_told(tmp_path):
     assert predictions.frame["truth"].tolist() == [50.5, 60]
     commas = [note for note in predictions.notes if note.code == "table.decimal_comma"]
     assert [note.values["column"] for note in commas] == ["'truth'", "'value'"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "codes"),
+    [
+        ("['Mass', 'Nodule']", []),
+        ('["Mass", "Nodule"]', []),
+        ("Mass / Nodule", []),
+        ("Mass+Nodule", []),
+        ("[1 0 1]", ["notes.label_lists"]),
+        ("[1.0, 0.0, 1.0]", ["notes.label_lists"]),
+    ],
+)
+def test_labels_joined_in_other_ways(cell, codes):
+    frame = pd.DataFrame({"labels": [cell, ""]})
+    table = TableLabels.read(frame, None, ["Mass", "Edema", "Nodule"], Path("t.csv"))
+    assert [table.positives(row) for row in (0, 1)] == [("Mass", "Nodule"), ()]
+    assert [note.code for note in table.reading] == codes
+
+
+def test_a_list_of_flags_of_another_length_is_refused():
+    frame = pd.DataFrame({"labels": ["[1 0]"]})
+    with pytest.raises(UsageError, match="lists of 2 to 2 flags, and the model has 3 labels"):
+        TableLabels.read(frame, None, ["Mass", "Edema", "Nodule"], Path("t.csv"))
+
+
+def test_a_slash_in_a_label_does_not_join():
+    frame = pd.DataFrame({"labels": ["Mass/Nodule"]})
+    table = TableLabels.read(frame, None, ["Mass/Nodule", "Mass"], Path("t.csv"))
+    assert table.positives(0) == ("Mass/Nodule",)
+
+
+@pytest.mark.parametrize(
+    "words", ["yes no", "Y N", "WAHR FALSCH", "oui non", "x ", "Positive Negative"]
+)
+def test_words_for_present_and_absent(words):
+    present, _, absent = words.partition(" ")
+    frame = pd.DataFrame({"Mass": [present, absent]})
+    table = TableLabels.read(frame, None, ["Mass"], Path("t.csv"))
+    assert [table.positives(row) for row in (0, 1)] == [("Mass",), ()]
+    assert not list(table.reading)

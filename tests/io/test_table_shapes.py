@@ -254,3 +254,15 @@ def test_a_workbook_that_would_take_minutes_is_refused_at_once(tmp_path, monkeyp
     with pytest.raises(UsageError, match=words) as caught:
         read_table(bomb(tmp_path, rows))
     assert "\n" not in str(caught.value)
+
+
+def test_keys_and_values_above_a_wider_header(tmp_path):
+    path = tmp_path / "t.csv"
+    above = "".join(f"key {number},value\n" for number in range(5))
+    path.write_text(f"{above}image,labels,patient\na.png,Mass,7\nb.png,Edema,8\n")
+    frame = read_table(path)
+    assert list(frame) == ["image", "labels", "patient"]
+    assert [note.code for note in notes_of(frame)] == ["table.title_rows"]
+    # A column without a name is no reason to take the first row of words for the header.
+    path.write_text("image,labels,\na,Mass,left\nb,Edema,right\n")
+    assert len(read_table(path)) == 2

@@ -1,5 +1,6 @@
 """Classifiers of torchvision and timm, with whatever head and under whatever name."""
 
+import re
 from collections import OrderedDict
 from copy import deepcopy
 
@@ -217,6 +218,22 @@ def test_an_encoder_and_a_head_in_one_module(tmp_path):
     state = {f"student.{key}": tensor for key, tensor in network.state_dict().items()}
     torch.save(state, tmp_path / "a.pth")
     same_output(network, recognise(tmp_path / "a.pth").card)
+
+
+def test_names_of_densenet_before_pytorch_0_4(tmp_path):
+    network = settled(tv.densenet121(num_classes=2))
+    old = {}
+    for key, tensor in network.state_dict().items():
+        name = re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", key)
+        old[f"module.densenet121.{name}".replace("classifier.", "classifier.0.")] = tensor
+    torch.save({"state_dict": old}, tmp_path / "m.pth.tar")
+    same_output(network, recognise(tmp_path / "m.pth.tar").card)
+
+
+def test_a_network_that_reads_the_version_of_its_weights(tmp_path):
+    network = settled(tv.mnasnet0_5(num_classes=2))
+    torch.save(network.state_dict(), tmp_path / "m.pth")
+    same_output(network, recognise(tmp_path / "m.pth").card)
 
 
 def test_resnet101_is_told_by_its_blocks(tmp_path):

@@ -67,6 +67,8 @@ SHAPES = {
     "two levels": lambda s: {"checkpoint": {"model": {"state_dict": s}}, "epoch": 3},
     "with the optimizer": lambda s: {"model": s, "optimizer": OPTIMIZER, "best": 0.9},
     "DataParallel": lambda s: prefixed(s, "module."),
+    "Fabric": lambda s: {"state": {"model": prefixed(s, "_forward_module.")}},
+    "a list": lambda s: {"models": [s], "epoch": 3},
     "Lightning": lambda s: {
         "state_dict": prefixed(s, "model."),
         "hyper_parameters": Attributes(lr=0.1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,8 @@ def bare_parts(name: str) -> list[str]:
     ['valid', 'p1', 'view1.jpg']
     """
     text = name.replace("\\", "/").strip()
+    if re.match(r"https?://", text):
+        text = re.split(r"[?#]", text)[0]
     normal = posixpath.normpath(text) if text else ""
     return [part for part in normal.split("/") if part not in ("", ".", "..")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -37,6 +38,10 @@ declare(
         "scores_beside": (
             "{where}: columns called as the labels hold scores, and no ground truth: {names}; "
             "labels are read from {column}"
+        ),
+        "label_lists": (
+            "{where}: lists of 0 and 1 in the column {column} stand for the model's labels in "
+            "their order"
         ),
         "no_labels": "{where} holds no labels, so it is unknown what the images show",
         "absent_labels": "{count} {count:|label|labels} without a positive image: {names}",
@@ -109,6 +114,11 @@ class TableLabels:
         column = _label_column(frame, requested, by_name, where)
         if column is None:
             return cls(by_name, {}, None, where)
+        by_position = _flag_lists(frame, column, labels, where)
+        if by_position is not None:
+            values: dict[str, Value] = {"where": str(where), "column": repr(column)}
+            listed = Message("notes.label_lists", values)
+            return cls(by_name, {}, by_position, where, (*notes, listed), column)
         names = [_split(cell, by_name) for cell in texts(frame[column])]
         parts = list(dict.fromkeys(chain.from_iterable(names)))
         codes = read_codes(frame, column, parts, labels, class_names or {}, where)
@@ -276,14 +286,57 @@ def _column_of_names(frame: pd.DataFrame, labels: Mapping[str, str]) -> str | No
 
 
 def _split(cell: str, labels: Mapping[str, str]) -> list[str]:
-    """The names in a cell, joined by | or else ; or else a comma.
+    """The names in a cell, joined by | or else ; or else a comma, or in a list as Python prints it.
 
-    A label that holds one of these itself stays whole.
+    A label that holds one of these itself stays whole. Of a slash, plus or ampersand nobody knows
+    whether it joins: it does where a label is on one side of it.
     """
+    if fold(cell) in labels:
+        return [cell]
+    listed = re.fullmatch(r"\[(.*)\]", cell)
+    if listed:
+        return [name.strip(" '\"") for name in _split(listed[1], labels)]
     separator = next((sign for sign in "|;," if sign in cell), None)
-    if separator is None or fold(cell) in labels:
+    separator = separator or _uncertain_separator(cell, labels)
+    if separator is None:
         return [cell] if cell else []
     names: list[str] = []
     for part in cell.split(separator):
         names += _split(part.strip(), labels)
     return names
+
+
+def _uncertain_separator(cell: str, labels: Mapping[str, str]) -> str | None:
+    for sign in "/+&":
+        if sign in cell and any(fold(part) in labels for part in cell.split(sign)):
+            return sign
+    return None
+
+
+def _flag_lists(
+    frame: pd.DataFrame, column: str, labels: Sequence[str], where: Path
+) -> list[list[str]] | None:
+    """The labels present, of a column of lists of 0 and 1; None of any other column.
+
+    Raises:
+        UsageError: a list of another length than the model's labels.
+    """
+    cells = texts(frame[column])
+    matches = [re.fullmatch(r"\[([01.,;\s]+)\]", cell) for cell in cells]
+    if any(cell and match is None for cell, match in zip(cells, matches)):
+        return None
+    rows = [re.split(r"[,;\s]+", match[1].strip()) if match else [] for match in matches]
+    lengths = {len(row) for row in rows if row}
+    if lengths <= {1}:
+        return None
+    if lengths != {len(labels)}:
+        raise UsageError(
+            f"column {column!r} of {where} holds lists of {min(lengths)} to {max(lengths)} flags, "
+            f"and the model has {len(labels)} labels",
+            "write the names of the labels, joined by |",
+        )
+    return [_flagged(row, labels) for row in rows]
+
+
+def _flagged(row: Sequence[str], labels: Sequence[str]) -> list[str]:
+    return [label for label, flag in zip(labels, row) if flag in ("1", "1.", "1.0")]

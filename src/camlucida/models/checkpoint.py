@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -46,8 +47,8 @@ declare(
     },
 )
 
-_WRAPPERS = ("module.", "model.", "_orig_mod.")
-"""What DataParallel, Lightning and torch.compile put before each key."""
+_WRAPPERS = ("module.", "model.", "_orig_mod.", "_forward_module.")
+"""What DataParallel, Lightning, torch.compile and Fabric put before each key."""
 
 
 def load_state(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
@@ -132,7 +133,10 @@ def load_checkpoint(
     for name in set(match.state) - set(weights):
         owner, buffer = empty[name]
         owner.register_buffer(buffer, torch.zeros_like(match.state[name]))
-    module.load_state_dict({**present, **match.state}, strict=True)
+    state = OrderedDict({**present, **match.state})
+    # A module without the version of its weights takes them for those of its first version.
+    state._metadata = present._metadata  # type: ignore[attr-defined]
+    module.load_state_dict(state, strict=True)
     return (*_origin(file, match, fitting, key), *_left_out(twice, [*outside, *unknown]))
 
 

@@ -16,8 +16,8 @@ from camlucida.models.stored_networks import State, StoredNetwork, is_averaged
 COUNTER = "num_batches_tracked"
 """Of a batch norm: used in training alone, and missing in old files."""
 
-_WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module")
-"""What DataParallel, torch.compile and FSDP put into keys, before the first name or any other."""
+_WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_forward_module")
+"""What DataParallel, torch.compile, FSDP and Fabric put into keys, before any name."""
 
 _MEASURES = (
     "auc auroc auprc acc accuracy f1 recall precision specificity sensitivity kappa mcc dice iou "

@@ -34,6 +34,11 @@ _AVERAGED = re.compile(
 
 _MAX_DEPTH = 5
 _MAX_PARTS = 20_000
+_MAX_LISTED = 64
+
+_OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)")
+"""Names of DenseNet's layers before PyTorch 0.4, which torchvision renames as well; CheXNet's
+public weights have them."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ def _walk(content: object) -> Iterator[StoredNetwork]:
             yield StoredNetwork(key, state, "module", _class_name(value))
             continue
         mapping = as_mapping(value)
+        if mapping is None and isinstance(value, (list, tuple)):
+            mapping = dict(enumerate(value[:_MAX_LISTED]))  # a state dict a fold or member
         if mapping is None:
             continue
         if _is_state(mapping, key):
@@ -130,7 +137,7 @@ def _tensors(mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
             native = np.array(value, value.dtype.newbyteorder("="))
             value = torch.from_numpy(native)
         if isinstance(key, str) and isinstance(value, Tensor):
-            tensors[key] = value
+            tensors[_OLD_DENSENET.sub(r"\1\2", key)] = value
     return tensors
 
 

@@ -13,7 +13,22 @@ from numpy.typing import NDArray
 
 from camlucida.core.errors import UsageError, did_you_mean
 
-_FLAGS = {"1": True, "true": True, "0": False, "false": False, "": None, "-1": None, "nan": None}
+_TRUE = (
+    *("1", "true", "yes", "y", "t", "positive", "pos", "present"),
+    *("wahr", "ja", "vrai", "oui", "verdadeiro", "sim", "verdadero", "sí", "是"),
+)
+_FALSE = (
+    *("0", "false", "no", "n", "f", "negative", "neg", "absent"),
+    *("falsch", "nein", "faux", "non", "falso", "não", "否"),
+)
+_UNKNOWN = ("", "-1", "nan")
+_FLAGS: dict[str, bool | None] = {
+    **dict.fromkeys(_TRUE, True),
+    **dict.fromkeys(_FALSE, False),
+    **dict.fromkeys(_UNKNOWN),
+}
+_CROSSES = {"x": True, "": False}
+"""Of a column of crosses and blanks alone, in which a blank is no gap."""
 
 
 def fold(name: str) -> str:
@@ -80,7 +95,10 @@ def texts(column: pd.Series) -> list[str]:
 
 
 def flags(column: pd.Series, where: object) -> list[bool | None]:
-    """The cells of a column of 1/true and 0/false; None for unknown: blank, nan or -1.
+    """The cells of a column of 1/true/yes and 0/false/no; None for unknown: blank, nan or -1.
+
+    Spreadsheets write true and false in the language of their user. In a column of crosses (``x``)
+    and blanks a blank is no.
 
     Args:
         column: (rows,) of any type.
@@ -91,9 +109,15 @@ def flags(column: pd.Series, where: object) -> list[bool | None]:
 
     >>> flags(pd.Series(["1", "0", "-1", ""]), "t.csv")
     [True, False, None, None]
+    >>> flags(pd.Series(["WAHR", "no"]), "t.csv"), flags(pd.Series(["x", ""]), "t.csv")
+    ([True, False], [True, False])
     """
     values: list[bool | None] = []
-    for number, cell in enumerate(texts(column), 1):
+    cells = texts(column)
+    folded = {cell.casefold() for cell in cells}
+    if "x" in folded and folded <= set(_CROSSES):
+        return [_CROSSES[cell.casefold()] for cell in cells]
+    for number, cell in enumerate(cells, 1):
         key = re.sub(r"\.0*$", "", cell.casefold())
         if key not in _FLAGS:
             raise UsageError(

@@ -71,6 +71,9 @@ def _first_row(grid: Texts) -> int:
     if used < 2:
         return 0
     searched = min(len(grid) - 1, SEARCHED)
+    under_pairs = _under_pairs(grid[:searched], used)
+    if under_pairs is not None:
+        return under_pairs
     for index in range(searched):
         if _is_title(grid[index], used):
             continue
@@ -78,6 +81,19 @@ def _first_row(grid: Texts) -> int:
         is_header = _is_words(grid[index]) or _second_row(grid, index) is not None
         return index if is_header else 0
     return 0
+
+
+def _under_pairs(rows: Texts, used: int) -> int | None:
+    """The first row of words in all columns, under several rows of a key and a value alone."""
+    for index, row in enumerate(rows):
+        if any(row[2:]):
+            whole = used > 2 and all(row) and _is_words(row)
+            return index if whole and index >= PAIRS else None
+    return None
+
+
+PAIRS = 2
+"""Rows of a key and a value above a header; one could be a header that lacks names."""
 
 
 def _is_title(row: Sequence[str], used: int) -> bool:
