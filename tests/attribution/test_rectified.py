@@ -235,3 +235,22 @@ def test_what_stands_for_zero_is_small_and_no_subnormal_number_behind_a_small_sc
     assert 0 < zeros.min() <= zeros.max() < 1e-4
     if dtype is not torch.float16:  # whose smallest normal number is not small
         assert (zeros * 1e-6).min() >= torch.finfo(dtype).tiny
+
+
+class OwnMode(Net):
+    """Its layers run within a function mode, which ends before the head."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.device("cpu"):
+            x = self.norm(self.conv(x))
+        return self.fc(self.mix(self.relu(x)).mean((2, 3)))
+
+
+def test_a_model_with_a_function_mode_of_its_own() -> None:
+    expected, net = Net(F.relu), OwnMode(F.relu)
+    for _ in range(2):
+        (alone,) = explain(net, _images()[:1], 0, "gradcam", "norm")
+        (other,) = explain(expected, _images()[:1], 0, "gradcam", "norm")
+        torch.testing.assert_close(alone.raw, other.raw)
+        assert alone.provenance["activation"] == other.provenance["activation"] == "relu"
+    assert torch.overrides._get_current_function_mode_stack() == []

@@ -62,7 +62,7 @@ class Attentions(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is F.multi_head_attention_forward:
             with self:
-                return _multi_head_attention(*args, **kwargs)
+                return _multi_head_attention(*_contiguous(args), **kwargs)
         if func is F.scaled_dot_product_attention:
             return self._scaled_dot_product(*args, **kwargs)
         result = func(*args, **kwargs)
@@ -101,6 +101,18 @@ class Attentions(TorchFunctionMode):
         probabilities = scores.softmax(-1)
         self._keep(probabilities)
         return F.dropout(probabilities, dropout_p) @ value
+
+
+def _contiguous(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments with query, key and value in one piece, where they are one tensor.
+
+    They come transposed from a module with ``batch_first``, and PyTorch then projects each token by
+    a product of its own, at several times the cost.
+    """
+    if len(args) < 3 or not (args[0] is args[1] is args[2]):
+        return args
+    tokens = args[0].contiguous()
+    return (tokens, tokens, tokens, *args[3:])
 
 
 def _over_keys(result: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

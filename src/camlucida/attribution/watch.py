@@ -7,13 +7,15 @@ cannot change what was captured).
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import _get_current_function_mode_stack
 from torch.utils.hooks import RemovableHandle
 
 from camlucida.attribution.capture_recurrent import without_cudnn
@@ -24,6 +26,9 @@ from camlucida.core.messages import Message
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
+
+_HAVE_A_MODE: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+"""Models whose layers run within a function mode of their own, such as ``torch.device``."""
 
 LayoutOf = Callable[[LayerRef, Tensor], Layout | None]
 """A layer and its output → how that lies on a grid; None without one."""
@@ -73,6 +78,10 @@ class Captured:
         return tensor is not None and tensor.ndim < self.activations.ndim
 
 
+def _active_modes() -> int:
+    return len(_get_current_function_mode_stack())
+
+
 class Watch:
     """The hooks of one forward pass, and what they gathered.
 
@@ -110,11 +119,15 @@ class Watch:
         self.reader = reader
         self.record = record
         self.layouts = layouts
+        self._forget()
+
+    def _forget(self) -> None:
         self.captured: dict[LayerRef, Captured] = {}
         self.gridless: dict[str, tuple[int, ...]] = {}
         self.calls: dict[str, int] = {}
         self.done: dict[tuple[str, int], Any] = {}
         self.rectifiers = Rectifiers()
+        self._follows, self._cannot_follow = False, False
         self.rectified: dict[LayerRef, Rectified] = {}
 
     def run(self) -> Any:
@@ -131,12 +144,37 @@ class Watch:
             for path, module in self.model.named_modules():
                 if path and not isinstance(module, torch.jit.ScriptModule):
                     handles += self._hooks(path, module)
-            rectifiers = self.rectifiers if self.requested else nullcontext()
-            with forwarding(self.inputs), self.reader.following(), rectifiers:
-                return self.model(*self.inputs)
+            returned = self._forward()
         finally:
             for handle in handles:
                 handle.remove()
+        if not self._cannot_follow:
+            return returned
+        _HAVE_A_MODE.add(self.model)
+        self._forget()
+        return self.run()
+
+    def _forward(self) -> Any:
+        with forwarding(self.inputs), self.reader.following(), ExitStack() as self._modes:
+            self._depth = _active_modes()
+            if self.requested and self.model in _HAVE_A_MODE:
+                self._follow()
+            return self.model(*self.inputs)
+
+    def _follow(self) -> None:
+        """From here on look for the ReLU behind a captured layer.
+
+        Not earlier: a function mode costs each operation some microseconds, and an attention of
+        PyTorch its fast path.
+        """
+        if self._follows or self._cannot_follow:
+            return
+        if _active_modes() != self._depth:
+            # Modes end in reverse order, and the model's own, in which its layer runs, would not.
+            self._cannot_follow = True
+            return
+        self._modes.enter_context(self.rectifiers)
+        self._follows = True
 
     def _hooks(self, path: str, module: nn.Module) -> Iterator[RemovableHandle]:
         if path in self.requested or self.record:
@@ -246,5 +284,6 @@ class Watch:
             if onward.data_ptr() == captured.activations.data_ptr():
                 # An in-place operation downstream must not touch what was captured.
                 onward = onward.clone()
+            self._follow()
             self.rectifiers.watch((ref, captured.call), tensor, onward, captured.layout)
             return replace_tensor(captured.output, tensor, onward)
