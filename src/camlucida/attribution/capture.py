@@ -28,6 +28,7 @@ from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
 from camlucida.models.output_choice import choose
 from camlucida.models.survey import survey
+from camlucida.models.walk import parts_hash
 
 _SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = (
     weakref.WeakKeyDictionary()
@@ -156,7 +157,7 @@ class _Known:
         self.families = [Layouts(model, tuple(inputs[i].shape[2:])) for i in self.images]
         self._remembered = _SURVEYS.setdefault(model, {})
         # A user may change a network's parts between two calls.
-        parts = hash(tuple((path, type(module)) for path, module in model.named_modules()))
+        parts = parts_hash(model)
         sizes = tuple(tuple(x.shape[1:]) for x in inputs)
         self._key = (sizes, parts, spec, stated)
 

@@ -19,6 +19,7 @@ from camlucida.attribution.capture_breaks import altered, output_with
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import CamlucidaError
 from camlucida.models.layers import LayerRef
+from camlucida.models.walk import parts_hash
 
 _VERDICTS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[LayerRef, int], bool]] = (
     weakref.WeakKeyDictionary()
@@ -38,12 +39,8 @@ def known_positive(model: nn.Module) -> set[LayerRef]:
     set()
     """
     verdicts = _VERDICTS.get(model, {})
-    parts = _parts(model)
+    parts = parts_hash(model)
     return {ref for (ref, known), verdict in verdicts.items() if verdict and known == parts}
-
-
-def _parts(model: nn.Module) -> int:
-    return hash(tuple((path, type(module)) for path, module in model.named_modules()))
 
 
 def find_positive(
@@ -65,7 +62,7 @@ def find_positive(
     Returns:
         Whether one was found now: :func:`known_positive` then has it.
     """
-    parts, is_new = _parts(model), False
+    parts, is_new = parts_hash(model), False
     verdicts = _VERDICTS.setdefault(model, {})
     for ref, layer in layers:
         if not _is_signed(layer) or not logits.requires_grad or (ref, parts) in verdicts:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from camlucida.attribution.attention import Attentions
 from camlucida.attribution.probe import Stub
 from camlucida.models.state import main_tensor, replace_tensor
+from camlucida.models.walk import named_modules
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Blocks:
         """
         # A survey runs the model, too: each pass counts its calls anew.
         handles = [self._module.register_forward_pre_hook(lambda module, args: self._calls.clear())]
-        for path, module in self._module.named_modules():
+        for path, module in named_modules(self._module):
             if path:
                 before, after = self._hooks(path, attentions.probabilities)
                 handles.append(module.register_forward_pre_hook(before))

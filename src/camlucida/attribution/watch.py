@@ -26,6 +26,7 @@ from camlucida.core.messages import Message
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
+from camlucida.models.walk import named_modules
 
 _HAVE_A_MODE: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 """Models whose layers run within a function mode of their own, such as ``torch.device``."""
@@ -141,7 +142,7 @@ class Watch:
         """
         handles: list[RemovableHandle] = []
         try:
-            for path, module in self.model.named_modules():
+            for path, module in named_modules(self.model):
                 if path and not isinstance(module, torch.jit.ScriptModule):
                     handles += self._hooks(path, module)
             returned = self._forward()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from camlucida.core.errors import LayerError, UsageError, did_you_mean
 from camlucida.models.families import Layout, ModelFamily, find_family
+from camlucida.models.walk import named_modules
 
 _STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
 
@@ -132,7 +133,7 @@ def _parsed(model: nn.Module, text: str) -> list[LayerRef]:
 
 def _first_name(model: nn.Module, module: nn.Module) -> str | None:
     """The first of the names under which a module sits in the model."""
-    return next((name for name, other in model.named_modules() if other is module), None)
+    return next((name for name, other in named_modules(model) if other is module), None)
 
 
 def layer_name(model: nn.Module, layer: LayerLike) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from camlucida.core.errors import ModelError, ModelMismatchError
 from camlucida.models.recomputation import plain_checkpoints
 from camlucida.models.unexplainable import check_explainable
+from camlucida.models.walk import walked
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
@@ -64,9 +65,14 @@ def frozen(model: nn.Module) -> Iterator[None]:
     """
     with _LOCKS_GUARD:
         lock = _LOCKS.setdefault(model, threading.RLock())
-    with lock, torch.inference_mode(False), torch.enable_grad(), plain_checkpoints():
-        # Walked once: on a large model each walk costs as much as a layer.
-        modules = list(model.modules())
+    with (
+        lock,
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        plain_checkpoints(),
+        walked(model) as named,
+    ):
+        modules = [module for _, module in named]
         parameters = list(_tensors(module._parameters for module in modules))
         buffers = _tensors(module._buffers for module in modules)
         if any(tensor.is_inference() for tensor in (*parameters, *buffers)):

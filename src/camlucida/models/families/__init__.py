@@ -14,6 +14,7 @@ from camlucida.models.families import (
     vit,
 )
 from camlucida.models.families.base import FAMILIES, Layout, ModelFamily, image_layout
+from camlucida.models.walk import named_modules
 
 __all__ = ["FAMILIES", "Layout", "ModelFamily", "find_family", "image_layout"]
 
@@ -43,7 +44,7 @@ def find_family(model: nn.Module) -> tuple[str, ModelFamily] | None:
     >>> find_family(nn.Sequential(nn.Conv2d(1, 2, 3))) is None
     True
     """
-    for path, module in model.named_modules():
+    for path, module in named_modules(model):
         for _, family in FAMILIES.items():
             if family.matches(module):
                 return path, family
