@@ -38,7 +38,7 @@ web-ui/node_modules/.installed: web-ui/package.json
 	touch $@
 
 bench: .venv/.dev
-	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/explain.py
 	$(BIN)/python benchmarks/workbench.py
 

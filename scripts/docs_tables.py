@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from speed_table import CONTESTANTS, speed_rows
 
 from camlucida.attribution.methods import METHODS, Method
 from camlucida.cli import app
@@ -52,11 +53,18 @@ def pages() -> dict[Path, str]:
     metrics = DOCS / "reference" / "metrics.md"
     text = GENERATED.sub(_metric_block, metrics.read_text("utf-8"))
     methods = DOCS / "reference" / "methods.md"
+    readme = DOCS.parent / "README.md"
     return {
+        readme: GENERATED.sub(_speed_block, readme.read_text("utf-8")),
         metrics: text,
         methods: GENERATED.sub(_method_block, methods.read_text("utf-8")),
         DOCS / "reference" / "cli.md": CLI_PAGE + "\n".join(_command_line()),
     }
+
+
+def _speed_block(match: re.Match[str]) -> str:
+    table = _table(("what", *CONTESTANTS.values()), speed_rows())
+    return f"{match[1]}{table}\n{match[3]}"
 
 
 def _method_block(match: re.Match[str]) -> str:

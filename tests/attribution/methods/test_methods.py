@@ -71,6 +71,9 @@ def test_every_method_says_what_it_is(name):
     assert method.summary.endswith(".")
     assert method.paper
     assert method.cost
+    assert method.formula
+    assert method.use
+    assert method.avoid
 
 
 # --- the papers -----------------------------------------------------------------------------------

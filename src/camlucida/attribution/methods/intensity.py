@@ -16,6 +16,9 @@ from camlucida.attribution.methods.base import method
     unit="none",
     cost="no forward",
     description="the image's own brightness, a baseline that does not depend on the model",
+    formula="x − min x",
+    use="a baseline of every score",
+    avoid="anything else",
 )
 def intensity(probe: InputProbe) -> Tensor:
     """Brightness of the image itself, above its darkest pixel. A baseline, no explanation.

@@ -19,6 +19,9 @@ from camlucida.attribution.methods.intensity import grey
     unit="none",
     cost="no forward",
     description="the strength of the image's edges, a baseline that does not depend on the model",
+    formula="|∇x|",
+    use="a baseline of every score",
+    avoid="anything else",
 )
 def sobel(probe: InputProbe) -> Tensor:
     """Length of the image's Sobel gradient. A baseline, no explanation.

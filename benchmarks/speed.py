@@ -1,0 +1,338 @@
+"""Cost of every method on five networks, beside grad-cam, torchcam and Captum.
+
+    python benchmarks/speed.py [--networks PART …] [--only PART …] [--batch 1 8] [--rounds 5]
+
+Results are added to benchmarks/speed.json, from which speed.md and the README's table are made.
+What is there is not measured again without --again, so a run that was stopped goes on.
+
+The contestants of a case take turns, round by round, and the median counts. The ratio is one of
+processor time, which other work on the machine hardly changes. Memory is the growth of the peak
+resident set over a plain forward's, each contestant in a process of its own. Weights are random:
+they change no time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import camlucida as cl
+from camlucida.attribution.methods import METHODS
+
+RESULTS = Path(__file__).parent / "speed.json"
+PLAIN = "plain forward"
+LABEL = 3
+LABELS = 18
+SLOW = 20.0
+"""Seconds of processor time after which a contestant has one round."""
+GRADIENT = "all gradient methods"
+ALL_LABELS = "gradcam, 18 labels"
+FAMILY = (
+    *("gradcam", "gradcam_pp", "hirescam", "gradcam_elementwise"),
+    *("xgradcam", "layercam", "eigengradcam"),
+)
+GRAD_CAM = {
+    "gradcam": "GradCAM",
+    "gradcam_pp": "GradCAMPlusPlus",
+    "hirescam": "HiResCAM",
+    "gradcam_elementwise": "GradCAMElementWise",
+    "xgradcam": "XGradCAM",
+    "layercam": "LayerCAM",
+    "eigencam": "EigenCAM",
+    "eigengradcam": "EigenGradCAM",
+    "kpcacam": "KPCA_CAM",
+    "fem": "FEM",
+    "shapleycam": "ShapleyCAM",
+    "fullgrad": "FullGrad",
+    "ablationcam": "AblationCAM",
+    "scorecam": "ScoreCAM",
+}
+TORCHCAM = {
+    "gradcam": "GradCAM",
+    "gradcam_pp": "GradCAMpp",
+    "smooth_gradcam_pp": "SmoothGradCAMpp",
+    "xgradcam": "XGradCAM",
+    "layercam": "LayerCAM",
+    "scorecam": "ScoreCAM",
+    "sscam": "SSCAM",
+    "iscam": "ISCAM",
+}
+Run = Callable[[], object]
+Case = tuple[str, int, str]
+"""Network, number of images, and what is asked."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, its input's side, and the layer that is explained."""
+
+    build: Callable[[], nn.Module]
+    size: int
+    layer: str
+
+
+def _torchvision(name: str) -> Callable[[], nn.Module]:
+    def build() -> nn.Module:
+        import torchvision
+
+        return torchvision.models.get_model(name, weights=None, num_classes=LABELS)
+
+    return build
+
+
+def _unet() -> nn.Module:
+    import segmentation_models_pytorch as smp
+
+    return smp.UnetPlusPlus("efficientnet-b5", encoder_weights=None, classes=1)
+
+
+NETWORKS = {
+    "DenseNet-121": Network(_torchvision("densenet121"), 224, "features.norm5"),
+    "ResNet-50": Network(_torchvision("resnet50"), 224, "layer4"),
+    "EfficientNet-B0": Network(_torchvision("efficientnet_b0"), 224, "features.8"),
+    "ViT-B/16": Network(_torchvision("vit_b_16"), 224, "encoder.layers.encoder_layer_11.ln_1"),
+    "U-Net++/B5": Network(_unet, 384, "encoder._blocks.38"),
+}
+
+
+def _score(logits: Tensor) -> Tensor:
+    """The mean logit of the one label of a segmentation, (N,)."""
+    return logits.flatten(1).mean(1)
+
+
+class Contest:
+    """The contestants of one case: a network, a number of images, and what is asked of them."""
+
+    def __init__(self, network: str, batch: int, case: str) -> None:
+        torch.manual_seed(0)
+        about = NETWORKS[network]
+        self.model = about.build().eval()
+        self.layer = about.layer
+        self.module = self.model.get_submodule(about.layer)
+        self.x = torch.randn(batch, 3, about.size, about.size)
+        self.segments, self.tokens = "U-Net" in network, "ViT" in network
+        self.methods = FAMILY if case == GRADIENT else (case.partition(",")[0],)
+        self.labels = range(LABELS) if case == ALL_LABELS else [LABEL]
+
+    def runs(self) -> dict[str, Run]:
+        """Name → what to time; the plain forward comes first."""
+        runs: dict[str, Run] = {PLAIN: self.plain, "camlucida": self.ours}
+        if all(name in GRAD_CAM for name in self.methods):
+            runs["grad-cam"] = self.grad_cam
+        if not self.segments and not self.tokens and any(m in TORCHCAM for m in self.methods):
+            runs["torchcam"] = self.torch_cam
+        if not self.tokens and self._captum():
+            runs["Captum"] = self.captum
+        return runs
+
+    @torch.no_grad()
+    def plain(self) -> object:
+        return self.model(self.x)
+
+    def ours(self) -> object:
+        target: Any = [_score] if self.segments else list(self.labels)
+        return cl.explain(self.model, self.x, target, list(self.methods), self.layer)
+
+    def grad_cam(self) -> object:
+        import pytorch_grad_cam as pgc
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        def cells(tokens: Tensor) -> Tensor:
+            return tokens[:, 1:].mT.unflatten(-1, (14, 14))
+
+        maps = []
+        for name in self.methods:
+            options = {"reshape_transform": cells} if self.tokens else {}
+            cam = getattr(pgc, GRAD_CAM[name])(self.model, [self.module], **options)
+            with cam:
+                for label in self.labels:
+                    one = torch.mean if self.segments else ClassifierOutputTarget(label)
+                    maps.append(cam(input_tensor=self.x, targets=[one] * len(self.x)))
+        return maps
+
+    def torch_cam(self) -> object:
+        import torchcam.methods as tc
+
+        maps = []
+        for name in (name for name in self.methods if name in TORCHCAM):
+            with getattr(tc, TORCHCAM[name])(self.model, target_layer=self.module) as cam:
+                perturbs = name in ("scorecam", "sscam", "iscam")
+                with torch.set_grad_enabled(not perturbs):
+                    scores = self.model(self.x)
+                    options = {} if perturbs else {"retain_graph": True}
+                    maps += [cam([k] * len(self.x), scores, **options) for k in self.labels]
+        return maps
+
+    def _captum(self) -> Callable[[], Any] | None:
+        """What makes Captum's method of this case; None where it has none, or is not installed."""
+        try:
+            from captum import attr
+        except ImportError:
+            return None
+        model = (lambda x: _score(self.model(x))) if self.segments else self.model
+        made = {
+            "gradcam": lambda: attr.LayerGradCam(model, self.module),
+            "guided_backprop": lambda: attr.GuidedBackprop(self.model),
+            "input_x_gradient": lambda: attr.InputXGradient(model),
+            "integrated_gradients": lambda: attr.IntegratedGradients(model),
+        }
+        if self.segments:
+            del made["guided_backprop"]
+        return made.get(self.methods[0]) if len(self.methods) == 1 else None
+
+    def captum(self) -> object:
+        make = self._captum()
+        assert make is not None
+        options = {"n_steps": 32} if "integrated_gradients" in self.methods else {}
+        targets = [None] if self.segments else self.labels
+        return [make().attribute(self.x, target=label, **options) for label in targets]
+
+
+def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
+    """Seconds of processor time of each contestant, round by round; [] where it refuses."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    runs = {name: run for name, run in runs.items() if _warm(name, run)}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            if not seconds[name] or seconds[name][0] < SLOW:
+                start = time.process_time()
+                run()
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def _warm(name: str, run: Run) -> bool:
+    """Run once, which the first time can cost more; False where the contestant refuses the case."""
+    try:
+        run()
+    except Exception as error:  # noqa: BLE001 - a peer's, of any kind
+        print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:100]}")
+        return False
+    return True
+
+
+def peak_mib(case: Sequence[object], contestant: str) -> float:
+    """Peak resident set of a fresh process that runs one contestant once, MiB."""
+    command = [sys.executable, __file__, "--peak-of", *map(str, case), contestant]
+    environment = {**os.environ, "TQDM_DISABLE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def own_peak_mib() -> float:
+    """Peak resident set of this process, MiB.
+
+    Linux's getrusage would start from the parent's peak; VmHWM does not.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def measured(case: Case, rounds: int, memory: bool) -> dict[str, dict[str, float]]:
+    """Contestant → seconds, ratio to a plain forward, MiB over it, rounds, load of the machine."""
+    seconds = measure(Contest(*case).runs(), rounds)
+    base = statistics.median(seconds[PLAIN])
+    plain_peak = peak_mib(case, PLAIN) if memory else 0.0
+    rows = {}
+    for name, values in seconds.items():
+        if values:
+            median = statistics.median(values)
+            row = {"seconds": round(median, 4), "ratio": round(median / base, 3)}
+            if memory:
+                row["extra_mib"] = round(peak_mib(case, name) - plain_peak)
+            rows[name] = row | {"rounds": len(values), "load": round(os.getloadavg()[0], 1)}
+    return rows
+
+
+def cases(options: argparse.Namespace) -> Iterator[Case]:
+    """Those that are requested."""
+    asked = [*METHODS, ALL_LABELS, GRADIENT]
+    for network in NETWORKS:
+        for batch in options.batch:
+            for case in asked:
+                if _named(network, options.networks) and _named(case, options.only):
+                    yield network, batch, case
+
+
+def _named(name: str, parts: Sequence[str]) -> bool:
+    """Whether a name is meant: by its start, or as a whole with a full stop behind it."""
+    return any(name.startswith(part) or f"{name}." == part for part in parts)
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """All results as a table."""
+    lines = [
+        f"# Speed\n\n{document['about']}\n",
+        "| network | images | method | contestant | × a plain forward | memory over it | load |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for key, rows in document["results"].items():
+        network, batch, case = key.split(" | ")
+        for name, row in rows.items():
+            memory = f"{row['extra_mib']:+.0f} MiB" if "extra_mib" in row else ""
+            ratio = f"{row['ratio']:.2f}"
+            lines.append(
+                f"| {network} | {batch} | {case} | {name} | {ratio} | {memory} | {row['load']} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Measure what is missing, and write after each case."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--networks", nargs="*", default=[""], help="starts of names")
+    parser.add_argument("--only", nargs="*", default=[""], help="starts of names of methods")
+    parser.add_argument("--batch", nargs="*", type=int, default=[1, 8])
+    parser.add_argument("--again", action="store_true", help="also what is measured already")
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--peak-of", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    os.environ["TQDM_DISABLE"] = "1"
+    if options.peak_of:
+        network, batch, case, contestant = options.peak_of
+        Contest(network, int(batch), case).runs()[contestant]()
+        print(own_peak_mib())
+        return
+    document = json.loads(options.out.read_text()) if options.out.is_file() else {"results": {}}
+    document["about"] = {
+        "machine": platform.platform(terse=True),
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    for case in cases(options):
+        key = " | ".join(map(str, case))
+        if key in document["results"] and not options.again:
+            continue
+        document["results"][key] = measured(case, options.rounds, not options.no_memory)
+        print(key, {name: row["ratio"] for name, row in document["results"][key].items()})
+        options.out.write_text(json.dumps(document, indent=1) + "\n")
+        options.out.with_suffix(".md").write_text(markdown(document))
+
+
+if __name__ == "__main__":
+    main()

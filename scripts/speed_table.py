@@ -1,0 +1,43 @@
+"""The README's table of speed, of what benchmarks/speed.py measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "speed.json"
+CONTESTANTS = {"camlucida": "camlucida", "grad-cam": "grad-cam 1.5.7", "torchcam": "torchcam 0.5.0"}
+SHOWN = {
+    "gradcam": "Grad-CAM",
+    "gradcam, 18 labels": "Grad-CAM of 18 labels",
+    "all gradient methods": "all gradient methods (7; torchcam has 4)",
+    "eigencam": "Eigen-CAM",
+    "ablationcam": "Ablation-CAM",
+    "scorecam": "Score-CAM",
+    "attention_rollout": "attention rollout",
+    "gradient_rollout": "gradient-weighted rollout",
+    "legrad": "LeGrad",
+}
+"""Of the methods that were measured, those that the README shows."""
+
+
+def speed_rows() -> list[tuple[str, ...]]:
+    """A row a case: what was measured, then each package's time and memory."""
+    results = json.loads(RESULTS.read_text("utf-8"))["results"]
+    rows = []
+    for key, contestants in results.items():
+        network, batch, case = key.split(" | ")
+        if case in SHOWN:
+            title = f"{network}, {batch} {'image' if batch == '1' else 'images'}, {SHOWN[case]}"
+            cells = [_cell(contestants.get(name)) for name in CONTESTANTS]
+            rows.append((title, *cells))
+    return rows
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "–"
+    ratio = f"{row['ratio']:.2f}" if row["ratio"] < 10 else f"{row['ratio']:.0f}"
+    memory = f", {row['extra_mib']:+.0f} MiB".replace("-", "−") if "extra_mib" in row else ""
+    return f"{ratio} ×{memory}"
