@@ -2,11 +2,13 @@
 
     python benchmarks/scale.py ledger [--items 100000]   # tiny items through driver and ledger
     python benchmarks/scale.py workers [--images 320]    # one process, two, Ray; 50 ms an image
+    python benchmarks/scale.py queries [--items 100000]  # the workbench's API over so many cases
     python benchmarks/scale.py simulate                  # 1 M studies, 1 … 1,000 workers
 
-`ledger` and `workers` run the package's own driver, executors, parts and ledger; only the network
-is replaced by one of a known cost. `simulate` is a simulation of discrete events: it computes no
-map. Its costs of an item and of a part are what the other two measured, given as options.
+`ledger`, `workers` and `queries` run the package's own driver, executors, parts and ledger; only
+the network is replaced: by one of a known cost, or by copies of one result. `simulate` is a
+simulation of discrete events: it computes no map. Its costs of an item and of a part are what
+the others measured, given as options.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import platform
 import random
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,10 +35,10 @@ from camlucida.io import write_synthetic_png
 from camlucida.runs import execute
 from camlucida.runs.compute import ItemResult
 from camlucida.runs.driver import Driver
-from camlucida.runs.executors import ExecutorConfig, TaskEnd
+from camlucida.runs.executors import ExecutorConfig, Task, TaskEnd
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.ledger import Ledger
-from camlucida.runs.plan import Loader, plan_models
+from camlucida.runs.plan import Loader, ModelPlan, plan_models
 from camlucida.runs.run import PART
 from camlucida.runs.slots import part_slots
 
@@ -106,9 +109,9 @@ class Copies:
 
     def __init__(self, template: ItemResult) -> None:
         self._template = template
-        self._task = None
+        self._task: Task
 
-    def submit(self, task) -> None:
+    def submit(self, task: Task) -> None:
         self._task = task
 
     def wait(self) -> list[TaskEnd]:
@@ -128,48 +131,109 @@ class Copies:
         pass
 
 
+@dataclass
+class Filled:
+    """A run of copies of one item, and what it took to write it."""
+
+    folder: RunFolder
+    plan: ModelPlan
+    seconds: float
+    cpu: float
+    looks: list[tuple[int, float]]
+
+
+def fill(folder: Path, items: int, labels: int) -> Filled:
+    """A run of so many items, through driver, parts and ledger; its images do not exist."""
+    cohort = write_cohort(folder / "cohort", 1, 0.0, labels)
+    loader = Loader("cpu")
+    (plan,) = plan_models(read_cohort_file(cohort), loader)
+    template = run_one(plan, loader)
+    images = [
+        CohortImage(Path(f"/none/{number:06d}.png"), f"{number:06d}", f"{number // 2}", None, ())
+        for number in range(items)
+    ]
+    run = RunFolder(folder / "run")
+    run.make()
+    with closing(Ledger.write(run.ledger)) as ledger:
+        ledger.set_cohort([(image.id, plan.name) for image in images])
+        (slots,) = part_slots([images], PART)
+        driver = Driver(run, ledger, Copies(template), plan.name, plan.recipe, 8, len(slots))
+        looks: list[tuple[int, float]] = []
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            looks.append((done, resident()))
+
+        begun, cpu = time.perf_counter(), time.process_time()
+        driver.run(slots, progress)
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    whole = replace(plan, cohort=replace(plan.cohort, images=tuple(images)))
+    return Filled(run, whole, seconds, cpu, looks)
+
+
 def measure_ledger(folder: Path, items: int) -> None:
     """Items a second through driver, parts and ledger, and the memory meanwhile."""
     for labels in (1, LABELS):
-        name = folder / f"labels{labels}"
-        cohort = write_cohort(name / "cohort", 1, 0.0, labels)
-        loader = Loader("cpu")
-        (plan,) = plan_models(read_cohort_file(cohort), loader)
-        execute_one = run_one(plan, loader)
-        images = [
-            CohortImage(Path(f"/none/{number:06d}.png"), f"{number:06d}", "", None, None)
-            for number in range(items)
-        ]
-        run = RunFolder(name / "run")
-        run.make()
-        with closing(Ledger.write(run.ledger)) as ledger:
-            ledger.set_cohort([(image.id, plan.name) for image in images])
-            (slots,) = part_slots([images], PART)
-            driver = Driver(run, ledger, Copies(execute_one), plan.name, plan.recipe, 8, len(slots))
-            looks: list[tuple[int, float]] = []
-            done = 0
-            begun, cpu = time.perf_counter(), time.process_time()
-
-            def progress(count: int, looks=looks) -> None:
-                nonlocal done
-                done += count
-                looks.append((done, resident()))
-
-            driver.run(slots, progress)
-            seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-        marks = [memory_at(looks, share * items) for share in (0.1, 0.5, 1.0)]
-        size = run.ledger.stat().st_size / items
-        disk = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()) / items
+        run = fill(folder / f"labels{labels}", items, labels)
+        marks = [memory_at(run.looks, share * items) for share in (0.1, 0.5, 1.0)]
+        size = run.folder.ledger.stat().st_size / items
+        paths = [path for path in run.folder.root.rglob("*") if path.is_file()]
+        disk = sum(path.stat().st_size for path in paths) / items
         print(
-            f"| {labels} map(s) an item | {items:,} items in {seconds:.1f} s: "
-            f"{items / seconds:,.0f} items/s ({items / cpu:,.0f} in a second of CPU) | memory at "
-            f"10 %, 50 %, 100 %: {', '.join(f'{mark:.0f}' for mark in marks)} MiB | ledger "
-            f"{size:.0f} bytes an item, run {disk / 1024:.2f} KiB an item |",
+            f"| {labels} map(s) an item | {items:,} items in {run.seconds:.1f} s: "
+            f"{items / run.seconds:,.0f} items/s ({items / run.cpu:,.0f} in a second of CPU) | "
+            f"memory at 10 %, 50 %, 100 %: {', '.join(f'{mark:.0f}' for mark in marks)} MiB | "
+            f"ledger {size:.0f} bytes an item, run {disk / 1024:.2f} KiB an item |",
             flush=True,
         )
 
 
-def run_one(plan, loader: Loader) -> ItemResult:
+# ---- measured: queries of the workbench ---------------------------------------------------------
+
+
+def measure_queries(folder: Path, items: int) -> None:
+    """Milliseconds of what the workbench's API looks up in a run of so many cases."""
+    from camlucida.runs.run import _record, _write_tables
+    from camlucida.web.cases import RunCases
+
+    run = fill(folder, items, 1)
+    file = read_cohort_file(folder / "cohort/cohort.toml")
+    _write_tables(run.folder, file, [run.plan], _record(file, [run.plan], 8, [], []))
+    begun = time.perf_counter()
+    cases = RunCases("run", run.folder.root)
+    cases.page()
+    print(f"| first page, when the run is opened | {time.perf_counter() - begun:.1f} s |")
+    middle = items // 2
+    calls: dict[str, Callable[[], object]] = {
+        "description of the run": cases.describe,
+        "first page": cases.page,
+        "page of 500, sorted by probability": lambda: cases.page(
+            sort="probability", descending=True, count=500
+        ),
+        "page from the middle": lambda: cases.page(start=middle),
+        "text in the image's name": lambda: cases.page(["image~9999"]),
+        "probability above 0.5, sorted by patient": lambda: cases.page(
+            ["probability>=0.5"], sort="patient"
+        ),
+        "points of a plot": lambda: cases.points("probability", "score"),
+        "one case": lambda: cases.case(middle),
+        "film of a case": lambda: cases.film_of(middle),
+    }
+    for name, call in calls.items():
+        call()
+        walls, cpus = [], []
+        for _ in range(5):
+            begun, cpu = time.perf_counter(), time.process_time()
+            call()
+            walls.append(time.perf_counter() - begun)
+            cpus.append(time.process_time() - cpu)
+        wall, cpu = 1000 * min(walls), 1000 * min(cpus)
+        print(f"| {name} | {wall:.0f} ms (CPU {cpu:.0f} ms) |", flush=True)
+
+
+def run_one(plan: ModelPlan, loader: Loader) -> ItemResult:
     from camlucida.runs.compute import Worker
 
     worker = Worker(loader(plan.entry), plan.name, plan.recipe)
@@ -203,7 +267,9 @@ def measure_workers(folder: Path, images: int, seconds: float, waiting: bool) ->
     for name, config in kinds.items():
         ends: list[tuple[float, int]] = []
 
-        def progress(done: int = 0, total: int | None = None, ends=ends) -> None:
+        def progress(
+            done: int = 0, total: int | None = None, ends: list[tuple[float, int]] = ends
+        ) -> None:
             if total is None:
                 ends.append((time.perf_counter(), done))
 
@@ -254,14 +320,12 @@ class Site:
         between_failures: seconds between failures of one worker, on average.
         spread: sigma of the logarithm of a part's duration.
         stragglers: share of parts that take five times as long.
-        price: of a worker's hour.
     """
 
     bandwidth: float = 50e9
-    between_failures: float = 24 * 3600.0
+    between_failures: float = 4 * 3600.0
     spread: float = 0.15
     stragglers: float = 0.01
-    price: float = 1.0
 
 
 @dataclass
@@ -338,7 +402,7 @@ def show_simulation(items: int, costs: Costs, site: Site) -> None:
     print(f"{size}, {-(-items // PART):,} parts before compaction")
     print(
         "| workers | drivers | hours | items/s | workers compute | driver busy | storage busy | "
-        "parts lost | cost |"
+        "parts lost | worker hours |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for workers, drivers in (
@@ -348,9 +412,9 @@ def show_simulation(items: int, costs: Costs, site: Site) -> None:
         end = sharded(items, workers, drivers, costs, site)
         hours = end.seconds / 3600
         print(
-            f"| {workers:,} | {drivers} | {hours:,.1f} | {items / end.seconds:,.0f} | "
+            f"| {workers:,} | {drivers} | {hours:,.2f} | {items / end.seconds:,.0f} | "
             f"{end.computing / end.seconds / workers:.0%} | {end.driver / end.seconds:.0%} | "
-            f"{end.storage / end.seconds:.0%} | {end.lost} | {hours * workers * site.price:,.0f} |",
+            f"{end.storage / end.seconds:.0%} | {end.lost} | {hours * workers:,.1f} |",
             flush=True,
         )
 
@@ -362,7 +426,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("ledger", "workers", "simulate"))
+    parser.add_argument("what", choices=("ledger", "workers", "queries", "simulate"))
     parser.add_argument("--items", type=int, default=None, help="Default: 100,000; simulated 1 M.")
     parser.add_argument("--images", type=int, default=320, help="Of workers.")
     parser.add_argument("--seconds", type=float, default=0.05, help="Of a worker, for an image.")
@@ -378,6 +442,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.what == "ledger":
             measure_ledger(Path(folder), arguments.items or 100_000)
+        elif arguments.what == "queries":
+            measure_queries(Path(folder), arguments.items or 100_000)
         elif arguments.what == "workers":
             measure_workers(Path(folder), arguments.images, arguments.seconds, arguments.waiting)
         else:

@@ -122,11 +122,17 @@ class RunCases:
         db.execute("CREATE TABLE cases AS SELECT * FROM frame")
         return db
 
+    @cached_property
+    def _columns(self) -> list[dict[str, Any]]:
+        """The columns of the cases: of 100,000 they take a second to look through."""
+        table = self.table
+        return [_column(name, table[name]) for name in table.columns if name != "case_id"]
+
     def describe(self) -> dict[str, Any]:
         """What the run is, and the columns of its cases with their values or ranges."""
         with self._lock:
             table = self.table
-            columns = [_column(name, table[name]) for name in table.columns if name != "case_id"]
+            columns = self._columns
         summary = self.run.summary()
         return {
             "id": self.id,
