@@ -13,7 +13,7 @@ from tests.support.paths import REPOSITORY
 ROOT = REPOSITORY / "src" / "camlucida"
 ROOMS = [
     *("core", "io", "models", "attribution", "metrics", "datasets", "runs", "evaluation"),
-    *("analysis", "figures", "report", "phantom", "workflows", "web", "cli"),
+    *("analysis", "figures", "report", "phantom", "workflows", "integrations", "web", "cli"),
 ]
 """From the ground up: a room imports itself and the rooms before it."""
 FILES = sorted(ROOT.rglob("*.py"))
@@ -79,6 +79,7 @@ def test_heavy_packages_are_imported_where_they_are_used(path):
     outside = at_import - set(sys.stdlib_module_names) - {"camlucida"}
     assert not outside & {"torchvision", "timm", "torchxrayvision", "segmentation_models_pytorch"}
     assert not outside & {"transformers", "onnx", "onnx2torch", "onnxruntime"}
+    assert not outside & {"lightning", "pytorch_lightning", "mlflow", "xarray", "monai", "fiftyone"}
     if room == "core":
         assert outside <= {"torch", "numpy"}
     if room == "attribution":

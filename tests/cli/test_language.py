@@ -13,7 +13,7 @@ from camlucida.report.writers.html import write_page
 WRITING = (
     *("explain", "report", "compare", "ensemble", "change", "evaluate", "evaluate-predictions"),
     *("report-pack", "evaluate-regression", "explain-segmentation", "evaluate-chexlocalize"),
-    *("benchmark", "case"),
+    *("benchmark", "case", "passport"),
 )
 
 

@@ -151,6 +151,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "watch": "dicom.md",
     }
     pages["doctor"] = "doctor.md"
+    pages |= dict.fromkeys(("passport", "log"), "passport.md")
     pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")
     pages |= dict.fromkeys(("merge", "compact"), "scale-out.md")
     pages |= dict.fromkeys(("fit-preprocessing", "read-transform"), "preprocessing.md")

@@ -23,6 +23,8 @@ from camlucida.cli import chexlocalize  # noqa: F401
 from camlucida.cli import runs  # noqa: F401
 from camlucida.cli import report  # noqa: F401
 from camlucida.cli import case  # noqa: F401
+from camlucida.cli import passport  # noqa: F401
+from camlucida.cli import log  # noqa: F401
 from camlucida.cli import compare  # noqa: F401
 from camlucida.cli import regression  # noqa: F401
 from camlucida.cli import ensemble  # noqa: F401

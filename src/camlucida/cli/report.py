@@ -23,7 +23,7 @@ from camlucida.report.locale import load_texts
 _OUTCOMES = {True: "written", False: "is as it was"}
 
 
-@app.command("report", cls=command_with_lists("--format", "--sections", "--rule"))
+@app.command("report", cls=command_with_lists("--format", "--sections", "--rule", "--checklist"))
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, reported together.")],
     formats: Annotated[
@@ -43,6 +43,14 @@ def report_command(
             "--rule",
             help="How cases are chosen: best:2, worst, random:3:seed=1, … Repeatable. "
             "Default: by task.",
+        ),
+    ] = None,
+    checklists: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--checklist",
+            help="claim, stard-ai or tripod-ai: list which of its items the report answers and "
+            "which its author writes. Repeatable.",
         ),
     ] = None,
     language: Annotated[str, typer.Option(help="Language: en, pt or zh.")] = "en",
@@ -82,7 +90,10 @@ def report_command(
         check_insertable(tex, name)
     with output_folder(folder):
         with progress_bar(None, "measuring maps") as progress, drawn_with(texts=texts):
-            document = build_report(opened, folder, _words(sections), rules or (), progress)
+            listed = _words(checklists) or ()
+            document = build_report(
+                opened, folder, _words(sections), rules or (), progress, checklists=listed
+            )
         drawn = document if can_draw(texts) else with_english_figures(document)
         rendered = render_document(drawn, texts)
         for writer in writers:

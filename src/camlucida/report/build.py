@@ -12,6 +12,8 @@ from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import NO_ROOM
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.figures.notice import stamped
+from camlucida.report.checklists import CHECKLISTS
+from camlucida.report.checklists.assess import checklist_section
 from camlucida.report.data import ReportData
 from camlucida.report.document import Document, Message, Paragraph, Section
 from camlucida.report.gather import gather
@@ -30,6 +32,7 @@ def build_report(
     *,
     error_threshold: float | None = None,
     settings: PredictionSettings | None = None,
+    checklists: Sequence[str] = (),
 ) -> Document:
     """The report of ``runs``, in no language and no format yet.
 
@@ -44,38 +47,48 @@ def build_report(
         error_threshold: of a regression: absolute errors from here up are high; the median of each
             model's without it.
         settings: of the figures of predictions.
+        checklists: names of :data:`~camlucida.report.checklists.CHECKLISTS`; each becomes a section
+            at the end, with links to the sections that answer its items.
 
     Returns:
         The document. A section that fails says so in its place, and in ``failures``.
 
     Raises:
-        UsageError: an unknown section or rule, a rule's column that is none, no run, or one in
-            which nothing is done yet.
+        UsageError: an unknown section, checklist or rule, a rule's column that is none, no run,
+            or one in which nothing is done yet.
     """
-    if not runs:
-        raise UsageError("no run to report", "give the folder of a run")
+    _check_done(runs)
     entries = [SECTIONS[name] for name in (SECTIONS if sections is None else sections)]
-    for run in runs:
-        if not run.counts["done"]:
-            raise UsageError(
-                f"nothing is done in {run.folder.root} yet",
-                "finish it with: camlucida run COHORT --resume",
-            )
+    listed = [CHECKLISTS[name] for name in checklists]
     _check_rules(runs, rules)
     parts = frozenset(chain.from_iterable(entry.needs for entry in entries))
     mismatch = any_mismatch(runs)
     with stamped(mismatch):
         report = gather(runs, folder, rules, error_threshold, settings, progress, parts=parts)
         failures = [str(failure) for failure in report.failures]
-        made = [_made(entry, report, failures) for entry in entries]
+        written = [_made(entry, report, failures) for entry in entries]
+        made = [section for section in written if section is not None]
+        made += [checklist_section(each, report, made) for each in listed]
     names = list(dict.fromkeys(str(run.about["name"]) for run in runs))
     return Document(
         title=Message("page.title_mismatch" if mismatch else "page.title", {"names": names}),
-        sections=tuple(section for section in made if section is not None),
+        sections=tuple(made),
         synthetic=bool(report.predictions["synthetic"].any()),
         failures=tuple(failures),
         intro=(Paragraph((Message("page.intervals"),), quiet=True),),
     )
+
+
+def _check_done(runs: Sequence[Run]) -> None:
+    """Refuse no run at all, and one in which nothing is done yet."""
+    if not runs:
+        raise UsageError("no run to report", "give the folder of a run")
+    for run in runs:
+        if not run.counts["done"]:
+            raise UsageError(
+                f"nothing is done in {run.folder.root} yet",
+                "finish it with: camlucida run COHORT --resume",
+            )
 
 
 def _check_rules(runs: Sequence[Run], rules: Sequence[str]) -> None:

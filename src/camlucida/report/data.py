@@ -20,6 +20,7 @@ from camlucida.core.volume_scan import VolumeScan
 from camlucida.datasets.predictions import Predictions
 from camlucida.datasets.voxel_grid import voxel_grid
 from camlucida.metrics.annotations import Floats, Mask
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.report.evaluations import Evaluation
 from camlucida.runs import Run
 
@@ -61,12 +62,14 @@ class Performance:
         figures: columns of :class:`~camlucida.metrics.score_table.Row`.
         predictions: what was evaluated; None for masks.
         notes: of the evaluation.
+        threshold: from which on a label is predicted.
     """
 
     task: str
     figures: pd.DataFrame
     predictions: Predictions | None
     notes: tuple[Message, ...]
+    threshold: float = DECISION_THRESHOLD
 
 
 @dataclass(frozen=True)

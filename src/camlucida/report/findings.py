@@ -70,8 +70,8 @@ def findings(evaluation: Evaluation) -> Iterator[Message]:
         of_metric = table[(table["metric"] == metric) & (table["output"] == output)]
         methods = of_metric[~of_metric["baseline"].astype(bool)]
         for line in methods.to_dict("records"):
-            baseline = _best_baseline(of_metric[of_metric["layer"] == line["layer"]])
-            difference = _difference(evaluation.differences, line, baseline)
+            baseline = best_baseline(of_metric[of_metric["layer"] == line["layer"]])
+            difference = difference_from(evaluation.differences, line, baseline)
             if difference is not None:
                 yield _finding(evaluation.model, line, baseline, difference)
 
@@ -124,8 +124,12 @@ def against(evaluation: Evaluation, baselines: Sequence[str] = NAMED) -> Iterato
                 )
 
 
-def _best_baseline(rows: pd.DataFrame) -> str:
-    """The blind baseline of the best mean; "" where none was measured."""
+def best_baseline(rows: pd.DataFrame) -> str:
+    """The baseline of :data:`BLIND` with the best mean; "" where none was measured.
+
+    Args:
+        rows: of a summary, of one metric, model output and layer.
+    """
     blind = rows[rows["method"].isin(BLIND) & rows["estimate"].notna()]
     if blind.empty:
         return ""
@@ -133,8 +137,19 @@ def _best_baseline(rows: pd.DataFrame) -> str:
     return str(blind.sort_values("estimate", ascending=falling, kind="stable")["method"].iloc[0])
 
 
-def _difference(differences: pd.DataFrame, line: dict[Any, Any], baseline: str) -> Estimate | None:
-    """Method minus baseline, positive where the method is better."""
+def difference_from(
+    differences: pd.DataFrame, line: dict[Any, Any], baseline: str
+) -> Estimate | None:
+    """A method's mean minus that of a baseline, positive where the method is better.
+
+    Args:
+        differences: of an evaluation.
+        line: a row of its summary, of the method.
+        baseline: the name of the baseline.
+
+    Returns:
+        None where the difference was not measured.
+    """
     row = _difference_row(differences, line, baseline)
     return None if row is None else _better_is_more(row)
 

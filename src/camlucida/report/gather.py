@@ -161,9 +161,8 @@ def _performance(
         task = str(group[0].predictions()["task"].iloc[0])
         if evaluated.predictions is not None:
             task = evaluated.predictions.task
-        performance.append(
-            Performance(task, evaluated.figures, evaluated.predictions, evaluated.notes)
-        )
+        tables = (evaluated.figures, evaluated.predictions, evaluated.notes)
+        performance.append(Performance(task, *tables, settings.threshold))
     return tuple(performance), tuple(reasons)
 
 

@@ -279,5 +279,25 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "The American Statistician 69(4):371–386",
             2015,
         ),
+        "tejani2024": Reference(
+            "Tejani AS, Klontzas ME, Gatti AA, et al.",
+            "Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update",
+            "Radiology: Artificial Intelligence 6(4):e240300",
+            2024,
+        ),
+        "sounderajah2025": Reference(
+            "Sounderajah V, Guni A, Liu X, et al.",
+            "The STARD-AI reporting guideline for diagnostic accuracy studies using artificial "
+            "intelligence",
+            "Nature Medicine 31:3283–3289",
+            2025,
+        ),
+        "collins2024": Reference(
+            "Collins GS, Moons KGM, Dhiman P, et al.",
+            "TRIPOD+AI statement: updated guidance for reporting clinical prediction models that "
+            "use regression or machine learning methods",
+            "BMJ 385:e078378",
+            2024,
+        ),
     }
 )

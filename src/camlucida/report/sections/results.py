@@ -18,6 +18,7 @@ from camlucida.report.data import Performance, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Section, Table, Value
 from camlucida.report.estimates import figure_of, metric_name, or_dash
 from camlucida.report.sections.base import section
+from camlucida.report.sections.cross_table import cross_tables
 
 declare(
     "results",
@@ -92,6 +93,7 @@ def results(report: ReportData) -> Section | None:
             if _named(task, part)
         ]
         blocks.append(Paragraph(tuple(_never(everybody))))
+        blocks += cross_tables(performance)
         blocks += _groups(performance)
         blocks += _pictures(report, performance)
         if performance.notes:

@@ -92,14 +92,25 @@ def write_page(
 
 
 def html(
-    report: RenderedDocument, folder: Path | None = None, viewer: PageViewer | None = None
+    report: RenderedDocument,
+    folder: Path | None = None,
+    viewer: PageViewer | None = None,
+    compact: bool = False,
 ) -> str:
-    """The page; with the pictures of ``folder`` in it, or links to them without one."""
+    """The page; with the pictures of ``folder`` in it, or links to them without one.
+
+    Args:
+        report: in words.
+        folder: of the pictures.
+        viewer: of films and maps.
+        compact: small print, for a document of one page of paper.
+    """
     embedded = {} if folder is None else _embedded(report, folder)
     template = _environment().get_template("page.html.j2")
     texts = load_texts(report.language)
     helpers = {"plain": plain, "breakable": _breakable, "kind": _kind}
-    return template.render(page=report, embedded=embedded, viewer=viewer, texts=texts, **helpers)
+    shown = {"page": report, "embedded": embedded, "viewer": viewer, "compact": compact}
+    return template.render(texts=texts, **shown, **helpers)
 
 
 @lru_cache(maxsize=1)

@@ -19,13 +19,24 @@ def write_pdf(report: RenderedDocument, folder: Path) -> Path:
         UsageError: WeasyPrint, or a system library that it needs, is not installed.
         CamlucidaError: a picture is missing or is no picture.
     """
-    weasyprint = installed()
     path = folder / f"{report.stem}.pdf"
-    # Nothing is fetched from a disk or a network: pictures are in the page.
-    fetcher = weasyprint.urls.URLFetcher(allowed_protocols=["data"])
-    page = weasyprint.HTML(string=html(report, folder), url_fetcher=fetcher)
-    write_bytes(path, page.write_pdf())
+    write_bytes(path, pdf(html(report, folder)))
     return path
+
+
+def pdf(page: str) -> bytes:
+    """An HTML page, printed on A4.
+
+    Args:
+        page: with its pictures in it: nothing is fetched from a disk or a network.
+
+    Raises:
+        UsageError: WeasyPrint, or a system library that it needs, is not installed.
+    """
+    weasyprint = installed()
+    fetcher = weasyprint.urls.URLFetcher(allowed_protocols=["data"])
+    printed: bytes = weasyprint.HTML(string=page, url_fetcher=fetcher).write_pdf()
+    return printed
 
 
 def installed() -> Any:

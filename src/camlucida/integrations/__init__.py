@@ -1,0 +1,1 @@
+"""Bridges to other tools, one file each; their packages are imported where they are used."""

@@ -1,0 +1,40 @@
+"""A model card for the Hub: what huggingface_hub reads is what the passport has."""
+
+import shutil
+import sys
+
+import pytest
+
+from camlucida.integrations.huggingface import model_card
+from camlucida.workflows.passport import passports
+from tests.cli.test_cli import run
+
+
+@pytest.fixture(scope="module")
+def hub():
+    return pytest.importorskip("huggingface_hub", reason="a card needs pip install '.[hf]'")
+
+
+def test_the_card_has_the_values_of_the_passport(hub, small_run, tmp_path):
+    (passport,) = passports(small_run, tmp_path)
+    card = hub.ModelCard(model_card(passport), ignore_metadata_errors=False)
+    performance = [check for check in passport.checks if check.kind == "performance"]
+    results = card.data.eval_results
+    assert [each.metric_type for each in results] == [check.name for check in performance]
+    for each, check in zip(results, performance, strict=True):
+        assert each.metric_value == pytest.approx(check.value.estimate, abs=5e-5)
+        assert each.task_type == "image-classification"
+    assert "research-use-only" in card.data.tags
+    assert "Research use only" in card.text
+    assert passport.content in card.text
+    assert card.text.count("\n| ") == 1 + len(passport.checks)
+    for kind in passport.missing:
+        assert f"- {kind}" in card.text
+
+
+def test_the_option_writes_it(hub, small_run, tmp_path, monkeypatch):
+    shutil.copytree(small_run.folder.root, tmp_path / "r")
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    assert run("passport", str(tmp_path / "r"), "--model-card") == 0
+    names = sorted(path.name for path in (tmp_path / "r/passport").iterdir())
+    assert names == ["card_README.md", "card_passport.html", "card_passport.json"]

@@ -1,0 +1,75 @@
+"""``camlucida log mlflow`` with the real client, into a store of files."""
+
+import shutil
+import sys
+
+import pytest
+
+from camlucida.core.errors import CamlucidaError
+from camlucida.core.messages import Estimate, named
+from camlucida.integrations.mlflow import CONTENT, log_run, metric_values
+from camlucida.report.passport.checks import Check
+from camlucida.runs import Run
+from camlucida.runs.content_hash import content_hash
+from tests.cli.test_cli import run
+
+
+@pytest.fixture(scope="module")
+def mlflow():
+    return pytest.importorskip("mlflow", reason="logging needs pip install '.[mlflow]'")
+
+
+@pytest.fixture
+def folder(small_run, tmp_path):
+    shutil.copytree(small_run.folder.root, tmp_path / "r")
+    (tmp_path / "r/report").mkdir()
+    (tmp_path / "r/report/report.html").write_text("<p>report</p>")
+    return tmp_path / "r"
+
+
+def test_a_run_is_logged_once(mlflow, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = (tmp_path / "store").as_uri()
+    arguments = ("log", "mlflow", str(folder), "--tracking-uri", uri, "--experiment", "films")
+    assert run(*arguments) == 0
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("films").experiment_id
+    (logged,) = client.search_runs([experiment])
+    assert logged.info.status == "FINISHED"
+    assert logged.data.tags[CONTENT] == content_hash(Run.open(folder).folder)
+    assert logged.data.tags["camlucida.use"] == "research use only"
+    assert logged.data.params["images"] == "6"
+    artefacts = [key for key in logged.data.metrics if key.startswith("artefact/")]
+    assert artefacts
+    for key in artefacts:
+        assert 0 <= logged.data.metrics[key] <= 1
+    top = {each.path for each in client.list_artifacts(logged.info.run_id)}
+    assert top == {"run.json", "report"}
+    assert run(*arguments) == 0
+    assert "has these results already" in capsys.readouterr().out
+    assert len(client.search_runs([experiment])) == 1
+
+
+def test_keys_have_interval_and_chance():
+    value = Estimate(0.3, 0.2, 0.4, 0.0)
+    check = Check("metric", "road probability", named("x"), "a at b.c", value, named("y"), 9, "m")
+    key = "metric/road_probability/a_at_b.c"
+    assert metric_values([check]) == {
+        key: 0.3,
+        f"{key}_low": 0.2,
+        f"{key}_high": 0.4,
+        f"{key}_chance": 0.0,
+    }
+
+
+def test_without_mlflow_one_line_says_so(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(CamlucidaError, match=r"needs MLflow \(pip install"):
+        log_run(Run.open(folder), None)
+
+
+def test_a_store_that_is_refused_is_one_line(mlflow, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    uri = (tmp_path / "store").as_uri()
+    assert run("log", "mlflow", str(folder), "--tracking-uri", uri) == 2
+    assert capsys.readouterr().err.count("\n") == 1
