@@ -38,7 +38,7 @@ def attention_maps(
     """Add the maps of methods of attention to those of a batch.
 
     The attention of the batch's own forward pass is used where it was recorded. Where the heads of
-    one image cannot be told from those of another, the images run one by one.
+    one image cannot be separated from those of another, the images run one by one.
 
     Args:
         explained: the batch.

@@ -112,7 +112,7 @@ def attention_layers(probabilities: Sequence[Tensor], logits: Tensor) -> list[Te
 
 
 def heads_apart(layers: Sequence[Tensor], images: int) -> bool:
-    """Whether the heads of one image can be told from those of another.
+    """Whether the heads of one image can be separated from those of another.
 
     Args:
         layers: probabilities of each layer.
