@@ -134,6 +134,22 @@ def test_other_tasks_and_no_truth(study, task):
     assert fit.best.spec.intensity == "min-max"
 
 
+def test_probabilities_that_do_not_sum_to_one_are_of_a_multi_label_model(study):
+    study("multilabel", mean=(0.5,), std=(0.5,))
+    card = study.folder / "card.toml"
+    labels = 'labels = ["Nodule", "Mass", "Hernia"]\n'
+    card.write_text(card.read_text().replace('task = "multilabel"\n', labels))
+    table = pd.read_csv(study.folder / "val_predictions.csv")
+    names = {"prob_0": "Nodule", "prob_1": "Mass", "prob_2": "Hernia"}
+    table[["image", *names]].rename(columns=names).to_csv(
+        study.folder / "val_predictions.csv", index=False
+    )
+    fit, written = fit_preprocessing(settings(study.folder), out=study.folder / "fitted.toml")
+    assert (fit.task, fit.verdict) == ("multilabel", "same")
+    assert "stored.multilabel" in [note.code for note in fit.notes]
+    assert read_card(written)[0].task == "multilabel"
+
+
 def test_a_likely_pipeline_is_tried_before_the_search(study):
     true = study(**PIPELINES["mammograms"])
     model = cl.load_model(study.folder / "card.toml", device="cpu")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, Value, declare
-from camlucida.datasets.image_rows import match_images
-from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.io import read_image
 from camlucida.io.image import RawImage
 from camlucida.io.read import expand_paths
@@ -28,6 +23,7 @@ from camlucida.workflows.preprocessing_fit.agreement import StoredOutputs, store
 from camlucida.workflows.preprocessing_fit.cards import card_fields, portable
 from camlucida.workflows.preprocessing_fit.outputs import Outputs
 from camlucida.workflows.preprocessing_fit.search import IMAGES, Search
+from camlucida.workflows.preprocessing_fit.stored import image_files, stored_predictions
 from camlucida.workflows.preprocessing_fit.trials import Ranked, Trials
 
 declare(
@@ -64,7 +60,6 @@ declare(
             "distinguished"
         ),
         "unreadable": "{count} {count:|image|images} could not be read: {names}",
-        "unmatched": "{count} of {rows} rows have no image in {folder}",
     },
 )
 
@@ -120,6 +115,7 @@ class Fit:
         stated: whether the best is the card's own.
         tried: number of pipelines.
         notes: for the reader.
+        task: of the stored predictions; "" for outputs that no table holds.
     """
 
     ranking: tuple[Ranked, ...]
@@ -128,6 +124,7 @@ class Fit:
     stated: bool
     tried: int
     notes: tuple[Message, ...]
+    task: str = ""
 
     @property
     def best(self) -> Ranked:
@@ -176,7 +173,8 @@ def fit_preprocessing(
     )
     written = None
     if out is not None and fit.verdict not in UNFITTED:
-        write_toml(out, card_fields(portable(card, base), fit.best.spec))
+        stated = card if card.task else card.model_copy(update={"task": fit.task})
+        write_toml(out, card_fields(portable(stated, base), fit.best.spec))
         written = out
     return fit, written
 
@@ -203,10 +201,14 @@ def fit_loaded(
     Raises:
         UsageError: as of :func:`fit_preprocessing`.
     """
-    predictions = _predictions(file, model, task, columns or {}, classes)
-    files, notes = _files(predictions, paths, file)
+    predictions = stored_predictions(file, model, task, columns or {}, classes)
+    if model.output_spec.task is None:
+        card = model.card.model_copy(update={"task": predictions.task})
+        model = replace(model, card=card, task_from="card")
+    files, notes = image_files(predictions, paths, file)
     fit = fit_stored(model, stored_outputs(predictions, files), **options)
-    return replace(fit, notes=(*predictions.notes, *notes, *fit.notes))
+    notes = [*predictions.notes, *notes, *fit.notes]
+    return replace(fit, task=predictions.task, notes=tuple(notes))
 
 
 def fit_stored(
@@ -330,56 +332,7 @@ def _card(settings: FitSettings) -> tuple[Card, Path, bool]:
     if path.suffix == ".toml" or is_factory(settings.model):
         card, base = read_card(settings.model, checkpoint=settings.checkpoint)
         return portable(card, base), base, "size" not in card.input.model_fields_set
-    task: Any = settings.task or "multiclass"
+    task: Any = settings.task
     recognised = recognise(path, task=task)
     labels = {"labels": settings.classes} if settings.classes else {}
     return recognised.update(**labels).card, Path.cwd(), assumes_size(recognised.notes)
-
-
-def _predictions(
-    file: Path,
-    model: LoadedModel,
-    task: str | None,
-    columns: Mapping[str, str],
-    classes: tuple[str, ...],
-) -> Predictions:
-    """By the model's task; of a binary model either a label or two classes."""
-    task = task or model.output_spec.task or "multiclass"
-    tasks = ("multilabel", "multiclass") if task == "binary" else (task,)
-    refusal: UsageError | None = None
-    for each in tasks:
-        labels = classes or (model.card.labels if each == "multiclass" else ())
-        for names in dict.fromkeys((tuple(filter(None, labels)), ())):
-            try:
-                return read_predictions(
-                    file,
-                    each,
-                    columns=columns,
-                    labels=names,
-                    split="all",
-                    needs_truth=False,
-                    model_labels=tuple(filter(None, model.card.labels)),
-                )
-            except UsageError as error:
-                refusal = refusal or error
-    assert refusal is not None
-    raise refusal
-
-
-def _files(
-    predictions: Predictions, paths: Sequence[Path], where: Path
-) -> tuple[list[Path | None], list[Message]]:
-    """The image of each image of the predictions, in their order."""
-    names = list(dict.fromkeys(predictions.frame["image"]))
-    frame = pd.DataFrame({"image": names}, dtype=object)
-    match = match_images(frame, "image", paths, where)
-    files: list[Path | None] = [None] * len(names)
-    for path, rows in match.rows.items():
-        for row in rows:
-            files[row] = path
-    missing = files.count(None)
-    if not missing:
-        return files, []
-    folder = os.path.commonpath([path.parent for path in paths])
-    values: dict[str, Value] = {"count": missing, "rows": len(names), "folder": folder}
-    return files, [Message("fit.unmatched", values)]
