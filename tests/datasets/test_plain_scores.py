@@ -99,6 +99,15 @@ def test_classes(write):
     np.testing.assert_allclose(logits.frame["probability:benign"], 1 / (1 + np.exp([-4, 0])))
 
 
+def test_classes_whose_names_stand_in_their_columns_alone(write):
+    path = write("filename;truth;fatty;dense\na;0;0,7;0,3\nb;1;0,4;0,6\n")
+    read = read_predictions(path, "multiclass")
+    assert read.labels == ("fatty", "dense")
+    assert read.frame["truth"].tolist() == ["fatty", "dense"]
+    # The names of files are not those of the classes, though there is one for each.
+    assert "notes.classes_named_beside" not in codes(read)
+
+
 def test_scores_are_no_ground_truth_of_a_cohort(write):
     path = write("x")
     frame = pd.DataFrame({"Mass": ["0.3", "1"], "Finding Labels": ["Mass", "Hernia"]})

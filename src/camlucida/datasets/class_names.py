@@ -10,6 +10,7 @@ import pandas as pd
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.classes import class_names
+from camlucida.datasets.columns import COLUMN_NAMES
 from camlucida.io.tables import fold, listing, texts
 
 declare(
@@ -22,6 +23,9 @@ declare(
 
 NAME_ENDINGS = ("name", "names", "birads", "category", "description")
 """How the folded name of a column ends that names the classes of the one beside it."""
+
+IMAGE_NAMES = frozenset(COLUMN_NAMES["image"])
+"""Folded names of columns of images, whose file names are no classes."""
 
 
 def names_beside(
@@ -51,7 +55,7 @@ def names_beside(
     neighbours = [*columns[position + 1 : position + 2], *columns[max(position - 1, 0) : position]]
     codes = class_names(frame[column])
     for beside in neighbours:
-        if not fold(beside).endswith(NAME_ENDINGS):
+        if not fold(beside).endswith(NAME_ENDINGS) or fold(beside) in IMAGE_NAMES:
             continue
         pairs = list(dict.fromkeys(filter(all, zip(codes, texts(frame[beside])))))
         names = dict(pairs)

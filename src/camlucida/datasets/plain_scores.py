@@ -116,6 +116,22 @@ def class_scores(
     return scores
 
 
+def shares_of_one(frame: pd.DataFrame, taken: Iterable[str], where: Path) -> PlainScores | None:
+    """Probabilities of classes that nobody named: the columns of shares whose rows sum to 1.
+
+    Args:
+        frame, taken, where: as of :func:`plain_scores`.
+
+    >>> columns = {"fatty": [0.7, 0.4], "dense": [0.3, 0.6], "age": [31, 40]}
+    >>> list(shares_of_one(pd.DataFrame(columns), [], Path("p.csv")).columns)
+    ['fatty', 'dense']
+    """
+    columns = unnamed_scores(frame, taken)
+    if len(columns) < 2 or not _sums_to_one(frame, columns, where):
+        return None
+    return _scores(frame, columns, where)
+
+
 def unnamed_scores(frame: pd.DataFrame, taken: Iterable[str]) -> list[str]:
     """Columns that may hold scores of labels that nobody named: numbers from 0 to 1, not all whole.
 

@@ -23,6 +23,7 @@ from camlucida.datasets.plain_scores import (
     are_flags,
     class_scores,
     plain_scores,
+    shares_of_one,
     unnamed_scores,
 )
 from camlucida.datasets.prediction_file import Floats, PredictionFile
@@ -328,12 +329,17 @@ def _scored_classes(
 
 
 def _plain_classes(source: PredictionFile, present: Iterable[str]) -> PlainScores | None:
-    """Scores in columns called as the classes: those that are named, else those that occur."""
+    """Scores in columns called as the classes: those that are named, else those that occur.
+
+    Where nothing else is predicted, columns of shares that sum to 1 are of classes as well.
+    """
     for names in (source.requested, source.model_labels, tuple(present)):
         scores = class_scores(source.frame, names, source.taken, source.path) if names else None
         if scores is not None and len(scores.columns) > 1:
             return scores
-    return None
+    if source.by_role["prediction"]:
+        return None
+    return shares_of_one(source.frame, source.taken, source.path)
 
 
 def _class_probabilities(
