@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camlucida.cli.common import (
+    IdColumnOption,
     LanguageOption,
+    PatientColumnOption,
     app,
     command_record,
     finish,
@@ -72,12 +74,8 @@ def evaluate_chexlocalize_command(
             "else of CheXpert's names (patient64541)."
         ),
     ] = None,
-    id_column: Annotated[
-        str | None, typer.Option(help="Column of the images in the table.")
-    ] = None,
-    patient_column: Annotated[
-        str | None, typer.Option(help="Column of the patients in the table.")
-    ] = None,
+    id_column: IdColumnOption = None,
+    patient_column: PatientColumnOption = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for tables, record and page.")
     ] = Path("chexlocalize"),

@@ -120,6 +120,17 @@ SheetOption = Annotated[
         help="Sheet of a workbook, by name or number. Default: the one that names the images."
     ),
 ]
+IdColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the images in the table, and in that of boxes: stem, file name or path. "
+        "Default: by its name."
+    ),
+]
+PatientColumnOption = Annotated[
+    str | None,
+    typer.Option(help="Column of the patients, by whom intervals are made. Default: by its name."),
+]
 IdPatternOption = Annotated[
     str | None,
     typer.Option(

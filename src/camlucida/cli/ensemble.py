@@ -11,6 +11,7 @@ import typer
 from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
+    IdColumnOption,
     LanguageOption,
     app,
     command_record,
@@ -88,9 +89,7 @@ def ensemble_command(
             "Label,x,y,w,h."
         ),
     ] = None,
-    id_column: Annotated[
-        str | None, typer.Option(help="Column of the images in the table of boxes.")
-    ] = None,
+    id_column: IdColumnOption = None,
     table: Annotated[
         Path | None,
         typer.Option(help="Patients of the images: a table with image and patient columns."),

@@ -12,9 +12,11 @@ from camlucida.cli.common import (
     ClassNameOption,
     ColormapOption,
     DeviceOption,
+    IdColumnOption,
     IdPatternOption,
     LanguageOption,
     OutputOption,
+    PatientColumnOption,
     RegionScoreOption,
     SheetOption,
     app,
@@ -105,16 +107,11 @@ def evaluate_command(
         Path | None,
         typer.Option(help="CSV, XLSX, Parquet or JSON: patients, labels, splits of the images."),
     ] = None,
-    id_column: Annotated[
-        str | None, typer.Option(help="Column of the images in the table, and in that of boxes.")
-    ] = None,
+    id_column: IdColumnOption = None,
     id_pattern: IdPatternOption = None,
     sheet: SheetOption = None,
     class_name: ClassNameOption = None,
-    patient_column: Annotated[
-        str | None,
-        typer.Option(help="Column of the patients in the table; intervals are by patient."),
-    ] = None,
+    patient_column: PatientColumnOption = None,
     label_column: Annotated[
         str | None,
         typer.Option(

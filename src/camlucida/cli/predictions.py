@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import LanguageOption, app, finish, output_folder, print_written
+from camlucida.cli.common import (
+    LanguageOption,
+    PatientColumnOption,
+    app,
+    finish,
+    output_folder,
+    print_written,
+)
 from camlucida.cli.figures import print_figures
 from camlucida.cli.option_values import pairs
 from camlucida.core.errors import UsageError
@@ -31,9 +38,7 @@ def evaluate_predictions_command(
             "column scaled_output, that value (0.5 is then the model's operating point).",
         ),
     ] = 0.5,
-    patient_column: Annotated[
-        str | None, typer.Option(help="Column of the patients; intervals are by patient.")
-    ] = None,
+    patient_column: PatientColumnOption = None,
     group_column: Annotated[
         list[str] | None,
         typer.Option(help="Evaluate each value of this column too. Repeatable."),

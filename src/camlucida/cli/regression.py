@@ -9,8 +9,10 @@ import typer
 
 from camlucida.cli.common import (
     DeviceOption,
+    IdColumnOption,
     IdPatternOption,
     LanguageOption,
+    PatientColumnOption,
     SheetOption,
     app,
     command_record,
@@ -55,16 +57,10 @@ def evaluate_regression_command(
         str | None,
         typer.Option(help="Column of the true value. Default: by its name, such as age."),
     ] = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option(help="Column of the images: stem, file name or path. Default: by its name."),
-    ] = None,
+    id_column: IdColumnOption = None,
     id_pattern: IdPatternOption = None,
     sheet: SheetOption = None,
-    patient_column: Annotated[
-        str | None,
-        typer.Option(help="Column of the patients, who make the intervals. Default: by its name."),
-    ] = None,
+    patient_column: PatientColumnOption = None,
     group_column: Annotated[
         list[str] | None,
         typer.Option(help="Report errors and evidence of each group too. Repeatable."),
