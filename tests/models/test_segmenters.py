@@ -104,3 +104,5 @@ def test_an_encoder_that_is_named(tmp_path):
     )
     with pytest.raises(ModelError, match="vgg99"):
         recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg99")
+    with pytest.raises(ModelError, match="the weights of the encoder vgg11, not of resnet18"):
+        recognise(tmp_path / "m.pth", task="segmentation", encoder="resnet18")

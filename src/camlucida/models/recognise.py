@@ -163,6 +163,9 @@ def _recognised(
         raw, combined = [_part(file, key)], []
     first_cards = partial(_first_cards, task=task, encoder=encoder, stated=stated, only=only)
     cards = first_cards(raw or single) or first_cards(combined)
+    if not cards and encoder is not None:
+        others = first_cards(raw or single, encoder=None)
+        _check_encoder(file.path, encoder, [card.card for card in others.values()])
     if not cards:
         raise _unknown(file.path, (raw or single)[0].state, task)
     if len(cards) > 1 and not _all_the_same(file, list(cards)):
@@ -275,6 +278,17 @@ def _outputs(state: State) -> int | None:
     weights = [tensor for key, tensor in state.items() if key.endswith("weight")]
     rows = [int(weight.shape[0]) for weight in weights if weight.ndim > 1]
     return rows[-1] if rows else None
+
+
+def _check_encoder(file: Path, encoder: str, cards: Sequence[Card]) -> None:
+    """ModelError where the weights are those of another encoder than the named one."""
+    names = {card.args.get("encoder_name") for card in cards} - {None, encoder}
+    if names:
+        stored = ", ".join(sorted(map(str, names)))
+        raise ModelError(
+            f"{file} has the weights of the encoder {stored}, not of {encoder}",
+            f"give --encoder {stored}, or leave it out",
+        )
 
 
 def _unknown(file: Path, state: State, task: Task | None) -> ModelError:
