@@ -138,6 +138,15 @@ def test_tensors_under_two_names(tmp_path, keep):
     same_output(model, card)
 
 
+def test_features_under_two_names_are_those_of_the_whole_network(tmp_path):
+    """Of a network whose features have a second name: its layers are found under both names."""
+    whole = {f"backbone.{k}": v for k, v in tv.mobilenet_v2(num_classes=3).state_dict().items()}
+    features = {k.removeprefix("backbone."): v for k, v in whole.items() if ".features." in k}
+    torch.save({**whole, **features}, tmp_path / "m.pth")
+    args = recognise(tmp_path / "m.pth", task="multiclass").card.args
+    assert (args["under"], args["at"]) == ("backbone", "classifier.1")
+
+
 def test_averaged_weights_and_metrics_beside(tmp_path):
     model = settled(tv.resnet18(num_classes=2))
     state = {f"model.{key}": value for key, value in model.state_dict().items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -235,8 +235,14 @@ def _versions(state: State) -> Iterator[dict[str, Tensor]]:
             inside[key] = tensor
     if len(inside) < len(state):
         yield inside
-    for copies in copied_keys(inside):
+    for copies in sorted(copied_keys(inside), key=partial(_tears, inside)):
         yield {key: tensor for key, tensor in inside.items() if key not in copies}
+
+
+def _tears(state: State, copies: Collection[str]) -> bool:
+    """Whether a module would lose a part of its keys, as ``backbone`` all but its head."""
+    rest = {key.partition(".")[0] for key in state if key not in copies}
+    return not rest.isdisjoint(key.partition(".")[0] for key in copies)
 
 
 def _bare_first(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
