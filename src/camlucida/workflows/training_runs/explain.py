@@ -21,10 +21,12 @@ from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.patients import NO_PATIENTS
 from camlucida.datasets.prediction_tables import PROBABILITY
 from camlucida.io.tables import write_table
-from camlucida.models import Card, InputSpec
+from camlucida.models import Card, InputSpec, load_model
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.card import is_factory
+from camlucida.models.layers import resolve
 from camlucida.models.recognise import recognise
+from camlucida.models.state import unwrap
 from camlucida.runs import Run, execute
 from camlucida.runs.mismatch import mark_mismatch
 from camlucida.workflows.training_runs.fitted import with_fitted_input
@@ -103,6 +105,7 @@ def explain_training(
             the request is wrong.
     """
     recognised = _recognise(training, validation.predictions.labels, options.model)
+    _check_layers(recognised.card, options)
     recognised, searched = with_fitted_input(
         recognised, training, validation, options.device, out / "inputs", likely
     )
@@ -129,6 +132,16 @@ def explain_training(
     check = check_predictions(run, table)
     mark_mismatch(out, check.wrong)
     return ExplainedTraining(Run.open(out), recognised.card, check, failures, notes, searched)
+
+
+def _check_layers(card: Card, options: ExplainOptions) -> None:
+    """LayerError for a layer that the model lacks, before a search that may take a minute."""
+    named = [layer for layer in options.layers if layer != "auto"]
+    if not named:
+        return
+    module = unwrap(load_model(card, device=options.device).module)
+    for layer in named:
+        resolve(module, layer)
 
 
 def _without_name(note: Message, training: TrainingRun) -> Message:

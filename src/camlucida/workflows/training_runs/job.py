@@ -18,7 +18,7 @@ from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.look_first import ranked_disagreements
 from camlucida.attribution.methods import METHODS
-from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.errors import CamlucidaError, LayerError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.figures.notice import stamped
@@ -211,20 +211,29 @@ class _Pack:
     def explain(
         self, trainings: Sequence[TrainingRun], about: Mapping[str, Any], progress: Progress
     ) -> dict[str, TrainingSummary]:
-        """Key → summary of every training run that can be explained."""
+        """Key → summary of every training run that can be explained.
+
+        Raises:
+            LayerError: the request names a layer that no run has.
+        """
         summaries: dict[str, TrainingSummary] = {}
         keys_of_note: dict[Message, list[str]] = {}
         work = self.settings.work or self.assets / WORK
+        without_layer: list[LayerError] = []
         for key, training in _by_key(trainings, self.before).items():
             try:
                 explained, notes = self._explain_one(training, work / key, about, progress)
             except CamlucidaError as error:
+                if isinstance(error, LayerError):
+                    without_layer.append(error)
                 failure = Failure.of(str(training.folder), error, named=True)
                 self.result.failures.append(failure)
                 continue
             for note in notes:
                 keys_of_note.setdefault(note, []).append(key)
             summaries[key] = self._summary(key, training, explained, work / key)
+        if without_layer and len(without_layer) == len(trainings):
+            raise without_layer[0]
         for note, keys in keys_of_note.items():
             self.result.notes.append(prefixed(", ".join(keys), note))
         return summaries
