@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from camlucida.analysis.change import centred, difference
 from camlucida.analysis.change.alignment import Alignment, AlignmentQuality, Mirror
@@ -18,7 +19,8 @@ from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.grids import GridRow, layer_comparison, method_comparison
 from camlucida.figures.regression import ValueCase, both_signs, value_figure
 from camlucida.figures.segmentation import analysis_sheet
-from camlucida.figures.style import drawn_with
+from camlucida.figures.style import drawn_with, installed_cjk_fonts
+from camlucida.figures.texts import plain_texts, text_extent
 from camlucida.report.locale import load_texts
 from camlucida.workflows.segmentation.sheet import facts, warnings
 from tests.support.explanations import explanation, figure_text
@@ -145,3 +147,15 @@ def test_grids_and_models_side_by_side():
     assert_no_english(layer_comparison([row], ["layer4", "layer4"]))
     empty = explanation([[0.0]], empty=Message("empty.zero"))
     assert_no_english(comparison_figure({"net0": [empty]}, [(MASK, MASK)]))
+
+
+def test_accents_are_of_the_usual_font_and_bold(caplog):
+    """Fonts with Chinese signs have no bold face, of which matplotlib would complain."""
+    figure = Figure()
+    text = figure.text(0, 0, "NÃO É O MODELO", weight="bold")
+    plain_texts(figure)
+    assert not {*installed_cjk_fonts()} & {*text.get_fontfamily()}
+    chinese = figure.text(0, 0, "模型", weight="bold")
+    plain_texts(figure)
+    text_extent(figure, chinese)
+    assert "font weight" not in caplog.text

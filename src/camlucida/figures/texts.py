@@ -13,7 +13,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from camlucida.figures.style import installed_cjk_fonts
+from camlucida.figures.style import has_chinese, installed_cjk_fonts
 
 MATHS_OF_TICKS = "\\mathdefault"
 """What matplotlib writes powers of ten with, on a logarithmic axis."""
@@ -23,7 +23,7 @@ def plain_texts(figure: Figure) -> None:
     """Draw every text as it stands: names of files, labels and groups are no formulas, and may
     have Chinese signs.
 
-    Signs that the font lacks are taken from another that is installed.
+    Chinese signs are taken from another font that is installed.
 
     Args:
         figure: before its texts are measured or drawn.
@@ -32,9 +32,10 @@ def plain_texts(figure: Figure) -> None:
         words = text.get_text()
         if words and MATHS_OF_TICKS not in words:
             text.set_parse_math(False)
-        if not words.isascii():
+        if has_chinese(words):
             families = [*text.get_fontfamily(), *installed_cjk_fonts()]
             text.set_fontfamily(list(dict.fromkeys(families)))
+            text.set_fontweight("normal")  # these fonts mostly have no bold face
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.selection import Selected, select
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, declare
 from camlucida.figures.class_grid import Example, class_grid
 from camlucida.figures.consistency import (
     all_series_figure,
@@ -23,10 +23,21 @@ from camlucida.figures.consistency import (
 )
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison
+from camlucida.figures.style import words
 from camlucida.io.records import records_of
 from camlucida.runs import Run
 from camlucida.workflows.training_runs.maps import TrainingMaps
 from camlucida.workflows.training_runs.summary import TrainingSummary
+
+declare(
+    "pack_figures",
+    {
+        "grid": "{run}: {method} at {layer}, target {target}",
+        "no_case": "{run}: target {target}",
+        "shown": "Shown: {rule}.",
+        "case": "{image}: true class {truth}, predicted {predicted}",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,13 @@ def class_figure(maps: TrainingMaps, summary: TrainingSummary, per_class: int) -
     examples: dict[str, list[Example]] = {}
     for name in summary.classes:
         examples[name] = [_example(maps, row) for row in _rows_of_class(cases, name)]
-    where = f"{cases['method'].iloc[0]} at {maps.layers[0]}" if len(cases) else ""
-    title = f"{summary.key.replace('_', ' ')}: {where}, target {summary.target}"
-    figure, limit = class_grid(
-        examples, per_class, title=title, notes=[f"Shown: {selected.description}."]
-    )
+    about = {"run": summary.key.replace("_", " "), "target": summary.target}
+    title = words("pack_figures.no_case", **about)
+    if len(cases):
+        method = str(cases["method"].iloc[0])
+        title = words("pack_figures.grid", method=method, layer=maps.layers[0], **about)
+    notes = [words("pack_figures.shown", rule=selected.description)]
+    figure, limit = class_grid(examples, per_class, title=title, notes=notes)
     shown = chain.from_iterable(examples.values())
     signed = any(example.explanation.signed for example in shown)
     return TrainingFigure(summary.figure, figure, selected.description, f"{limit:.3g}", signed)
@@ -89,7 +102,7 @@ def layers_figure(maps: TrainingMaps, summary: TrainingSummary, name: str) -> Tr
     if not rows:
         return None
     title = summary.key.replace("_", " ")
-    notes = [f"Shown: {selected.description}."]
+    notes = [words("pack_figures.shown", rule=selected.description)]
     figure = layer_comparison(rows, maps.layers, title, notes)
     return TrainingFigure(f"{name}_layers_{summary.key}", figure, selected.description)
 
@@ -157,5 +170,10 @@ def _layers_row(maps: TrainingMaps, case: Mapping[str, Any]) -> GridRow:
         maps.run.explanation(int(indices[layer])) if layer in indices else None
         for layer in maps.layers
     ]
-    title = f"{case['image']}: true class {case['true_class']}, predicted {case['predicted']}"
+    title = words(
+        "pack_figures.case",
+        image=str(case["image"]),
+        truth=str(case["true_class"]),
+        predicted=str(case["predicted"]),
+    )
     return GridRow(title, explanations)
