@@ -1,12 +1,14 @@
 """Cases of a run: filtered and sorted, page by page, and each with its map and measurements."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from camlucida.analysis.cases.case_table import case_table
+from camlucida.runs.mismatch import MISMATCH
 from camlucida.web.cases import RunCases
 
 
@@ -96,11 +98,19 @@ def test_a_case_has_its_film_and_its_maps(client, run, small_run):
     film = client.get(f"/api/films/{case['film']}").json()
     assert [film["film"]["height"], film["film"]["width"]] == list(expected.scan.geometry.original)
     assert case["synthetic_model"] is False
+    assert case["mismatch"] is False
     picture = client.get(f"/api/runs/{run}/cases/1/thumbnail.png")
     assert picture.content.startswith(b"\x89PNG")
     for path in ("cases/9999", "cases/-1", "cases/9999/thumbnail.png"):
         assert client.get(f"/api/runs/{run}/{path}").status_code == 404
     assert client.get("/api/runs/none").status_code == 404
+
+
+def test_a_run_of_another_model_than_the_stored_one_is_marked(small_run, monkeypatch):
+    cases = RunCases("run", small_run.folder.root)
+    assert not cases.describe()["mismatch"]
+    monkeypatch.setattr(cases, "run", replace(cases.run, about={**cases.run.about, MISMATCH: True}))
+    assert cases.describe()["mismatch"]
 
 
 def test_ten_thousand_cases(small_run):

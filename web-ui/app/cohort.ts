@@ -7,7 +7,7 @@ import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import { type Named, type ShownFilm, get } from "./api.js";
 import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
-import { Choice, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
+import { Choice, MISMATCH, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
 import { Plot, type Points } from "./plot.js";
 
 interface Column {
@@ -20,6 +20,8 @@ interface Column {
 interface RunAbout extends Named {
   readonly cases: number;
   readonly columns: readonly Column[];
+  /** As of `OneCase`. */
+  readonly mismatch: boolean;
 }
 
 export interface Measurement {
@@ -38,6 +40,8 @@ export interface OneCase {
   readonly maps: readonly MapData[];
   /** Whether the model was trained on synthetic films alone. */
   readonly synthetic_model: boolean;
+  /** Whether the model is not that of the predictions which its training stored. */
+  readonly mismatch: boolean;
 }
 
 /** Columns that are offered as filters, in this order, where they have two values or more. */
@@ -50,6 +54,7 @@ export class CohortPage {
   private readonly run = new Choice("Run", () => void this.openRun());
   private readonly sort = new Choice("Sort by", () => this.gallery.reset());
   private readonly order = new Choice("Order", () => this.gallery.reset());
+  private readonly mark = element("p", { class: "notice", role: "alert" });
   private readonly filters = element("div", { class: "filters" });
   private readonly gallery: Gallery;
   private readonly plot: Plot;
@@ -102,6 +107,8 @@ export class CohortPage {
     this.status.say("");
     const names: [string, string][] = about.columns.map(({ name, title }) => [name, title]);
     this.sort.fill([["case_id", "order of the run"], ...names]);
+    this.mark.textContent = about.mismatch ? `${MISMATCH}: its maps are not to be used.` : "";
+    this.mark.hidden = !about.mismatch;
     this.fillFilters(about.columns);
     this.fillPlot(about.columns);
     this.showGallery();
@@ -158,7 +165,7 @@ export class CohortPage {
     this.viewer?.dispose();
     this.viewer = null;
     this.side.replaceChildren(
-      section("Cases", this.run.root, this.sort.root, this.order.root, this.count),
+      section("Cases", this.run.root, this.mark, this.sort.root, this.order.root, this.count),
       section("Filter", this.filters),
       section("Plot", element("p", { class: "quiet" }, "Drag or click in the plot, or type a range: the gallery shows these cases."), this.plot.root),
     );
@@ -194,7 +201,8 @@ export class CohortPage {
     this.content.replaceChildren(host, this.status.root);
     const data = {
       film: film.film, maps: one.maps, boxes: [], outlines: [],
-      notice: "Research use only", synthetic: film.synthetic, colormap: null,
+      notice: one.mismatch ? `${MISMATCH} · Research use only` : "Research use only",
+      synthetic: film.synthetic, colormap: null,
     };
     this.viewer = mountViewer(host, data);
     back.focus();
@@ -209,6 +217,7 @@ const FACTS = [
 /** What the film and the model are made of, where a reader has to know. */
 function origins(one: OneCase, film: ShownFilm): HTMLElement[] {
   const notices: string[] = [];
+  if (one.mismatch) notices.push(`${MISMATCH}: its maps are not to be used.`);
   if (film.synthetic) notices.push("SYNTHETIC film: it was drawn, and is of no patient.");
   if (one.synthetic_model) notices.push(film.synthetic ? SYNTHETIC_FILMS : SYNTHETIC_MODEL);
   return notices.map((text) => element("p", { class: "notice" }, text));

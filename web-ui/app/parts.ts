@@ -121,6 +121,9 @@ export function answerByKey(side: HTMLElement, event: KeyboardEvent): void {
   chosen.click();
 }
 
+/** Of a run whose model does not reproduce the predictions that its training stored. */
+export const MISMATCH = "NOT THE MODEL OF THE STORED PREDICTIONS";
+
 export const SYNTHETIC_FILMS = "The model was trained on SYNTHETIC films.";
 
 /** Stands wherever the findings of such a model do. */

@@ -28,6 +28,7 @@ from camlucida.metrics import METRICS
 from camlucida.phantom import is_packaged
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
+from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.stored_scan import stored_geometry
 from camlucida.web.errors import NotFoundError
 from camlucida.web.plain import plain, plain_row
@@ -141,8 +142,14 @@ class RunCases:
             "images": summary["images"],
             "models": [model["name"] for model in summary["models"]],
             "items": summary["items"],
+            "mismatch": self.mismatch,
             "columns": columns,
         }
+
+    @property
+    def mismatch(self) -> bool:
+        """Whether a model of the run is not that of the predictions which its training stored."""
+        return any_mismatch([self.run])
 
     def saw_synthetic_images(self, model: str) -> bool:
         """Whether a model of the run is a packaged one, trained on synthetic images alone.

@@ -101,7 +101,8 @@ def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
     explanations = of_run.explanations(number, bench.films.decoded(film))
     maps = [map_data(each, str(index)) for index, each in enumerate(explanations)]
     synthetic = of_run.saw_synthetic_images(row["model"])
-    return {"case": row, "film": film, "maps": maps, "synthetic_model": synthetic}
+    marks = {"synthetic_model": synthetic, "mismatch": of_run.mismatch}
+    return {"case": row, "film": film, "maps": maps, **marks}
 
 
 def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
