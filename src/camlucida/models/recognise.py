@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -156,21 +156,27 @@ def _recognised(
     only: str | None,
 ) -> RecognisedCard:
     """The network of a file, or the only one of several that is known."""
-    single = [network for network in file.networks if not network.combined]
-    raw = [network for network in single if not is_averaged(network.key)]
-    combined = [network for network in file.networks if network.combined]
-    if key is not None:
-        raw, combined = [_part(file, key)], []
+    single, combined = _candidates(file, key)
     first_cards = partial(_first_cards, task=task, encoder=encoder, stated=stated, only=only)
-    cards = first_cards(raw or single) or first_cards(combined)
-    if not cards and encoder is not None:
-        others = first_cards(raw or single, encoder=None)
-        _check_encoder(file.path, encoder, [card.card for card in others.values()])
+    cards = first_cards(single) or first_cards(combined)
     if not cards:
-        raise _unknown(file.path, (raw or single)[0].state, task)
+        others = {} if encoder is None else first_cards(single, encoder=None)
+        _check_encoder(file.path, encoder, others)
+        raise _unknown(file.path, single[0].state, task)
     if len(cards) > 1 and not _all_the_same(file, list(cards)):
         raise several_networks(file.path, list(cards))
     return next(iter(cards.values()))
+
+
+def _candidates(
+    file: CheckpointFile, key: str | None
+) -> tuple[list[StoredNetwork], list[StoredNetwork]]:
+    """The networks that may be meant, and combinations of them; the named one alone."""
+    if key is not None:
+        return [_part(file, key)], []
+    single = [network for network in file.networks if not network.combined]
+    raw = [network for network in single if not is_averaged(network.key)]
+    return raw or single, [network for network in file.networks if network.combined]
 
 
 def _first_cards(
@@ -286,9 +292,9 @@ def _outputs(state: State) -> int | None:
     return rows[-1] if rows else None
 
 
-def _check_encoder(file: Path, encoder: str, cards: Sequence[Card]) -> None:
+def _check_encoder(file: Path, encoder: str | None, others: Mapping[str, RecognisedCard]) -> None:
     """ModelError where the weights are those of another encoder than the named one."""
-    names = {card.args.get("encoder_name") for card in cards} - {None, encoder}
+    names = {other.card.args.get("encoder_name") for other in others.values()} - {None, encoder}
     if names:
         stored = ", ".join(sorted(map(str, names)))
         raise ModelError(
