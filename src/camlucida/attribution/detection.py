@@ -136,7 +136,7 @@ def box_jobs(
     origins, found = detect(model.module, image)
     if not found:
         raise EmptyRegionError("the detector finds no box above its own score threshold")
-    boxes = [_on_original(box, scan.geometry) for box in found]
+    boxes = [_named(_on_original(box, scan.geometry), model.spec) for box in found]
     output = _output(model.spec, boxes, scan)
     chosen: dict[int, Label] = {}
     for request in requests:
@@ -209,11 +209,15 @@ def _on_original(detection: Detection, geometry: Geometry) -> Detection:
     return replace(detection, box=(left, top, right, bottom))
 
 
+def _named(detection: Detection, spec: OutputSpec) -> Detection:
+    names = spec.labels
+    return replace(detection, name=names[detection.label] if detection.label < len(names) else "")
+
+
 def _output(spec: OutputSpec, boxes: Sequence[Detection], scan: Scan) -> BoxOutput:
     names = []
     for number, box in enumerate(boxes, 1):
-        known = box.label < len(spec.labels) and spec.labels[box.label]
-        names.append(f"{known or f'class {box.label}'}, box {number}")
+        names.append(f"{box.name or f'class {box.label}'}, box {number}")
     scores: Tensor = torch.tensor([box.score for box in boxes])
     return BoxOutput(
         scores,

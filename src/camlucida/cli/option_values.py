@@ -96,10 +96,18 @@ def _states_volumes(card: str) -> bool:
     Args:
         card: as ``--model`` has it. What cannot be read is refused when the model is loaded.
     """
+    from camlucida.io.monai_bundle import states_volumes
+
     path = Path(card).expanduser()
+    if card.startswith("monai:"):
+        return states_volumes(Path(card.removeprefix("monai:")).expanduser())
     try:
         text = path.read_text("utf-8-sig") if path.suffix == ".toml" else ""
-        return "volume" in parse_toml(text)
+        table = parse_toml(text)
+        factory = str(table.get("factory", ""))
+        if factory.startswith("monai:") and "volume" not in table:
+            return states_volumes(path.parent / Path(factory.removeprefix("monai:")).expanduser())
+        return "volume" in table
     except (OSError, ValueError):
         return False
 

@@ -162,7 +162,7 @@ def anchored_factory(factory: str, folder: Path) -> str:
     if user_file is not None:
         return f"{(folder / user_file[0]).absolute()}:{user_file[1]}"
     prefix, _, name = factory.partition(":")
-    if prefix not in ("hf", "onnx"):
+    if prefix not in ("hf", "onnx", "monai"):
         return factory
     local = folder / Path(name).expanduser()
     return f"{prefix}:{local.absolute()}" if local.exists() else factory
@@ -261,7 +261,15 @@ def _merged_input(
     return {**kept, **stated}
 
 
+_KERAS = (".keras", ".h5", ".hdf5")
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() in _KERAS:
+        raise UsageError(
+            f"{path.name} is a file of Keras, which is not read",
+            'export it in Python: keras.saving.load_model(FILE).export("net.onnx", format="onnx")',
+        )
     if not path.is_file():
         raise _no_card(path)
     try:
@@ -282,9 +290,6 @@ def _no_card(path: Path) -> UsageError:
         if (path / "config.json").is_file():
             fix = f"one of Hugging Face is named hf:{path}"
         return UsageError(f"{path} is a folder, not a model card", fix)
-    if path.suffix in (".keras", ".h5", ".hdf5"):
-        what = f"{path.name} is a file of Keras, which is not read"
-        raise UsageError(what, 'export it: model.export("net.onnx", format="onnx")')
     if path.suffix != ".toml":
         what = f"{path} is neither a model card nor a factory"
         return UsageError(what, f"a card is a TOML file; for a factory {_FACTORY_HELP}")

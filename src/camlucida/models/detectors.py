@@ -32,6 +32,7 @@ class Detection:
         label: number of the class.
         score: of the detector, in [0, 1], by which boxes are ordered.
         level: name of the backbone's feature map that the box comes from.
+        name: of the class; "" where it has none.
 
     >>> Detection((0.0, 0.0, 4.0, 2.0), 1, 0.5, "0").label
     1
@@ -41,6 +42,7 @@ class Detection:
     label: int
     score: float
     level: str
+    name: str = ""
 
 
 @dataclass(frozen=True)

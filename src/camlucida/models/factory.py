@@ -107,7 +107,7 @@ def defaults(
         pretrained: False when the weights come from a checkpoint.
         module: that the factory built.
         base: folder of the card.
-        stated: keys that the card has under ``[input]``.
+        stated: keys that the card has under ``[input]``; "volume" where it has ``[volume]``.
 
     Raises:
         ModelError: how images are prepared is not known, and the card does not state it.
@@ -126,7 +126,8 @@ def defaults(
             return fields
         with guard(f"{factory}: its preprocessing cannot be read"):
             read = package.inputs(name, args, pretrained, module, frozenset(stated))
-        return {**fields, "input": read}
+        volume = {"volume": read.pop("volume")} if "volume" in read else {}
+        return {**fields, **volume, "input": read}
     if is_xrv(module):
         return xrv_defaults(module)
     return module_facts(module)

@@ -23,7 +23,7 @@ from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
 from camlucida.models.stated import stated_facts
 from camlucida.models.transforms import input_of_transform
-from camlucida.models.zoo import conversion_notes
+from camlucida.models.zoo import bundle_notes, conversion_notes
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def load_model(
     name = read.name or (source.path.stem if source.path else read.factory)
     built = _built(replace(source, card=read))
     read, module = built.card, built.module
-    stated = read.input.model_fields_set
+    stated = read.input.model_fields_set | ({"volume"} if read.volume else set())
     known_fields = defaults(
         read.factory, read.args, read.checkpoint is None, module, source.base, stated
     )
@@ -157,7 +157,8 @@ def load_model(
     module = module.to(chosen).eval()
     task_from: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
     converted = conversion_notes(module, frozenset(stated))
-    notes = (*source.notes, *built.notes, *converted, *stated_notes)
+    of_bundle = bundle_notes(read.factory, resolved.volume)
+    notes = (*source.notes, *built.notes, *converted, *of_bundle, *stated_notes)
     unique = tuple(dict.fromkeys(notes))
     sha256 = weights_sha256(module)
     weights = None if read.checkpoint is None else source.base / Path(read.checkpoint).expanduser()

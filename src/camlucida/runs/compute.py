@@ -179,7 +179,13 @@ class Worker:
                 return ItemResult(image, failure=_failure(image, error))
         key = self._identity(image, scan)
         recipe = self.recipe
-        outputs, _ = self._forward([image], [scan], [], recipe.methods, recipe.layers)
+        try:
+            outputs, _ = self._forward([image], [scan], [], recipe.methods, recipe.layers)
+        except EmptyRegionError as error:  # a detector that finds no box has no output at all
+            reason = (error.code, error.what, error.fix)
+            pairs = at_layers(recipe.methods, recipe.layers)
+            nothing = tuple(MissingMap("", method, layer, *reason) for method, layer in pairs)
+            return ItemResult(image, key, missing=nothing, predicted=True)
         maps: list[Explanation] = []
         missing: list[MissingMap] = []
         pairs = at_layers(recipe.methods, recipe.layers)

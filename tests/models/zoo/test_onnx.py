@@ -109,3 +109,6 @@ class TestRefused:
     def test_keras(self, tmp_path):
         with pytest.raises(UsageError, match=r"net\.keras is a file of Keras, which is not read"):
             loaded(tmp_path / "net.keras")
+        (tmp_path / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n\xff")
+        with pytest.raises(UsageError, match=r"net\.h5 is a file of Keras, which is not read"):
+            loaded(tmp_path / "net.h5")

@@ -30,6 +30,7 @@ from camlucida.evaluation.maps.across_images import AcrossImages
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.held_inputs import HELD, SeenInput, held_model, seen_inputs
+from camlucida.evaluation.maps.measurable import for_detector, for_volumes
 from camlucida.evaluation.maps.measure import (
     MetricSettings,
     Sample,
@@ -37,7 +38,6 @@ from camlucida.evaluation.maps.measure import (
     UnitScale,
     measure,
 )
-from camlucida.evaluation.maps.of_volumes import for_volumes
 from camlucida.evaluation.maps.rows import TableBuilder
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
@@ -131,14 +131,23 @@ def evaluate(
         return _evaluate_each_input(stated, cases, masks, patients, settings, requested)
     unit = _unit(model)
     scans = [case[0] for case in cases]
-    notes: list[Message] = []
-    if any(len(scan.geometry.model) == 3 for scan in scans):
-        settings, notes = for_volumes(settings)
+    settings, notes = _measurable(settings, scans, module)
     samples = list(map(_sample, scans, masks, patients))
     atlas = _atlas(samples)
     tables = measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True)
     tables.notes[:0] = notes
     return _with_notes(tables)
+
+
+def _measurable(
+    settings: MetricSettings, scans: Sequence[Scan], module: nn.Module
+) -> tuple[MetricSettings, list[Message]]:
+    """The settings without the metrics that are not defined here, and notes on these."""
+    settings, notes = for_detector(settings, module)
+    if any(len(scan.geometry.model) == 3 for scan in scans):
+        settings, of_volumes = for_volumes(settings)
+        notes = [*notes, *of_volumes]
+    return settings, notes
 
 
 def _unit(model: nn.Module | ModelWithCard) -> UnitScale | None:

@@ -102,6 +102,10 @@ def known_labels(sample: Sample, settings: MetricSettings, task: Task | None) ->
 
 
 def label_of(explanation: Explanation) -> str:
-    """The label of an explanation's target: of a region that of its channel, else its own name."""
+    """The label of an explanation's target: of a region that of its channel, of a detector's box
+    that of its class, else its own name.
+    """
+    if explanation.detection is not None:
+        return explanation.detection.name
     spec = explanation.spec
     return spec.label if spec.kind == "region" and spec.label else explanation.target

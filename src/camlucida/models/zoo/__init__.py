@@ -5,6 +5,7 @@ names it.
 """
 
 from camlucida.models.zoo.huggingface import HUGGINGFACE, config_facts
+from camlucida.models.zoo.monai_bundle import MONAI_BUNDLE, bundle_notes
 from camlucida.models.zoo.onnx import ONNX, conversion_notes
 from camlucida.models.zoo.package import Args, Defaults, Zoo, guard
 from camlucida.models.zoo.smp import SMP
@@ -23,6 +24,7 @@ __all__ = [
     "Args",
     "Defaults",
     "Zoo",
+    "bundle_notes",
     "config_facts",
     "conversion_notes",
     "guard",
@@ -39,5 +41,6 @@ ZOO: dict[str, Zoo] = {
     "torchxrayvision": TORCHXRAYVISION,
     "hf": HUGGINGFACE,
     "onnx": ONNX,
+    "monai": MONAI_BUNDLE,
 }
 """Prefix of a factory → the package behind it."""

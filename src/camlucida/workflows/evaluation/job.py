@@ -29,9 +29,9 @@ from camlucida.datasets.recorded_splits import SplitSource, find_recorded_split
 from camlucida.datasets.splits import training_notes
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
+from camlucida.evaluation.maps.measurable import for_detector, for_model
 from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models, run_regions
-from camlucida.evaluation.maps.of_volumes import for_model
 from camlucida.evaluation.maps.readers import READERS
 from camlucida.evaluation.maps.source import Source
 from camlucida.figures.notice import stamped
@@ -310,6 +310,8 @@ def _source(
     )
     cohort, truth, readers, views = _with_truth(request, annotations, model)
     of_model, notes = for_model(of_model, model.model.card.volume)
+    of_model, of_detector = for_detector(of_model, model.model.module)
+    notes += of_detector
     cohort = replace(cohort, notes=(*cohort.notes, *notes))
     regions = read_regions(request.regions) if request.regions else None
     return Source(

@@ -1,19 +1,27 @@
-"""What is measured of volumes: metrics that are defined on two axes alone are left out."""
+"""What is measured of volumes and of detectors: metrics that are not defined are left out."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from torch import nn
+
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
+from camlucida.evaluation.maps.choice import NEED_MODEL, with_inputs
 from camlucida.evaluation.maps.samples import MetricSettings
 from camlucida.metrics import METRICS
+from camlucida.models.detectors import is_detector
 from camlucida.models.preprocessing import VolumeInput
 
 declare(
-    "volume_evaluation",
+    "measurable",
     {
         "only_images": "left out, for they are defined on images alone: {metrics:,}",
+        "of_outputs": (
+            "left out, for the score of a detector's box is not followed through altered images: "
+            "{metrics:,}"
+        ),
         "projected": (
             "the map of stacked slices is one for all of them: annotations are projected across "
             "the slices that the model saw"
@@ -40,8 +48,41 @@ def for_model(
     if volume is None:
         return settings, []
     if volume.slices is not None:
-        return settings, [Message("volume_evaluation.projected")]
+        return settings, [Message("measurable.projected")]
     return for_volumes(settings)
+
+
+def for_detector(
+    settings: MetricSettings, module: nn.Module
+) -> tuple[MetricSettings, list[Message]]:
+    """The settings of a detector: its three best boxes, without metrics that score altered images.
+
+    Args:
+        settings: as requested.
+        module: the model.
+
+    Raises:
+        UsageError: no metric is left.
+
+    >>> for_detector(MetricSettings(metrics=("road",)), nn.Identity())[1]
+    []
+    """
+    if not is_detector(module):
+        return settings, []
+    # Its boxes are its own: the true labels of an image say nothing of them.
+    settings = replace(settings, targets=settings.targets or ("top3",))
+    left_out = with_inputs(*NEED_MODEL, among=settings.metrics)
+    if not left_out:
+        return settings, []
+    kept = tuple(name for name in settings.metrics if name not in left_out)
+    if not kept:
+        raise UsageError(
+            f"{', '.join(left_out)}: the score of a detector's box is not followed through "
+            "altered images",
+            "of detectors: hit, relevance_mass, iou_otsu, gini and others that need the map alone",
+        )
+    note = Message("measurable.of_outputs", {"metrics": left_out})
+    return replace(settings, metrics=kept), [note]
 
 
 def for_volumes(settings: MetricSettings) -> tuple[MetricSettings, list[Message]]:
@@ -67,5 +108,5 @@ def for_volumes(settings: MetricSettings) -> tuple[MetricSettings, list[Message]
             "of volumes: hit, relevance_mass, iou_otsu, insertion, deletion and others",
         )
     return replace(settings, metrics=kept), [
-        Message("volume_evaluation.only_images", {"metrics": left_out})
+        Message("measurable.only_images", {"metrics": left_out})
     ]

@@ -1,0 +1,163 @@
+"""MONAI bundles, made by MONAI's own API: read as data, refused where code would have to run."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import camlucida as cl
+from camlucida.core.errors import ModelError
+from camlucida.io.monai_bundle import states_volumes
+from camlucida.models import load_model
+from tests.support.volumes import write_nifti
+
+monai = pytest.importorskip("monai")
+
+NETWORK = {
+    "_target_": "UNet",
+    "spatial_dims": 3,
+    "in_channels": 1,
+    "out_channels": "@classes",
+    "channels": [2, 4],
+    "strides": [2],
+}
+STEPS = [
+    {"_target_": "LoadImaged", "keys": "image"},
+    {"_target_": "EnsureChannelFirstd", "keys": "image"},
+    {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
+    {"_target_": "Spacingd", "keys": "image", "pixdim": [2, 2, 2], "mode": "bilinear"},
+    {
+        "_target_": "ScaleIntensityRanged",
+        "keys": "image",
+        **{"a_min": -50, "a_max": 50, "b_min": 0, "b_max": 1, "clip": True},
+    },
+]
+METADATA = {
+    "version": "0.1.0",
+    "network_data_format": {
+        "inputs": {"image": {"num_channels": 1, "spatial_shape": [16, 16, 8]}},
+        "outputs": {
+            "pred": {"format": "segmentation", "channel_def": {"0": "background", "1": "spleen"}}
+        },
+    },
+}
+
+
+def bundle(folder, network=NETWORK, steps=STEPS, metadata=METADATA, **config):
+    """A bundle with the weights of its own network, built by MONAI's parser."""
+    from monai.bundle import ConfigParser
+
+    (folder / "configs").mkdir(parents=True)
+    (folder / "models").mkdir()
+    content = {
+        "classes": 2,
+        "network_def": network,
+        "preprocessing": {"_target_": "Compose", "transforms": steps},
+        "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 8]},
+        **config,
+    }
+    (folder / "configs" / "inference.json").write_text(json.dumps(content))
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parser = ConfigParser({**content, "network_def": {**NETWORK}})
+        net = parser.get_parsed_content("network_def").eval()
+    torch.save(net.state_dict(), folder / "models" / "model.pt")
+    return net
+
+
+def failure(folder, **parts):
+    bundle(folder, **parts)
+    with pytest.raises(ModelError) as raised:
+        load_model(f"monai:{folder}", device="cpu")
+    return str(raised.value)
+
+
+def test_a_bundle_is_its_network_with_labels_and_preprocessing(tmp_path):
+    net = bundle(tmp_path / "spleen")
+    model = load_model(f"monai:{tmp_path / 'spleen'}", device="cpu")
+    volume = torch.rand(1, 1, 16, 16, 8)
+    assert torch.equal(model.module(volume), net(volume))
+    card = model.card
+    assert (card.task, card.labels) == ("segmentation", ("background", "spleen"))
+    assert (card.volume.orientation, card.volume.window) == ("RAS", (-50, 50))
+    assert (card.volume.spacing, card.volume.voxels) == ((2, 2, 2), (16, 16, 8))
+    assert [note.code for note in model.notes] == ["bundle.window"]
+    assert states_volumes(tmp_path / "spleen")
+    path = write_nifti(tmp_path / "a.nii", np.random.default_rng(0).random((20, 20, 10)) * 40)
+    (explanation,) = cl.explain(model, model.read(path), target="region:spleen")
+    assert len(explanation.grid) == 3
+
+
+def test_the_input_is_that_of_monais_own_steps(tmp_path):
+    from monai.transforms import (
+        Compose,
+        EnsureChannelFirst,
+        LoadImage,
+        Orientation,
+        ScaleIntensityRange,
+    )
+
+    steps = [STEPS[0], STEPS[1], STEPS[2], STEPS[4]]
+    bundle(tmp_path / "b", steps=steps, inferer={"roi_size": [20, 20, 10]})
+    model = load_model(f"monai:{tmp_path / 'b'}", device="cpu")
+    values = np.random.default_rng(0).normal(0, 40, (20, 20, 10)).astype(np.float32)
+    path = write_nifti(tmp_path / "a.nii", values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own = Compose(
+            [
+                LoadImage(image_only=True),
+                EnsureChannelFirst(),
+                Orientation(axcodes="RAS"),
+                ScaleIntensityRange(-50, 50, 0, 1, clip=True),
+            ]
+        )(path)
+    assert torch.allclose(model.read(path).tensor, torch.as_tensor(np.asarray(own)), atol=1e-6)
+
+
+def test_code_of_a_bundle_is_never_run(tmp_path):
+    own = failure(tmp_path / "a", network={**NETWORK, "_target_": "scripts.net.Net"})
+    assert "scripts.net.Net is code of the bundle, which is not run" in own
+    counted = failure(tmp_path / "b", network={**NETWORK, "in_channels": "$print('ran') or 1"})
+    assert "is code, which is not run" in counted
+    assert "leads nowhere" in failure(tmp_path / "c", network={**NETWORK, "in_channels": "@no"})
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"_target_": "CropForegroundd"}, "its step CropForeground is not known"),
+        ({"_target_": "NormalizeIntensityd", "nonzero": True}, "leaves zeros out"),
+        ({"_target_": "Spacingd", "pixdim": [1, 1, 1]}, "stands behind a later one"),
+        ({"_target_": "Resized", "spatial_size": [8, 8, 8], "mode": "bicubic"}, "'bicubic'"),
+    ],
+)
+def test_a_step_that_is_not_known_is_refused_with_the_mend(tmp_path, step, words):
+    known = STEPS if words != "leaves zeros out" else STEPS[:4]
+    error = failure(tmp_path / "b", steps=[*known, step])
+    assert words in error
+    assert "write [volume] in a card whose factory is this bundle" in error
+
+
+def test_a_card_states_what_cannot_be_read(tmp_path):
+    bundle(tmp_path / "b", steps=[{"_target_": "CropForegroundd"}])
+    (tmp_path / "card.toml").write_text(
+        'factory = "monai:b"\n[volume]\norientation = "RAS"\nsize = [8, 8, 8]\n'
+        'intensity = "min-max"\n'
+    )
+    model = load_model(tmp_path / "card.toml", device="cpu")
+    assert model.card.volume.voxels == (8, 8, 8)
+    assert model.card.labels == ("background", "spleen")
+
+
+def test_a_folder_that_is_none_and_weights_that_are_missing(tmp_path):
+    with pytest.raises(ModelError, match="is no MONAI bundle"):
+        load_model(f"monai:{tmp_path}", device="cpu")
+    bundle(tmp_path / "b")
+    (tmp_path / "b" / "models" / "model.pt").unlink()
+    with pytest.raises(ModelError, match=r"model\.pt does not exist"):
+        load_model(f"monai:{tmp_path / 'b'}", device="cpu")
