@@ -111,3 +111,4 @@ def test_a_report_shows_three_planes_of_each_case(cohort):
     assert "gradcam_1_Lesion.png" in figures
     page = (cohort / "report" / "report.html").read_text()
     assert "too many values" not in page
+    assert "10 × 12 × 14 voxels" in page

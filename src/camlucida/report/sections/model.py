@@ -22,6 +22,7 @@ declare(
         "head_task": "Task",
         "head_labels": "Labels",
         "head_input": "Input (height × width × channels)",
+        "voxels": "{size} voxels",
         "head_seed": "Seed",
         "head_fold": "Fold",
         "preprocessing": "Preprocessing, as recorded:",
@@ -80,19 +81,28 @@ def _rows(report: ReportData) -> Iterator[tuple[Value, ...]]:
             listed.add(described["name"] + described["sha256"])
             card = described["resolved"]
             labels = [label for label in card["labels"] if label]
-            size = card["input"]["size"]
-            height, width = size if isinstance(size, (list, tuple)) else (size, size)
             yield (
                 described["name"],
                 architecture(card),
                 Message(f"words.{card['task']}") if card["task"] else "",
                 labels if 0 < len(labels) <= NAMED else len(labels),
-                f"{height} × {width} × {card['input']['channels']}",
+                _input_size(card),
                 *(
                     "" if described[key] is None else str(described[key])
                     for key in ("seed", "fold")
                 ),
             )
+
+
+def _input_size(card: Mapping[str, Any]) -> Value:
+    """Height, width and channels of an image; the voxels of a volume in the order of its axes."""
+    volume = card.get("volume")
+    if volume is None:
+        size = card["input"]["size"]
+        height, width = size if isinstance(size, (list, tuple)) else (size, size)
+        return f"{height} × {width} × {card['input']['channels']}"
+    sides = [*([volume["slices"]] if volume["slices"] else []), *volume["size"]]
+    return Message("model.voxels", {"size": " × ".join(map(str, sides))})
 
 
 def _preprocessing(report: ReportData) -> dict[str, Message]:
