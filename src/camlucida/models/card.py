@@ -261,11 +261,8 @@ def _merged_input(
     return {**kept, **stated}
 
 
-_KERAS = (".keras", ".h5", ".hdf5")
-
-
 def _read_toml(path: Path) -> dict[str, Any]:
-    if path.suffix.lower() in _KERAS:
+    if path.suffix.lower() in (".keras", ".h5", ".hdf5"):
         raise UsageError(
             f"{path.name} is a file of Keras, which is not read",
             'export it in Python: keras.saving.load_model(FILE).export("net.onnx", format="onnx")',
