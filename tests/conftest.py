@@ -20,6 +20,10 @@ settings.register_profile("suite", derandomize=True, deadline=None, database=Non
 settings.load_profile("suite")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--pictures", metavar="RUN", help="take the docs' pictures, of this run")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_home(tmp_path_factory):
     """What is kept for a user, such as the key of patients, lies in a folder of the tests."""

@@ -12,9 +12,15 @@ from camlucida.web.app import create_app, guarded
 from camlucida.web.serve import settings_of
 from camlucida.web.settings import Limits
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+
+def free_port():
+    """A port that nothing uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+PORT = free_port()
 ADDRESS = f"http://127.0.0.1:{PORT}"
 ORIGIN = {"origin": ADDRESS}
 

@@ -366,7 +366,7 @@ def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
         page.get_by_text("Case 1 of").wait_for()
         assert page.get_by_text("probability").count() == 0
         assert maps(page) == ["Film without map"]  # nor is the prediction shown
-        page.get_by_role("button", name="Brush").click()
+        page.get_by_role("button", name="Paint a region").click()
         stroke(page, 0.4, 0.5)
         page.keyboard.press("1")
         page.get_by_text("Does the map show where you see it?").wait_for()

@@ -229,6 +229,10 @@ export class ComparePage {
   }
 
   private async changed(choice: PaneChoice, modelChanged: boolean): Promise<void> {
+    // The caption names the new choice from now on: no map of the earlier one may stand below it.
+    choice.requests += 1;
+    choice.forget("…");
+    this.show();
     try {
       if (modelChanged) {
         await this.fillLayers(choice);
