@@ -48,6 +48,14 @@ def test_a_table_without_patients(films, tmp_path):
     assert [image.patient for image in named.images] == ["x", "y"]
 
 
+def test_a_column_that_names_the_images_distinguishes_no_patients(films, tmp_path):
+    table = write_text(tmp_path / "t.csv", [["subject", "age"], ["a", 1], ["b", 2], ["c", 3]])
+    joined = read_labelled_images(films[:3], table=table)
+    assert len({image.patient for image in joined.images}) == 2
+    requested = read_labelled_images(films[:3], table=table, patient_column="subject")
+    assert [image.patient for image in requested.images] == ["a", "b", "c"]
+
+
 def test_hashes_are_the_same_for_a_user_and_of_no_use_to_another(films, home):
     first = patients.patient_hash(films[0])
     patients.secret_key.cache_clear()

@@ -253,11 +253,13 @@ class _ImageTable:
         table_labels = TableLabels.read(frame, columns.label, labels, where, class_names)
         notes = [*notes_of(frame), *table_labels.reading]
         hashes: Mapping[Path, str] = {}
-        if patient is None and match.is_by_subject:
+        if match.is_by_subject:
             # The images of one row are of one subject.
-            patient = match.column
-        elif patient is None:
+            patient = patient or match.column
+        elif patient is None or (columns.patient is None and patient == match.column):
+            # A column that names the images distinguishes no patients.
             hashes = dicom_patients(images)
+            patient = None if hashes else patient
         patients = Patients.read(frame, patient)
         named = sorted({*chain.from_iterable(match.rows.values())})
         cells, title = table_labels.cells(frame), table_labels.title
