@@ -61,9 +61,10 @@ class CanvasPainter implements Painter {
   constructor(private readonly context: CanvasRenderingContext2D) {}
 
   setFilm(film: Film): void {
+    this.sampled = [];
+    if (film === this.film) return; // other maps of the same film
     this.film = film;
     this.levels = pyramid(film);
-    this.sampled = [];
   }
 
   draw(scene: Scene): void {

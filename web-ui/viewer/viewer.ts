@@ -2,7 +2,7 @@
 
 import { changeOf, moved } from "./commands.js";
 import { Controls } from "./controls.js";
-import type { MapData, ViewerData } from "./data.js";
+import type { FilmData, MapData, ViewerData } from "./data.js";
 import { button, element } from "./dom.js";
 import { type Film, decodeFilm } from "./film.js";
 import { helpDialog } from "./help.js";
@@ -47,6 +47,7 @@ export class Viewer {
   private controls: Controls | null = null;
   private data: ViewerData | null = null;
   private film: Film | null = null;
+  private decoded: { readonly source: FilmData; readonly film: Film } | null = null;
   private layers = new Map<string, Layer>();
   private differences = new Map<string, Layer>();
   private pointed: [number, number] | null = null;
@@ -73,7 +74,7 @@ export class Viewer {
     const load = ++this.loads;
     this.say(this.words.loading);
     try {
-      const film = await decodeFilm(data.film);
+      const film = await this.filmOf(data.film);
       if (load !== this.loads) return; // another image was requested meanwhile
       this.beginVolume(data, film);
       const plane = this.volume?.main() ?? { data, film };
@@ -81,6 +82,17 @@ export class Viewer {
     } catch (error) {
       this.fail(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** The samples of a film; those of the last one are kept, for its maps change more often. */
+  private async filmOf(source: FilmData): Promise<Film> {
+    const kept = this.decoded;
+    if (kept !== null && kept.source.data === source.data && kept.source.bits === source.bits) {
+      return kept.film;
+    }
+    const film = await decodeFilm(source);
+    this.decoded = { source, film };
+    return film;
   }
 
   /** Say that an image cannot be shown. */

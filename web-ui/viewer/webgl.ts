@@ -46,6 +46,7 @@ class WebglPainter implements Painter {
   private readonly fields = new Map<Layer, WebGLTexture>();
   private readonly palettes = new Map<string, WebGLTexture>();
   private readonly opacity: WebGLTexture;
+  private source: Film | null = null;
   private film: WebGLTexture | null = null;
   private channels = 1;
   private levels: { width: number; height: number }[] = [];
@@ -68,6 +69,8 @@ class WebglPainter implements Painter {
     const { gl } = this;
     for (const made of this.fields.values()) gl.deleteTexture(made);
     this.fields.clear();
+    if (film === this.source) return; // other maps of the same film
+    this.source = film;
     if (this.film !== null) gl.deleteTexture(this.film);
     const longest = Math.max(film.width, film.height);
     this.tileBits = Math.min(TILE_BITS, Math.max(1, Math.ceil(Math.log2(longest))));
