@@ -29,7 +29,7 @@ def a_map(method, labels, layer="l"):
     explanations = {}
     for position, label in enumerate(labels):
         spec = SimpleNamespace(kind="class", label=label)
-        explanations[position] = SimpleNamespace(spec=spec, target=label)
+        explanations[position] = SimpleNamespace(spec=spec, target=label, detection=None)
     return SimpleNamespace(
         method=method, layer=layer, baseline=method == "average_mask", explanations=explanations
     )

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,7 +101,8 @@ class Trouble:
                 os.kill(self.stopped, signal.SIGSTOP)
         self.done += done
         if self.stopped is not None and self.done >= FILMS - 4:
-            os.kill(self.stopped, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it was on the lost node
+                os.kill(self.stopped, signal.SIGCONT)
             self.stopped = None
 
 
@@ -149,7 +151,8 @@ def test_a_killed_driver_is_resumed_and_other_versions_are_refused(
     command = [sys.executable, "-c", KILLED, str(cohort), str(out), cluster.address]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().strip()  # the first part is in the ledger
+        # Ray writes lines of its own; a number: the first part is in the ledger.
+        assert any(line.strip().isdigit() for line in process.stdout)
         process.kill()
     left = Run.open(out).counts["pending"]
     assert 0 < left < FILMS

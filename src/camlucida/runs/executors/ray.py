@@ -190,7 +190,8 @@ def _connect(config: ExecutorConfig) -> Any:
         cpus = max(config.workers or 1, os.cpu_count() or 1)
         options = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
     try:
-        ray.init(**options, logging_level=logging.ERROR)
+        # The driver says what went wrong; the logs of Ray's processes are not for the terminal.
+        ray.init(**options, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         where = config.address or "this machine"
