@@ -319,7 +319,8 @@ class _Writer:
     def _fail(self, scan: Scan, error: OSError) -> None:
         if self.stopped_by is not None:
             return  # the disk is full for the images behind it, too
-        failure = WriteError(f"{self.out} cannot be written: {error.strerror}")
+        what = f"{self.out} cannot be written: {error.strerror}"
+        failure = WriteError(what, "free space there or give another --out, then run it again")
         self.explainer.fail(scan, failure)
         self.stopped_by = failure if error.errno in _HOPELESS else None
 
