@@ -122,3 +122,4 @@ def test_a_segmentation_with_outlines(tmp_path, capsys):
     # The cohort takes the outlines, which lie beside the images.
     cohort = read_cohort_file(tmp_path / "camlucida/cohort.toml")
     assert cohort.resolve(cohort.config.masks).name == "_annotations.coco.json"
+    assert ".json" not in out.partition("not used:")[2].partition("next:")[0]

@@ -40,6 +40,7 @@ class Inventory:
         folder: of the project, absolute.
         checkpoints, tables, documents: by their suffixes; documents are TOML and JSON.
         images: pictures that lie in no folder of annotations.
+        others: files of no kind, which may be annotations.
     """
 
     folder: Path
@@ -47,14 +48,14 @@ class Inventory:
     tables: tuple[Path, ...]
     documents: tuple[Path, ...]
     images: tuple[Path, ...]
+    others: tuple[Path, ...] = ()
 
 
-def take_inventory(folder: Path, log: ImportLog) -> Inventory:
+def take_inventory(folder: Path) -> Inventory:
     """Search a folder with its subfolders; hidden ones are left out.
 
     Args:
         folder: of the project.
-        log: takes what is of no kind.
 
     Raises:
         UsageError: no such folder.
@@ -71,11 +72,23 @@ def take_inventory(folder: Path, log: ImportLog) -> Inventory:
     documents = _with_suffix(files, (".toml", ".json"))
     known = {*pictures, *checkpoints, *tables}
     others = [path for path in files if path not in known and not _is_read_elsewhere(path, folder)]
+    return Inventory(folder, checkpoints, tables, documents, tuple(images), tuple(others))
+
+
+def leave_others(inventory: Inventory, log: ImportLog) -> None:
+    """Say which files are of no kind and were used by nothing.
+
+    Args:
+        inventory: of the project.
+        log: names every file that was used, or not used for a reason.
+    """
+    named = {message.values.get("file") for message in (*log.recognised, *log.unused)}
+    others = [path for path in inventory.others if log.name(path) not in named]
+    if not others:
+        return
     kinds = Counter(path.suffix.lower() or path.name for path in others)
-    if others:
-        shown = [f"{count} {kind}" for kind, count in kinds.most_common(8)]
-        log.leave("others", count=len(others), kinds=", ".join(shown))
-    return Inventory(folder, checkpoints, tables, documents, tuple(images))
+    shown = [f"{count} {kind}" for kind, count in kinds.most_common(8)]
+    log.leave("others", count=len(others), kinds=", ".join(shown))
 
 
 def _with_suffix(files: Sequence[Path], suffixes: Collection[str]) -> tuple[Path, ...]:

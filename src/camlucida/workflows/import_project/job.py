@@ -23,7 +23,12 @@ from camlucida.workflows.import_project.annotations import (
 from camlucida.workflows.import_project.checkpoints import ProjectModel, choose_checkpoint
 from camlucida.workflows.import_project.documents import Documents, sort_documents
 from camlucida.workflows.import_project.images import as_folders, choose_images
-from camlucida.workflows.import_project.inventory import RECORD, Inventory, take_inventory
+from camlucida.workflows.import_project.inventory import (
+    RECORD,
+    Inventory,
+    leave_others,
+    take_inventory,
+)
 from camlucida.workflows.import_project.log import ImportLog
 from camlucida.workflows.import_project.next_command import (
     ProjectParts,
@@ -126,12 +131,13 @@ def import_project(
     choices = choices or ImportChoices()
     folder, out = folder.expanduser().absolute(), out.expanduser().absolute()
     log = ImportLog(folder)
-    inventory = _with_choices(take_inventory(folder, log), choices)
+    inventory = _with_choices(take_inventory(folder), choices)
     documents = sort_documents(inventory.documents, log)
     if documents.classifiers is not None and choices.checkpoint is None and not choices.model:
         plan = _ensemble_plan(inventory, documents, choices, out, log)
     else:
         plan = _model_plan(inventory, documents, choices, out, log)
+    leave_others(inventory, log)
     written = _write(plan, out, choices.overwrite)
     record = {
         **(about or {}),
