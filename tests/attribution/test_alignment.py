@@ -122,6 +122,9 @@ def test_a_model_is_examined_once_for_a_size(monkeypatch):
     for size in (32, 32, 48):
         cl.explain(model, torch.rand(1, 1, size, size), target=0, layer="encoder")
     assert verdicts == [(8, 8), (12, 12)]
+    model.encoder.append(nn.Identity())  # a user may change a network's parts
+    cl.explain(model, torch.rand(1, 1, 32, 32), target=0, layer="encoder")
+    assert verdicts[2:] == [(8, 8)]
 
 
 def test_branches_beside_the_chosen_layer_are_said():

@@ -19,6 +19,7 @@ from camlucida.attribution.capture_inputs import layer_outputs
 from camlucida.attribution.watch import Captured
 from camlucida.core.messages import Message, declare
 from camlucida.core.tensors import full
+from camlucida.models.walk import parts_hash
 
 declare(
     "misplaced",
@@ -42,10 +43,13 @@ declare(
     },
 )
 
-_Key = tuple[str, int, tuple[tuple[int, ...], ...]]
+_Key = tuple[str, int, int, tuple[tuple[int, ...], ...]]
 
 _VERDICTS: weakref.WeakKeyDictionary[nn.Module, dict[_Key, str]] = weakref.WeakKeyDictionary()
-"""Layer, its call and sizes of the inputs → the verdict on its place; "" for nothing wrong."""
+"""Layer, its call, a hash of the model's parts and sizes of the inputs → the verdict on its place.
+
+"" stands for nothing wrong.
+"""
 
 _LIBRARIES = {
     "torchvision",
@@ -88,7 +92,7 @@ def find_misplaced(
     for layer in layers:
         if len(layer.images) != 1:
             continue
-        key = (str(layer.ref), layer.call, sizes)
+        key = (str(layer.ref), layer.call, parts_hash(model), sizes)
         if key not in remembered:
             remembered[key] = _verdict(_Strips(model, _first(inputs), layer))
         if not remembered[key]:

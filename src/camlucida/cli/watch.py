@@ -86,11 +86,11 @@ def watch_command(
     """Explain DICOM images as they arrive, and send the objects of `export dicom` back. Research
     use only."""
     from camlucida.attribution.methods import method_names
+    from camlucida.io.dicom.extra import check_highdicom
     from camlucida.workflows.dicom_export import ExportRequest
-    from camlucida.workflows.dicom_export.job import check_extra
     from camlucida.workflows.dicom_watch import Watch, parse_node
 
-    check_extra()
+    check_highdicom()
     node = None if send_to is None else parse_node(send_to)
     request = ExportRequest(threshold, contours, fractional)
     methods = method_names(method or ["gradcam"])

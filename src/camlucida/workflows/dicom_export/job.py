@@ -16,6 +16,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.core.messages import Message, declare
 from camlucida.figures.notice import NOTICE, stamped
+from camlucida.io.dicom.extra import check_highdicom
 from camlucida.io.dicom.patients import case_name
 from camlucida.io.dicom_export import ImageContent, SeriesOfExport, deidentified, read_source
 from camlucida.io.dicom_export.fractional import fractional_segmentation
@@ -111,7 +112,7 @@ def export_dicom(
     Raises:
         UsageError: highdicom is not installed, or ``source`` holds no explanations.
     """
-    check_extra()
+    check_highdicom()
     images = stored_images(source)
     if not images:
         raise UsageError(f"{source} holds no map", "explain images first")
@@ -128,19 +129,6 @@ def export_dicom(
         record.pop("command", None)  # its words name the folder
     write_json(out / "export.json", record)
     return outcome
-
-
-def check_extra() -> None:
-    """Say what to install where highdicom is missing.
-
-    Raises:
-        UsageError: it is.
-    """
-    try:
-        import highdicom  # noqa: F401
-    except ImportError as error:
-        fix = "pip install 'camlucida[dicom]'"
-        raise UsageError("DICOM objects are written by highdicom", fix) from error
 
 
 class Exporter:

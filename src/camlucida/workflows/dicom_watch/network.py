@@ -14,6 +14,7 @@ from pydicom.uid import UID
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import slug, write_bytes
+from camlucida.io.dicom.extra import check_pynetdicom
 from camlucida.io.image import quiet
 
 TITLE = "CAMLUCIDA"
@@ -67,19 +68,6 @@ def parse_node(text: str) -> Node:
     return Node(match[1].strip(), match[2], int(match[3]))
 
 
-def check_extra() -> None:
-    """Say what to install where pynetdicom is missing.
-
-    Raises:
-        UsageError: it is.
-    """
-    try:
-        import pynetdicom  # noqa: F401
-    except ImportError as error:
-        fix = "pip install 'camlucida[dicom]'"
-        raise UsageError("DICOM nodes are reached by pynetdicom", fix) from error
-
-
 def check_host(host: str, callers: Sequence[str]) -> None:
     """Refuse an address that others reach where nothing says who may send.
 
@@ -126,7 +114,7 @@ def receiving(
     Raises:
         UsageError: the port cannot be had, pynetdicom is missing, or others could send.
     """
-    check_extra()
+    check_pynetdicom()
     check_host(host, callers)
     from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
     from pynetdicom.presentation import AllStoragePresentationContexts
@@ -183,7 +171,7 @@ def send(files: Sequence[Path], node: Node) -> None:
         SendError: the node cannot be reached, or refuses an object.
         UsageError: pynetdicom is missing.
     """
-    check_extra()
+    check_pynetdicom()
     from pynetdicom import AE
 
     entity = AE(TITLE)
