@@ -189,7 +189,9 @@ def _failures(failures: Sequence[object]) -> Section:
 
 def _image(name: str, records: Sequence[Mapping[str, Any]], strips: Sequence[str]) -> Section:
     first = records[0]
-    facts = [first["image"], _size(first)]
+    facts = [first["image"]]
+    if first["image_size"] is not None or "volume" in first:
+        facts.append(_size(first))
     if first["image_sha256"]:
         facts.append(f"sha256 {first['image_sha256'][:12]}…")
     blocks: list[Block] = [Paragraph((" · ".join(facts),), quiet=True)]
@@ -237,7 +239,7 @@ def _result(record: Mapping[str, Any]) -> Iterator[Text]:
     yield _message("result", numbers=numbers, grid=grid, low=low, high=high)
     if record["empty"]:
         yield Strong(_message("empty", reason=_text(record["empty_reason"])))
-    else:
+    elif "boxes" in record:  # not of a map that lies over no image
         yield _message("regions", count=len(record.get("regions", record["boxes"])))
     if record["class_specific"] is False:
         yield _message("every_target")
@@ -245,7 +247,7 @@ def _result(record: Mapping[str, Any]) -> Iterator[Text]:
 
 def _files(record: Mapping[str, Any]) -> Iterator[Text]:
     yield from (Link(file, kind) for kind, file in record["files"].items())
-    boxes = record["boxes"]
+    boxes = record.get("boxes")
     if not boxes:
         return
     shown = [f"{b['x']}, {b['y']}, {b['width']}, {b['height']}" for b in boxes[:SHOWN_BOXES]]

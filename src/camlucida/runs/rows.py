@@ -50,7 +50,7 @@ def map_row(explanation: Explanation, provenance: str) -> dict[str, Any]:
         explanation: the map.
         provenance: hash of the provenance that it shares with other maps.
     """
-    geometry, target = explanation.scan.geometry, explanation.explained
+    geometry, target = explanation.geometry(), explanation.explained
     spec = {f"target_{part.name}": getattr(explanation.spec, part.name) for part in _SPEC}
     reason = explanation.empty_reason
     return {
