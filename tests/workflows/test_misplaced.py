@@ -1,4 +1,4 @@
-"""A model that mirrors its image inside: what each command makes of a map that lies over no image."""
+"""A model that mirrors its image inside: what the commands make of a map over no image."""
 
 import json
 
