@@ -26,14 +26,14 @@ declare(
     {
         "part": (
             "Layer {layer} sees only a part of the image, for the model crops it or chooses a "
-            "region inside, so its map lies over none. Crop before the model instead."
+            "region inside, so its map lies over no image. Crop before the model instead."
         ),
         "mirrored": (
-            "Layer {layer} sees the image mirrored inside the model, so its map lies over none. "
-            "Mirror before the model instead."
+            "Layer {layer} sees the image mirrored inside the model, so its map lies over no "
+            "image. Mirror before the model instead."
         ),
         "turned": (
-            "Layer {layer} sees the image turned inside the model, so its map lies over none. "
+            "Layer {layer} sees the image turned inside the model, so its map lies over no image. "
             "Turn it before the model instead."
         ),
         "border": (

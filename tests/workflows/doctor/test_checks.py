@@ -263,6 +263,17 @@ def test_the_layer_and_those_that_are_not_taken(sound):
     assert ("note", "layer_few") in codes("layer", few)
 
 
+class Mirrored(Net):
+    def forward(self, x):
+        return super().forward(x.flip(-1))
+
+
+def test_a_grid_that_does_not_lie_over_the_image(sound):
+    finding = only("place", examined(trained(Mirrored())))
+    assert (finding.severity, finding.what.code) == ("fault", "misplaced.mirrored")
+    assert codes("place", examined(sound)) == {("ok", "placed")}
+
+
 def test_a_layer_before_its_relu(sound):
     before = examined(sound, layers=("features.0:pre",))
     assert codes("rectifier", before) == {("note", "before")}

@@ -42,7 +42,7 @@ class Finding:
     def __str__(self) -> str:
         """One line for a terminal. Never to be parsed."""
         line = f"{self.severity:<5} {self.check}: {self.what}"
-        return line if self.mend is None else f"{line}. To mend it: {self.mend}"
+        return line if self.mend is None else f"{line.rstrip('.')}. To mend it: {self.mend}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data: check, severity, what, mend."""

@@ -12,6 +12,7 @@ from camlucida.workflows.doctor.checks import (
     methods,
     norms,
     output,
+    place,
     predictions,
     rectifier,
     repeat,
@@ -29,6 +30,7 @@ CHECKS.add("batch", batch.check)
 CHECKS.add("device", device.check)
 CHECKS.add("labels", labels.check)
 CHECKS.add("layer", layer.check)
+CHECKS.add("place", place.check)
 CHECKS.add("rectifier", rectifier.check)
 CHECKS.add("in_place", in_place.check)
 CHECKS.add("gradient", gradient.check)
