@@ -19,10 +19,10 @@ from camlucida.attribution.explained_batch import (
     BatchMaps,
     ExplainedBatch,
     MapKey,
-    sum_of_targets,
 )
 from camlucida.attribution.explained_model import ModelRuns
 from camlucida.attribution.input_probe import InputProbe
+from camlucida.attribution.layer_gradients import layer_gradients
 from camlucida.attribution.methods import Method
 from camlucida.attribution.methods.base import Kind
 from camlucida.attribution.probe import Probe
@@ -77,17 +77,14 @@ def _independent_layers(explained: ExplainedBatch) -> set[int]:
 
 
 def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
-    """One backward pass for the first target of every image, one for the second, and so on."""
-    forward, rounds = explained.forward, explained.rounds
-    # The images of a batch are independent, so the gradient of a sum over them holds each one's.
-    for t in range(rounds):
+    """Maps of the first target of every image, then of the second, and so on."""
+    layers = explained.forward.layers
+    for t, gradients in enumerate(layer_gradients(explained)):
         having = explained.having(t)
-        score = sum_of_targets(explained.output.logits, having)
-        gradients = forward.gradients(score, keep_graph=t + 1 < rounds)
-        for index, (layer, gradient) in enumerate(zip(forward.layers, gradients)):
+        for index, (layer, gradient) in enumerate(zip(layers, gradients)):
             if gradient is None:
                 raise _independent(explained, index, having)
-            activations, gradient = full(layer.activations.detach()), full(gradient)
+            activations = full(layer.activations.detach())
             nonzero = gradient.flatten(1).any(1).tolist()
             maps.zero_gradients.update((i, t, index) for i in having if not nonzero[i])
             for method in explained.remaining(methods):

@@ -1,0 +1,119 @@
+"""The gradients of a batch's scores by its layers: by the closed form where there is one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.attribution.capture_errors import differentiating
+from camlucida.attribution.explained_batch import ExplainedBatch, sum_of_targets
+from camlucida.attribution.pooled_gradients import Pooling, find_pooling
+from camlucida.attribution.targets import Label
+from camlucida.core.tensors import full
+from camlucida.models.layers import LayerRef
+from camlucida.models.walk import parts_hash
+
+_AGREE: weakref.WeakKeyDictionary[nn.Module, dict[tuple[LayerRef, int], bool]] = (
+    weakref.WeakKeyDictionary()
+)
+"""Layer, and a hash of the model's parts → whether the closed form gives autograd's gradient.
+
+The graph shows the operations, but not a hook by which a model changes a gradient on its way.
+"""
+
+TOLERANCE = 1e-4
+"""Largest difference between the closed form and autograd, as a share of the largest gradient; in
+half precision, in which autograd rounds, four machine epsilons."""
+
+
+def layer_gradients(explained: ExplainedBatch) -> Iterator[list[Tensor | None]]:
+    """∂score/∂activations of each layer: for the first target of every image, for the second, ….
+
+    The images of a batch are independent, so the gradient of a sum over them holds each one's.
+
+    Args:
+        explained: the batch after its forward pass, frozen.
+
+    Yields:
+        (B, K, *grid) each, in at least float32; None where a score does not depend on the layer.
+
+    Raises:
+        ModelError: the model's graph cannot be differentiated.
+    """
+    rounds = range(explained.rounds)
+    poolings = _poolings(explained) if rounds else ()
+    by_logits = [_by_logits(explained, t) for t in rounds] if poolings else []
+    known = [gradient for gradient in by_logits if gradient is not None]
+    if poolings and len(known) == len(rounds):
+        yield from map(list, zip(*(pooling.gradients(known) for pooling in poolings)))
+        return
+    for t in rounds:
+        yield _by_autograd(explained, t, keep_graph=t < rounds[-1])
+
+
+def _by_autograd(explained: ExplainedBatch, t: int, keep_graph: bool) -> list[Tensor | None]:
+    score = sum_of_targets(explained.output.logits, explained.having(t))
+    gradients = explained.forward.gradients(score, keep_graph)
+    return [None if gradient is None else full(gradient) for gradient in gradients]
+
+
+def _poolings(explained: ExplainedBatch) -> Sequence[Pooling]:
+    """How each layer leads to the logits; () where one has no closed form."""
+    logits, layers = explained.output.logits, explained.forward.layers
+    poolings: list[Pooling] = []
+    for layer in layers:
+        pooling = find_pooling(logits, layer.activations)
+        if pooling is None:
+            return ()
+        poolings.append(pooling)
+    return poolings if _agree(explained, poolings) else ()
+
+
+def _agree(explained: ExplainedBatch, poolings: Sequence[Pooling]) -> bool:
+    """Whether the closed form gives autograd's gradient at each layer; once a model and layer."""
+    model, layers = explained.model.module, explained.forward.layers
+    verdicts = _AGREE.setdefault(model, {})
+    keys = [(layer.ref, parts_hash(model)) for layer in layers]
+    if all(key in verdicts for key in keys):
+        return all(verdicts[key] for key in keys)
+    logits = explained.output.logits
+    # All labels at once, whatever is explained of this batch.
+    generator = torch.Generator().manual_seed(0)
+    by_logits = torch.randn(logits.shape, generator=generator).to(logits)
+    activations = [layer.activations for layer in layers]
+    with differentiating():
+        gradients = torch.autograd.grad(
+            logits, activations, by_logits, retain_graph=True, allow_unused=True
+        )
+    agree = []
+    for key, pooling, gradient in zip(keys, poolings, gradients):
+        if gradient is None:  # an operation of the head has no derivative
+            return False
+        agree.append(_close(next(pooling.gradients([by_logits])), gradient))
+        if bool(gradient.any()):  # a layer that is closed in all images shows nothing
+            verdicts[key] = agree[-1]
+    return all(agree)
+
+
+def _close(closed: Tensor, gradient: Tensor) -> bool:
+    share = max(TOLERANCE, 4 * torch.finfo(gradient.dtype).eps)
+    tolerance = share * float(gradient.abs().nan_to_num().max())
+    return torch.allclose(closed, full(gradient), rtol=0, atol=tolerance, equal_nan=True)
+
+
+def _by_logits(explained: ExplainedBatch, t: int) -> Tensor | None:
+    """(B, C): the gradient of a sum of scores by the logits; None where it depends on none."""
+    logits, targets = explained.output.logits, explained.having(t)
+    if all(isinstance(target, Label) for target in targets.values()):
+        labels = cast(Mapping[int, Label], targets)
+        rows = torch.zeros(logits.shape, dtype=logits.dtype)  # made on the CPU, and copied once
+        for image, label in labels.items():
+            rows[image, label.index] = label.sign
+        return rows.to(logits.device)
+    leaf = logits.detach().requires_grad_()
+    score = sum_of_targets(leaf, targets)
+    return torch.autograd.grad(score, [leaf])[0] if score.requires_grad else None

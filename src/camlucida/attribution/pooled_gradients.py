@@ -1,0 +1,290 @@
+"""Gradients behind global pooling, without a backward pass through the grid.
+
+Where a layer leads to the logits by the mean over its grid alone, every cell of a channel has the
+same gradient: that of the channel's mean, divided by the number of cells; 0 where a ReLU between
+the two is closed. Behind a linear head the gradients of all labels are one product of matrices.
+
+The graph of the pass itself shows whether it is so: nothing is guessed of a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge
+
+from camlucida.attribution.capture_errors import differentiating
+from camlucida.core.tensors import full, over_grid
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """The mean, or the sum, over the grid by which alone a layer leads to logits.
+
+    Attributes:
+        logits: (B, C), with their graph.
+        activations: (B, K, *grid) of the layer, without it.
+        mean: what the pooling puts out, as a place in the graph.
+        share: of each cell in what is put out: 1 over the number of cells; 1 for a sum.
+        open: (B, K, *grid) where the ReLUs between the two let a gradient through; None without.
+        weights: (C, K) of a linear head; None for any other.
+    """
+
+    logits: Tensor
+    activations: Tensor
+    mean: GradientEdge
+    share: float
+    open: Tensor | None
+    weights: Tensor | None
+
+    def gradients(self, by_logits: Sequence[Tensor]) -> Iterator[Tensor]:
+        """The gradients of scores by the activations.
+
+        Args:
+            by_logits: of each score, its gradient by the logits, (B, C).
+
+        Yields:
+            (B, K, *grid) each, in at least float32.
+
+        Raises:
+            ModelError: the head cannot be differentiated.
+        """
+        if self.weights is not None:
+            by_means = torch.stack(list(by_logits)).to(self.weights) @ self.weights
+            yield from map(self._over_grid, by_means)
+            return
+        for gradient in by_logits:
+            with differentiating():
+                (by_mean,) = torch.autograd.grad(
+                    self.logits, [self.mean], gradient.to(self.logits), retain_graph=True
+                )
+            yield self._over_grid(full(by_mean).reshape(self.activations.shape[:2]))
+
+    def _over_grid(self, by_mean: Tensor) -> Tensor:
+        cells = torch.empty_like(full(self.activations))
+        each = over_grid((by_mean * self.share).to(cells), cells)
+        return cells.copy_(each) if self.open is None else torch.mul(each, self.open, out=cells)
+
+
+def find_pooling(logits: Tensor, activations: Tensor) -> Pooling | None:
+    """How a layer leads to logits, where that is by a mean over its grid alone.
+
+    Between layer and mean there may be ReLUs, copies and permutations of axes; behind the mean
+    there may be any operations.
+
+    Args:
+        logits: (B, C) of a forward pass, with their graph.
+        activations: (B, K, *grid) of the same graph.
+
+    Returns:
+        None where the layer leads to the logits in any other way.
+
+    >>> layer = torch.rand(1, 2, 4, 4, requires_grad=True)
+    >>> pooling = find_pooling(layer.mean((2, 3)), layer)
+    >>> next(pooling.gradients([torch.tensor([[16.0, 0.0]])]))[0, :, 0, 0]
+    tensor([1., 0.])
+    >>> find_pooling(layer.amax((2, 3)), layer) is None
+    True
+    """
+    if logits.ndim != 2 or logits.grad_fn is None or activations.ndim < 3:
+        return None
+    users = _users(logits)
+    place = _start(activations, users)
+    way: _Way | None = _Way(tuple(activations.shape), tuple(range(activations.ndim)))
+    try:
+        while way is not None and way.share is None:
+            # The only user of what a node puts out; another would be another way to the logits.
+            if len(users.get(place, ())) != 1:
+                return None
+            ((node, index),) = users[place]
+            step = _STEPS.get(_name(node))
+            way = None if step is None else step(way, node, index)
+            place = node, 0
+        if way is None or way.share is None:
+            return None
+        edge = GradientEdge(*place)
+        weights = _linear(logits, edge, way.shape[1])
+    except RuntimeError:
+        return None  # what the graph kept was overwritten: autograd words it
+    return Pooling(logits, activations.detach(), edge, way.share, way.open, weights)
+
+
+_Place = tuple[Any, int]
+"""A node of a graph and the number of one of its outputs, or of one of its inputs."""
+
+
+def _users(logits: Tensor) -> dict[_Place, list[_Place]]:
+    """Node and number of its output → nodes that take it, and as which of their inputs."""
+    users: defaultdict[_Place, list[_Place]] = defaultdict(list)
+    pending, seen = [logits.grad_fn], {logits.grad_fn}
+    while pending:
+        node: Any = pending.pop()
+        for index, (following, output) in enumerate(node.next_functions):
+            if following is None:
+                continue
+            users[following, output].append((node, index))
+            if following not in seen:
+                seen.add(following)
+                pending.append(following)
+    return users
+
+
+def _start(activations: Tensor, users: dict[_Place, list[_Place]]) -> _Place:
+    """The node that stands for activations in a graph; None where it is not in it."""
+    if activations.grad_fn is not None:
+        return activations.grad_fn, activations.output_nr
+    leaves = (node for node, _ in users if getattr(node, "variable", None) is activations)
+    return next(leaves, None), 0
+
+
+def _name(node: Any) -> str:
+    return str(node.name()).rpartition("::")[2]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """From a layer to some place between it and the pooling.
+
+    Attributes:
+        shape: of the activations, (B, K, *grid).
+        axes: of the place, by their numbers among those of the activations.
+        open: as of :class:`Pooling`.
+        flat: whether the axes of the grid are one.
+        share: as of :class:`Pooling`; None before the pooling.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    open: Tensor | None = None
+    flat: bool = False
+    share: float | None = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the place."""
+        return tuple(self.shape[axis] for axis in self.axes)
+
+
+_Step = Callable[[_Way, Any, int], _Way | None]
+"""The way with one more operation, by its node and the number of the input; None: it ends here."""
+
+
+def _same(way: _Way, node: Any, index: int) -> _Way | None:
+    return way
+
+
+def _sum_with_constant(way: _Way, node: Any, index: int) -> _Way | None:
+    return way if index == 0 else None
+
+
+def _overwriting(way: _Way, node: Any, index: int) -> _Way | None:
+    """A copy into another tensor: of its two inputs the second alone counts."""
+    return way if index == 1 else None
+
+
+def _relu(way: _Way, node: Any, index: int) -> _Way | None:
+    result = node._saved_result
+    if way.flat or tuple(result.shape) != way.sizes:
+        return None
+    back = [way.axes.index(axis) for axis in range(len(way.axes))]
+    opened = (result.detach() > 0).permute(back)
+    return replace(way, open=opened if way.open is None else way.open & opened)
+
+
+def _permuted(way: _Way, node: Any, index: int) -> _Way | None:
+    axes = [way.axes[axis] for axis in map(_signed, node._saved_dims)]
+    return None if way.flat else replace(way, axes=tuple(axes))
+
+
+def _viewed(way: _Way, node: Any, index: int) -> _Way | None:
+    """A view, which the pooling then has to show to be that of the grid as one axis."""
+    in_order = way.axes == tuple(range(len(way.axes)))
+    return replace(way, flat=True) if in_order and not way.flat else None
+
+
+def _reduced(way: _Way, node: Any, index: int) -> _Way | None:
+    """The mean or the sum over all axes of the grid."""
+    sizes = tuple(node._saved_self_sym_sizes)
+    axes = {_signed(axis) % len(sizes) for axis in node._saved_dim}
+    cells = math.prod(way.shape[2:])
+    if way.flat:
+        over_grid = sizes == (*way.shape[:2], cells) and axes == {2}
+    else:
+        left = [axis for place, axis in enumerate(way.axes) if place not in axes]
+        over_grid = sizes == way.sizes and left == [0, 1]
+    return replace(way, share=1 / cells) if over_grid else None
+
+
+def _summed(way: _Way, node: Any, index: int) -> _Way | None:
+    reduced = _reduced(way, node, index)
+    return None if reduced is None else replace(reduced, share=1.0)
+
+
+def _windowed(way: _Way, node: Any, index: int) -> _Way | None:
+    """Average pooling by one window, which is the whole grid."""
+    in_order = way.axes == tuple(range(len(way.axes)))
+    same_grid = in_order and not way.flat and tuple(node._saved_self.shape) == way.sizes
+    whole = tuple(node._saved_kernel_size) == way.shape[2:] and not any(node._saved_padding)
+    plain = same_grid and whole and node._saved_divisor_override is None
+    return replace(way, share=1 / math.prod(way.shape[2:])) if plain else None
+
+
+def _signed(axis: int) -> int:
+    """An axis as it was given: a graph keeps −1 as the largest number of 64 bits."""
+    return axis - 2**64 if axis >= 2**63 else axis
+
+
+_STEPS: dict[str, _Step] = {
+    "CloneBackward0": _same,
+    "AliasBackward0": _same,
+    "AddBackward0": _sum_with_constant,
+    "CopyBackwards": _overwriting,
+    "ReluBackward0": _relu,
+    "PermuteBackward0": _permuted,
+    "ViewBackward0": _viewed,
+    "MeanBackward1": _reduced,
+    "SumBackward1": _summed,
+    "AvgPool2DBackward0": _windowed,
+    "AvgPool3DBackward0": _windowed,
+}
+"""Operations that lead to the pooling."""
+
+_RESHAPES_NAMES = """
+ViewBackward0 UnsafeViewBackward0 ReshapeAliasBackward0 AliasBackward0 CloneBackward0 ToCopyBackward0
+SqueezeBackward0 SqueezeBackward1 SqueezeBackward2 UnsqueezeBackward0
+"""
+_RESHAPES = frozenset(_RESHAPES_NAMES.split())
+"""Operations that leave numbers in their order."""
+
+
+def _linear(logits: Tensor, edge: GradientEdge, channels: int) -> Tensor | None:
+    """(C, K) the weights of a head that is one linear layer; None for any other head."""
+    node: Any = logits.grad_fn
+    weights: Tensor | None = None
+    while node is not edge.node:
+        inputs = [following for following, _ in node.next_functions if following is not None]
+        if len(inputs) != 1:
+            return None
+        name = _name(node)
+        if name in ("AddmmBackward0", "MmBackward0") and weights is None:
+            weights = _of_product(node)
+        elif name not in _RESHAPES:
+            return None
+        node = inputs[0]
+    return weights if weights is not None and weights.shape == (logits.shape[1], channels) else None
+
+
+def _of_product(node: Any) -> Tensor | None:
+    """(C, K) the matrix behind which logits are a product of the means and it; None for another."""
+    inputs = [following is not None for following, _ in node.next_functions]
+    of_means = [False, True, False] if _name(node) == "AddmmBackward0" else [True, False]
+    if inputs != of_means:
+        return None
+    scale = getattr(node, "_saved_alpha", 1)
+    return full(node._saved_mat2.detach().mT) * scale

@@ -1,0 +1,140 @@
+"""Maps by the closed form are those of autograd, and where it does not hold autograd makes them."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from camlucida import explain
+from camlucida.attribution import layer_gradients
+from camlucida.attribution.methods import METHODS
+from camlucida.attribution.targets import Difference, Label
+from camlucida.core.errors import NoEvidenceError
+from tests.support import nets
+
+GRADIENT = [name for name, method in METHODS.items() if method.kind == "gradient"]
+INPUTS = nets.images(2, 3, 8, 8).double()
+
+
+def probability(logits: Tensor) -> Tensor:
+    return logits.softmax(1)[:, 1]
+
+
+class Named:
+    """A target that is a function of the user."""
+
+    name, probability = "own", None
+
+    def __init__(self, score: Callable[[Tensor], Tensor]) -> None:
+        self._score = score
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return self._score(logits)
+
+
+TARGETS = [0, 2, Difference(Label(1, "b"), Label(2, "c")), Named(probability)]
+
+
+def network(*head: nn.Module) -> nn.Module:
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head)
+    return nets.seeded(net).double()
+
+
+def maps(net: nn.Module, target: object = TARGETS) -> Tensor:
+    return torch.stack([e.raw for e in explain(net, INPUTS, target, GRADIENT, layer="0")])
+
+
+@pytest.fixture
+def backward(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The outputs of each backward pass that reaches a layer."""
+    run, passes = torch.autograd.grad, []
+
+    def counted(outputs: Tensor, inputs: list, *args: object, **options: object) -> object:
+        if any(isinstance(x, Tensor) and x.ndim == 4 for x in inputs):
+            passes.append(outputs)
+        return run(outputs, inputs, *args, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    return passes
+
+
+@pytest.mark.parametrize(
+    "head",
+    [[nn.Linear(6, 3)], [nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)]],
+    ids=["linear", "two layers"],
+)
+def test_maps_are_those_of_autograd_without_a_backward_pass(head, backward, monkeypatch) -> None:
+    net = network(*head)
+    first = maps(net)  # checks the closed form, once a model
+    backward.clear()
+    again = maps(net)
+    assert not backward
+    monkeypatch.setattr(layer_gradients, "find_pooling", lambda *_: None)
+    expected = maps(net)
+    assert len(backward) == len(TARGETS)
+    torch.testing.assert_close(first, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(again, first, rtol=0, atol=0)
+
+
+def test_weights_that_change_between_two_calls_count(monkeypatch) -> None:
+    net = network(nn.Linear(6, 3))
+    before = maps(net)
+    with torch.no_grad():
+        net[4].weight.mul_(-1)
+    after = maps(net)
+    assert not torch.allclose(before, after)
+    monkeypatch.setattr(layer_gradients, "find_pooling", lambda *_: None)
+    torch.testing.assert_close(after, maps(net), rtol=1e-9, atol=1e-9)
+
+
+class Hooked(nn.Module):
+    """Doubles the gradient on its way to the layer, which the graph does not show."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            x.register_hook(lambda gradient: 2 * gradient)
+        return x
+
+
+def test_a_gradient_that_the_model_changes_on_its_way_is_autograds() -> None:
+    plain, hooked = (
+        nets.seeded(
+            nn.Sequential(
+                nn.Conv2d(3, 6, 3),
+                nn.Sigmoid(),
+                *middle,
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+                nn.Linear(6, 3),
+            )
+        )
+        for middle in ([], [Hooked()])
+    )
+    images = INPUTS.float()
+    for _ in range(2):
+        (once,) = explain(plain, images[:1], 0, "hirescam", layer="1")
+        (twice,) = explain(hooked, images[:1], 0, "hirescam", layer="1")
+        torch.testing.assert_close(twice.raw, 2 * once.raw)
+
+
+def test_a_score_that_is_constant_has_no_evidence() -> None:
+    net = network(nn.Linear(6, 3))
+    maps(net)
+    with pytest.raises(NoEvidenceError, match="does not depend on layer 0"):
+        maps(net, Named(lambda logits: logits.new_zeros(len(logits))))
+
+
+def test_images_of_different_numbers_of_targets() -> None:
+    net = network(nn.Linear(6, 3))
+
+    def request(output) -> list[Label]:
+        return [output.label(0), output.label(1)][: 1 + int(output.logits[0] > 0.57)]
+
+    one, two = (nets.images(1, 3, 8, 8, seed=seed).double() for seed in (0, 1))
+    both = explain(net, torch.cat([one, two]), request, "layercam", layer="0")
+    apart = [e for x in (one, two) for e in explain(net, x, request, "layercam", layer="0")]
+    assert len(both) == 3
+    assert [e.target for e in both] == [e.target for e in apart]
+    for e, single in zip(both, apart, strict=True):
+        torch.testing.assert_close(e.raw, single.raw)

@@ -1,0 +1,131 @@
+"""Gradients behind global pooling: those of autograd, and of no other kind of head."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from camlucida.attribution.pooled_gradients import find_pooling
+from tests.support import nets
+
+Head = Callable[[Tensor], Tensor]
+
+LINEAR = nets.seeded(nn.Linear(4, 3)).double().requires_grad_(False)
+SECOND = nets.seeded(nn.Linear(3, 2), seed=1).double().requires_grad_(False)
+NORM = nets.seeded(nn.LayerNorm(4), seed=2).double().requires_grad_(False)
+KERNEL = LINEAR.weight[:, :, None, None]
+MASK = torch.arange(30.0).reshape(5, 6).double()
+
+
+def activations(*grid: int) -> Tensor:
+    return nets.images(2, 4, *grid).double().requires_grad_()
+
+
+def in_place(x: Tensor) -> Tensor:
+    return LINEAR(F.relu(x.clone(), inplace=True).mean((2, 3)))
+
+
+POOLED_AND_LINEAR: dict[str, Head] = {
+    "module": lambda x: LINEAR(F.adaptive_avg_pool2d(x, 1).flatten(1)),
+    "mean": lambda x: LINEAR(x.mean((2, 3))),
+    "mean by negative axes": lambda x: LINEAR(x.mean((-1, -2), keepdim=True).squeeze(3).squeeze(2)),
+    "flattened": lambda x: LINEAR(x.flatten(2).mean(-1)),
+    "one window": lambda x: LINEAR(F.avg_pool2d(x, (5, 6)).flatten(1)),
+    "ReLU": lambda x: LINEAR(x.relu().mean((2, 3))),
+    "ReLU in place": in_place,
+    "ReLU of channels last": lambda x: LINEAR(x.permute(0, 2, 3, 1).relu().mean((1, 2))),
+    "dropout": lambda x: LINEAR(F.dropout(x.mean((2, 3)), training=False)),
+    "no bias": lambda x: x.mean((2, 3)) @ LINEAR.weight.mT,
+}
+POOLED: dict[str, Head] = {
+    "sum": lambda x: LINEAR(x.sum((2, 3)) / 7),
+    "two linear layers": lambda x: SECOND(LINEAR(x.mean((2, 3))).relu()),
+    "norm behind": lambda x: LINEAR(NORM(x.mean((2, 3)))),
+    "temperature": lambda x: LINEAR(x.mean((2, 3))) / 2.5,
+    "softmax": lambda x: LINEAR(x.mean((2, 3))).softmax(1),
+    "1 × 1 convolution": lambda x: F.conv2d(x.mean((2, 3), keepdim=True), KERNEL).flatten(1),
+    "images mixed": lambda x: LINEAR(x.mean((2, 3)).flip(0)),
+    "labels transposed": lambda x: LINEAR(x.mean((2, 3))).mT.reshape(2, 3),
+}
+OTHERS: dict[str, Head] = {
+    "mask": lambda x: LINEAR((x * MASK).mean((2, 3))),
+    "part of the grid": lambda x: LINEAR(x[:, :, 1:].mean((2, 3))),
+    "average and maximum": lambda x: LINEAR(x.mean((2, 3)) + x.amax((2, 3))),
+    "residual around": lambda x: LINEAR(x.mean((2, 3))) + LINEAR(x[:, :, 0, 0]),
+    "norm in between": lambda x: LINEAR(NORM(x.permute(0, 2, 3, 1)).mean((1, 2))),
+    "another activation": lambda x: LINEAR(F.silu(x).mean((2, 3))),
+    "twice": lambda x: LINEAR((x + x).mean((2, 3))),
+    "one axis after the other": lambda x: LINEAR(x.mean(3).mean(2)),
+    "another view": lambda x: LINEAR(x.reshape(2, 30, 4).mean(1)),
+    "dense": lambda x: F.conv2d(x, KERNEL),
+    "overwritten": lambda x: _overwritten(x),
+}
+
+
+def _overwritten(x: Tensor) -> Tensor:
+    positive = x.relu()
+    logits = LINEAR(positive.mean((2, 3)))
+    positive.mul_(2)
+    return logits
+
+
+def check(head: Head, leaf: Tensor, linear: bool) -> None:
+    logits = head(leaf)
+    pooling = find_pooling(logits, leaf)
+    assert pooling is not None
+    assert (pooling.weights is not None) == linear
+    by_logits = [nets.images(*logits.shape, seed=seed).double() for seed in range(3)]
+    for gradient, given in zip(pooling.gradients(by_logits), by_logits, strict=True):
+        (expected,) = torch.autograd.grad(logits, leaf, given, retain_graph=True)
+        torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("head", POOLED_AND_LINEAR.values(), ids=list(POOLED_AND_LINEAR))
+def test_behind_a_linear_head_no_backward_pass_is_needed(head: Head) -> None:
+    check(head, activations(5, 6), linear=True)
+
+
+@pytest.mark.parametrize("head", POOLED.values(), ids=list(POOLED))
+def test_behind_any_other_head_autograd_ends_at_the_mean(head: Head) -> None:
+    check(head, activations(5, 6), linear=False)
+
+
+def test_a_volume_is_pooled_too() -> None:
+    check(lambda x: LINEAR(F.adaptive_avg_pool3d(x, 1).flatten(1)), activations(3, 4, 2), True)
+    check(lambda x: LINEAR(F.avg_pool3d(x, (3, 4, 2)).flatten(1)), activations(3, 4, 2), True)
+
+
+@pytest.mark.parametrize("head", OTHERS.values(), ids=list(OTHERS))
+def test_a_head_that_only_looks_pooled_is_left_to_autograd(head: Head) -> None:
+    leaf = activations(5, 6)
+    assert find_pooling(head(leaf), leaf) is None
+
+
+def test_as_many_cells_as_channels_are_not_confused() -> None:
+    leaf = activations(2, 2)
+    assert find_pooling(leaf.reshape(2, 4, 4).mean(1), leaf) is None
+    check(lambda x: x.reshape(2, 4, 4).mean(2), leaf, linear=False)
+
+
+def test_a_layer_inside_a_graph_is_found_by_its_node() -> None:
+    before = activations(5, 6)
+    check(lambda x: LINEAR(x.mean((2, 3))), before.relu(), linear=True)
+
+
+def test_logits_without_the_layer_have_no_pooling() -> None:
+    other = activations(5, 6)
+    assert find_pooling(LINEAR(other.mean((2, 3))), activations(5, 6)) is None
+    assert find_pooling(torch.ones(2, 3), other) is None
+
+
+def test_half_precision_is_computed_in_single() -> None:
+    leaf = nets.images(2, 4, 5, 6).bfloat16().requires_grad_()
+    head = nets.seeded(nn.Linear(4, 3)).bfloat16().requires_grad_(False)
+    pooling = find_pooling(head(leaf.mean((2, 3))), leaf)
+    assert pooling is not None
+    gradient = next(pooling.gradients([torch.eye(3, dtype=torch.bfloat16)[:2]]))
+    assert gradient.dtype == torch.float32
+    expected = head.weight[:2].float()[:, :, None, None].expand(2, 4, 5, 6) / 30
+    torch.testing.assert_close(gradient, expected)
