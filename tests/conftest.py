@@ -29,6 +29,7 @@ def no_home(tmp_path_factory):
     """What is kept for a user, such as the key of patients, lies in a folder of the tests."""
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
+    patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
 

@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import ColormapOption, LanguageOption, app, output_folder, print_written
+from camlucida.cli.common import (
+    ColormapOption,
+    LanguageOption,
+    RunArgument,
+    app,
+    output_folder,
+    print_written,
+)
 
 
 @app.command("case")
 def case_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: RunArgument,
     image: Annotated[str, typer.Argument(help="Image of the run: its id or file name.")],
     label: Annotated[
         str, typer.Option(help="Label. Default: the only one that the image has maps of.")

@@ -12,17 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
 from camlucida.cli.option_words import SourceCommand
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import NO_ROOM
-
-if TYPE_CHECKING:
-    pass
-
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -143,6 +139,25 @@ ClassNameOption = Annotated[
     typer.Option(help="CODE=NAME: the label that a code in the table means. Repeatable."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
+
+
+def fetched_run(folder: Path) -> Path:
+    """The folder of a run that an argument names; that of one at an address is fetched first."""
+    if ":/" not in str(folder):
+        return folder
+    from camlucida.runs.storage import local_run
+
+    return local_run(folder)
+
+
+def fetched_runs(folders: list[Path]) -> list[Path]:
+    """:func:`fetched_run` of each."""
+    return list(map(fetched_run, folders))
+
+
+RunArgument = Annotated[
+    Path, typer.Argument(help="Folder of a run, or its address.", callback=fetched_run)
+]
 
 
 def _use_colormap(context: typer.Context, name: str | None) -> str | None:

@@ -13,6 +13,7 @@ from camlucida.cli.common import (
     LanguageOption,
     app,
     command_record,
+    fetched_runs,
     finish,
     output_folder,
     print_table,
@@ -26,7 +27,10 @@ COLUMNS = ("first", "second", "agreement", "similarity", "null", "excess", "maps
 
 @app.command("compare")
 def compare_command(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of one or more runs.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders or addresses of one or more runs.", callback=fetched_runs),
+    ],
     by: Annotated[
         str, typer.Option(help="What varies: seed, fold, model, architecture, method or layer.")
     ] = "model",

@@ -21,6 +21,7 @@ from camlucida.cli.common import (
     SheetOption,
     app,
     command_record,
+    fetched_run,
     finish,
     output_folder,
     progress_bar,
@@ -187,7 +188,7 @@ def evaluate_command(
     )
 
     cards = model or []
-    folder = Path(images[0]) if not cards and len(images) == 1 else None
+    folder = fetched_run(Path(images[0])) if not cards and len(images) == 1 else None
     if folder is not None and (folder / ABOUT).is_file():
         _print_summary(*present(folder, read(folder), None))
         return

@@ -10,6 +10,7 @@ import typer
 from camlucida.cli.common import (
     ColormapOption,
     command_record,
+    fetched_run,
     finish,
     output_folder,
     print_failure,
@@ -23,7 +24,11 @@ export_app = subcommands("export", "Write explanations in the formats of other t
 @export_app.command("dicom")
 def export_dicom_command(
     source: Annotated[
-        Path, typer.Argument(help="Folder of a run, or of explain, whose images are DICOM files.")
+        Path,
+        typer.Argument(
+            help="Folder or address of a run, or folder of explain, whose images are DICOM files.",
+            callback=fetched_run,
+        ),
     ],
     out: Annotated[
         Path | None,

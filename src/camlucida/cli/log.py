@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from camlucida.cli.common import app
+from camlucida.cli.common import RunArgument, app
 
 
 @app.command("log")
 def log_command(
     tool: Annotated[Literal["mlflow"], typer.Argument(help="Where to: mlflow.")],
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: RunArgument,
     tracking_uri: Annotated[
         str | None,
         typer.Option(

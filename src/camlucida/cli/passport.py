@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import LanguageOption, app, output_folder, print_written
+from camlucida.cli.common import LanguageOption, RunArgument, app, output_folder, print_written
 from camlucida.core.errors import UsageError
 
 
 @app.command("passport")
 def passport_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: RunArgument,
     model: Annotated[str, typer.Option(help="Model of the run. Default: each of them.")] = "",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder. Default: passport in the run.")

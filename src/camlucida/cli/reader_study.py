@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camlucida.cli.common import app
+from camlucida.cli.common import app, fetched_run
 from camlucida.cli.serve import (
     BrowserOption,
     HostOption,
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 @app.command("reader-study")
 def reader_study_command(
-    run: Annotated[Path, typer.Argument(help="Folder of the run whose films and maps are read.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder or address of the run whose films and maps are read.", callback=fetched_run
+        ),
+    ],
     where: Annotated[
         list[str] | None,
         typer.Option(

@@ -13,6 +13,7 @@ from camlucida.cli.common import (
     SOME_FAILED,
     ColormapOption,
     app,
+    fetched_runs,
     output_folder,
     progress_bar,
 )
@@ -25,7 +26,12 @@ _OUTCOMES = {True: "written", False: "is as it was"}
 
 @app.command("report", cls=command_with_lists("--format", "--sections", "--rule", "--checklist"))
 def report_command(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, reported together.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders or addresses of runs, reported together.", callback=fetched_runs
+        ),
+    ],
     formats: Annotated[
         list[str] | None,
         typer.Option(

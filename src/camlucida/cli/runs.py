@@ -11,6 +11,7 @@ import typer
 
 from camlucida.cli.common import (
     DeviceOption,
+    RunArgument,
     app,
     command_record,
     finish,
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 def run_command(
     cohort: Annotated[Path, typer.Argument(help="COHORT.toml: images, table, models and targets.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder. Default: runs/NAME.")
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The run's folder, or an address: s3://bucket/runs/nih. Default: runs/NAME.",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an existing run.")] = False,
     device: DeviceOption = "auto",
@@ -75,18 +81,19 @@ def run_command(
     from camlucida.runs import execute
     from camlucida.runs.executors import ExecutorConfig
     from camlucida.runs.slots import WHOLE, Shard
+    from camlucida.runs.storage import run_root
 
     config = ExecutorConfig(executor, workers, address, gpus_per_worker)
-    folder = out or Path("runs") / slug(read_cohort_file(cohort).name)
+    folder = out or str(Path("runs", slug(read_cohort_file(cohort).name)))
     how_to_resume = f"go on with: camlucida run {cohort} --out {folder} --resume"
     part = WHOLE
     if shard is not None:
         part = Shard.parse(shard)
-        folder /= part.folder
+        folder = f"{folder.rstrip('/')}/{part.folder}"
         how_to_resume += f" --shard {shard}"
     with (
         resumable(how_to_resume),
-        output_folder(folder),
+        output_folder(run_root(folder)),
         progress_bar(None, "running") as progress,
     ):
         outcome = execute(
@@ -110,9 +117,13 @@ def run_command(
 def merge_command(
     shards: Annotated[
         list[Path],
-        typer.Argument(help="Folder of a sharded run; or its shards, wherever they are."),
+        typer.Argument(
+            help="Folder or address of a sharded run; or its shards, wherever they are."
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the joined run; new.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Folder of the joined run, or an address; new.")
+    ],
 ) -> None:
     """Join the shards of a run; the folder is that of a run which was never divided."""
     from camlucida.runs.merge import merge
@@ -138,9 +149,9 @@ def compact_command(
 
 @app.command("runs")
 def runs_command(
-    folder: Annotated[Path, typer.Argument(help="Folder that holds runs, or a run.")] = Path(
-        "runs"
-    ),
+    folder: Annotated[
+        Path, typer.Argument(help="Folder that holds runs, or a run; or an address.")
+    ] = Path("runs"),
 ) -> None:
     """List runs: models, and numbers of items that are done, failed and pending."""
     from camlucida.runs import Run, find_runs
@@ -164,7 +175,7 @@ def runs_command(
 
 @app.command("show")
 def show_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: RunArgument,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show a run: its models and methods, what is done, what failed and why,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,7 @@ from camlucida.datasets.table_labels import TableLabels
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io.annotations import parse_sides
 from camlucida.io.image import image_id
+from camlucida.io.storage import fetch
 from camlucida.io.tables import find_column, listing, numbers, texts
 
 declare(
@@ -108,7 +110,7 @@ def read_cohort(
     """
     config = file.config
     _check_annotations(file)
-    table = file.resolve(config.table) if config.table is not None else None
+    table = file.fetched(config.table) if config.table is not None else None
     listed = _listed_images(file, table, volumes)
     labelled = read_labelled_images(
         listed.paths,
@@ -165,7 +167,7 @@ def _check_annotations(file: CohortFile) -> None:
     ):
         if path is None:
             continue
-        resolved = file.resolve(path)
+        resolved = file.fetched(path)
         if not exists(resolved):
             what = f"{file.path.name}: {key}: {resolved} does not exist"
             raise UsageError(what, "correct the path")
@@ -316,7 +318,7 @@ class _Cells:
         return CohortImage(
             **vars(image),
             value=self._one(image, "value", self.values, None),
-            mask=self.file.resolve(mask) if mask else self._usual_mask(image),
+            mask=self._mask_of_cell(mask) if mask else self._usual_mask(image),
             box=self._one(image, "box", self.boxes, None),
             groups=groups,
             unknown=self._one(image, "labels", self.unknown, frozenset()),
@@ -329,6 +331,12 @@ class _Cells:
             where = f"{len(image.rows)} rows of {self.table} disagree on its {what}"
             raise ImageError(f"{image.path}: {where}", "keep one row an image")
         return distinct.pop() if distinct else blank
+
+    def _mask_of_cell(self, cell: str) -> Path:
+        path = self.file.resolve(cell)
+        with suppress(ImageError):  # a missing mask is noted
+            fetch(path)
+        return path
 
     def _usual_mask(self, image: LabelledImage) -> Path | None:
         folder = self.file.config.masks

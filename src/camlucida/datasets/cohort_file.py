@@ -20,6 +20,7 @@ from pydantic import (
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.files import parse_toml, reading
+from camlucida.io.storage import copy_path, fetched, is_address
 from camlucida.models.card import anchored_factory, is_factory
 
 
@@ -119,8 +120,16 @@ class CohortFile:
         return self.config.name or self.path.stem
 
     def resolve(self, path: str) -> Path:
-        """A path that is written in the file, absolute."""
-        return self.path.parent / Path(path).expanduser()
+        """A path that is written in the file, absolute; of an address, where its copy lies."""
+        return copy_path(path) if is_address(path) else self.path.parent / Path(path).expanduser()
+
+    def fetched(self, path: str) -> Path:
+        """As :meth:`resolve`; what lies at an address is fetched.
+
+        Raises:
+            UsageError: the object is not there, or cannot be read.
+        """
+        return fetched(path) if is_address(path) else self.resolve(path)
 
     def models(self) -> tuple[ModelEntry, ...]:
         """The models, with absolute paths; a card that is a factory by itself stays one."""
@@ -128,7 +137,7 @@ class CohortFile:
         return tuple(entry.model_copy(update=self._anchored(entry)) for entry in entries)
 
     def _anchored(self, entry: ModelEntry) -> dict[str, str | None]:
-        checkpoint = None if entry.checkpoint is None else str(self.resolve(entry.checkpoint))
+        checkpoint = None if entry.checkpoint is None else str(self.fetched(entry.checkpoint))
         file = self.resolve(entry.card)
         if file.is_file() or not is_factory(entry.card):
             return {"card": str(file), "checkpoint": checkpoint}

@@ -15,6 +15,7 @@ from camlucida.datasets.image_names import bare_parts, rows_without_image
 from camlucida.datasets.image_rows import images_named
 from camlucida.datasets.mask_paths import split_masks
 from camlucida.io import expand_paths
+from camlucida.io.storage import address_of, expected, fetched, is_address, joined
 from camlucida.io.tables import count, find_column, listing, read_table, texts
 from camlucida.io.volumes import expand_volumes
 
@@ -84,7 +85,7 @@ def _files_given(
     paths: list[Path] = []
     failures: list[Failure] = []
     for item in images:
-        pattern = str(file.resolve(item))
+        pattern = item if is_address(item) else str(file.resolve(item))
         files, errors = expand([pattern])
         paths += files
         failures += [Failure.of(pattern, error) for error in errors]
@@ -105,6 +106,10 @@ def _files_of_table(
     paths: list[Path] = []
     missing: list[str] = []
     for cell in texts(frame[column]):
+        address = _address_of_cell(cell, table)
+        if address is not None:
+            paths.append(fetched(address) if volumes else expected(address))
+            continue
         path = _file_of_cell(cell, (file.path.parent, table.parent), volumes) if cell else None
         if path is None or not path.exists():
             missing.append(cell)
@@ -119,6 +124,14 @@ def _files_of_table(
         raise UsageError(what, 'write images = "FOLDER": where they lie now')
     failures = [rows_without_image(table, column, missing)] if missing else []
     return paths, column, failures
+
+
+def _address_of_cell(cell: str, table: Path) -> str | None:
+    """The address that a cell is, or names from the folder of a table that lies at an address."""
+    if not cell or is_address(cell):
+        return cell or None
+    folder = address_of(table.parent)
+    return None if folder is None or Path(cell).is_absolute() else joined(folder, cell)
 
 
 def _file_of_cell(cell: str, folders: Sequence[Path], volumes: bool) -> Path:

@@ -17,6 +17,7 @@ from camlucida.io import dicom
 from camlucida.io.decoder_output import caught_output, known_words
 from camlucida.io.image import MAX_BYTES, READERS, RawImage, Reader, known_suffixes, readable
 from camlucida.io.raster import bmp, gif, jpeg, jpeg2000, png, pnm, tiff, webp
+from camlucida.io.storage import fetch, is_address, list_images
 
 # In the order they are tried: DICOM first, for its preamble may hold a whole TIFF header.
 READERS.add("DICOM", dicom.READER)
@@ -109,7 +110,8 @@ def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageErr
     Args:
         items: a file is taken as it is; a folder is searched with its subfolders for image suffixes
             and for DICOM files without a suffix (hidden ones left out); a glob (``**`` allowed)
-            likewise keeps only image files.
+            likewise keeps only image files. An address such as ``s3://bucket/films`` is searched
+            likewise; its paths are those of local copies, fetched when they are read.
 
     Returns:
         (paths, errors): each path once, sorted within an item; one error for each item that gave
@@ -136,6 +138,8 @@ def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageErr
 
 def _expand(item: str, errors: list[ImageError]) -> list[Path]:
     """The images of one item; what could not be searched goes to ``errors``."""
+    if is_address(item):
+        return list_images(item)
     path = Path(item).expanduser()
     if path.is_dir():
         before = len(errors)
@@ -235,6 +239,7 @@ def file_bytes(path: Path) -> bytes:
         ImageError: no file, empty, or larger than :data:`~camlucida.io.image.MAX_BYTES`.
     """
     with reading(path, ImageError, "the file"):
+        fetch(path)
         if path.is_dir():
             raise ImageError(f"{path} is a folder", "name a file in it, or expand the folder first")
         if not path.exists():

@@ -27,6 +27,7 @@ from camlucida.runs.ledger import Ledger
 from camlucida.runs.parts import Digests, write_part
 from camlucida.runs.resume import DEATHS
 from camlucida.runs.slots import Slot, slices
+from camlucida.runs.storage import RunStore
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Driver:
         recipe: of its maps.
         batch_size: images in one forward pass, ≥ 1.
         last: number of the last slot of the run: other parts have higher numbers.
+        store: of a run at an address: each part is uploaded once the ledger names it.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Driver:
         recipe: Recipe,
         batch_size: int,
         last: int,
+        store: RunStore | None = None,
     ) -> None:
         self._folder = folder
         self._ledger = ledger
@@ -88,6 +91,7 @@ class Driver:
         self._recipe = recipe
         self._size = batch_size
         self._last = last
+        self._store = store
         self._ready: deque[tuple[_Part, CohortImage | None]] = deque()
         self._running: dict[int, tuple[_Part, CohortImage | None]] = {}
         self._numbers = count()
@@ -251,6 +255,8 @@ class Driver:
             number = self._ledger.part_number(part.number, self._last)
             digests = _write_results(self._folder, number, stored, _record(items, provenance))
         self._ledger.finish(number, items, provenance, digests)
+        if self._store is not None and number is not None:
+            self._store.push_part(number)
 
 
 def _record(items: Iterable[FinishedItem], provenance: Mapping[str, str]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 from camlucida import __version__
+from camlucida.core.errors import ImageError
 from camlucida.core.files import json_default
+from camlucida.io.storage import fetch
 from camlucida.io.volumes.series import series_sha256
 from camlucida.models import LoadedModel
 from camlucida.models.card import factory_file
@@ -145,9 +147,9 @@ def file_sha256(path: Path) -> str | None:
     if path.is_dir():
         return series_sha256(path)
     try:
-        with path.open("rb") as file:
+        with fetch(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ImageError):
         return None
 
 

@@ -20,6 +20,7 @@ from camlucida.runs.mismatch import MISMATCH, any_mismatch
 from camlucida.runs.parts import part_name, write_durable, write_durable_json
 from camlucida.runs.read import Run, find_runs
 from camlucida.runs.restore import cohort_keys, read_ledger
+from camlucida.runs.storage import run_root, store_of
 
 declare(
     "notes",
@@ -32,12 +33,14 @@ declare(
 )
 
 
-def merge(folders: Sequence[Path], out: Path) -> Run:
+def merge(folders: Sequence[Path], out: str | Path) -> Run:
     """Join the shards of a run.
 
     Args:
-        folders: each holds shards, or is one; together they hold every shard once.
-        out: folder of the run, which is new or empty. It appears whole or not at all.
+        folders: each holds shards, or is one; together they hold every shard once. Addresses are
+            fetched.
+        out: folder of the run, which is new or empty. It appears whole or not at all. To an address
+            it is uploaded.
 
     Returns:
         The run, opened.
@@ -49,8 +52,18 @@ def merge(folders: Sequence[Path], out: Path) -> Run:
     """
     shards = _in_order(list(chain.from_iterable(map(find_runs, folders))))
     _check_same(shards)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    store, root = store_of(out), run_root(out)
+    occupied = root.exists() and (not root.is_dir() or any(root.iterdir()))
+    if occupied or (store is not None and store.sizes()):
         raise UsageError(f"--out {out} is not empty", "give another folder")
+    _join(shards, root)
+    if store is not None:
+        store.push()
+    return Run.open(root)
+
+
+def _join(shards: Sequence[Run], out: Path) -> None:
+    """The joined run in a folder, whole or not at all."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{TEMPORARY}merge-"))
@@ -66,7 +79,6 @@ def merge(folders: Sequence[Path], out: Path) -> Run:
         raise CamlucidaError(
             f"{out} cannot be written: {error.strerror}", "mend that, then merge again"
         ) from error
-    return Run.open(out)
 
 
 def _in_order(paths: Sequence[Path]) -> list[Run]:

@@ -25,6 +25,7 @@ from camlucida.runs.identity import file_sha256
 from camlucida.runs.items import LedgerEntry, count_states, item_notes
 from camlucida.runs.parts import part_name
 from camlucida.runs.restore import read_ledger
+from camlucida.runs.storage import ABOUT, local_run, run_root, runs_below, store_of
 from camlucida.runs.stored_scan import stored_scan
 from camlucida.runs.tables import connect
 
@@ -52,12 +53,12 @@ class Run:
 
     @staticmethod
     def open(path: str | Path) -> Run:
-        """Open the run in a folder.
+        """Open the run in a folder, or at an address, from which it is fetched.
 
         Raises:
             UsageError: a folder that is no run, one that is damaged, or one of another format.
         """
-        folder = RunFolder(Path(path))
+        folder = RunFolder(local_run(path))
         if not is_run(folder.root):
             parent = folder.root.parent
             runs = find_runs(parent) if parent.is_dir() else []
@@ -331,6 +332,9 @@ def find_runs(folder: Path) -> list[Path]:
     Raises:
         UsageError: no such folder.
     """
+    if store_of(folder) is not None:
+        return runs_below(folder)
+    folder = run_root(folder)
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}", "give the folder that holds the runs")
     if is_run(folder):
@@ -342,12 +346,15 @@ def is_run(path: Path) -> bool:
     """Whether a folder holds a run.
 
     Args:
-        path: of the folder, which need not exist.
+        path: of the folder, which need not exist; or an address.
 
     >>> is_run(Path("no-such-folder"))
     False
     """
-    folder = RunFolder(path)
+    store = store_of(path)
+    if store is not None:
+        return ABOUT in store.sizes()
+    folder = RunFolder(run_root(path))
     return folder.exists() and folder.about.is_file()
 
 

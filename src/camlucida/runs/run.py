@@ -33,6 +33,7 @@ from camlucida.runs.plan import Loader, ModelPlan, plan_models
 from camlucida.runs.restore import write_ledger
 from camlucida.runs.resume import recover, sync, tidy
 from camlucida.runs.slots import WHOLE, Shard, Slot, images_of, part_slots
+from camlucida.runs.storage import RunStore, run_root, store_of
 from camlucida.runs.tables import cohort_rows, cohort_schema
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ class RunOutcome:
 
 def execute(
     cohort: str | Path,
-    out: Path,
+    out: str | Path,
     *,
     resume: bool = False,
     device: str = "auto",
@@ -77,7 +78,8 @@ def execute(
 
     Args:
         cohort: COHORT.toml.
-        out: the run's folder, made if missing.
+        out: the run's folder, made if missing; or an address, such as ``s3://bucket/runs/nih``, to
+            which each part is uploaded when it is written.
         resume: go on with the run in ``out``: what is done and unchanged stays, the rest is
             computed.
         device: as in :func:`~camlucida.models.load_model`.
@@ -95,7 +97,8 @@ def execute(
             ``resume`` is False; nothing of an earlier run is changed.
         CamlucidaError: the folder cannot be written; what was done is kept.
     """
-    file, folder = read_cohort_file(cohort), _folder(out, resume)
+    file, store = read_cohort_file(cohort), store_of(out)
+    folder = _folder(out, store, resume)
     earlier = folder.read_about() if folder.about.is_file() else {}
     loader = Loader(device)
     plans = plan_models(file, loader)
@@ -114,13 +117,17 @@ def execute(
         further = {"device": device_type, **(about or {}), **kept_mark(earlier, record)}
         _write_tables(folder, file, whole, record | further)
         _report_done(ledger, plans, progress)
+        if store is not None:
+            store.begin()
         for plan, of_plan in zip(plans, slots):
             spec = _worker_spec(plan, device)
             with closing(open_executor(executor, spec, loader)) as workers:
-                driver = Driver(folder, ledger, workers, plan.name, plan.recipe, size, last)
+                driver = Driver(folder, ledger, workers, plan.name, plan.recipe, size, last, store)
                 driver.run(of_plan, progress)
         tidy(folder, ledger)
         entries = _in_cohort(ledger)
+    if store is not None:
+        store.push()
     failures = _distinct([problems, _failures(entries)])
     notes += item_notes(entries)
     tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
@@ -183,8 +190,10 @@ def _in_cohort(ledger: Ledger) -> list[LedgerEntry]:
     return [entry for entry in ledger.entries() if entry.position is not None]
 
 
-def _folder(out: Path, resume: bool) -> RunFolder:
-    folder = RunFolder(out)
+def _folder(out: str | Path, store: RunStore | None, resume: bool) -> RunFolder:
+    folder = RunFolder(run_root(out))
+    if store is not None:
+        store.pull()
     if folder.exists() and not resume:
         raise UsageError(
             f"{out} holds a run already", "add --resume to go on with it, or give another --out"

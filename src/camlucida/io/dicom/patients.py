@@ -15,6 +15,7 @@ from pydicom import Dataset, dcmread
 from camlucida.core.files import write_bytes
 from camlucida.io.dicom.reader import READER
 from camlucida.io.image import quiet
+from camlucida.io.storage import fetch
 
 KEY_BYTES = 32
 DIGITS = 16
@@ -93,7 +94,7 @@ def patient_attributes(path: Path) -> dict[str, str]:
 def _header(path: Path, tags: Sequence[str]) -> Dataset | None:
     """These elements of a DICOM file; None of another kind of file or a damaged one."""
     try:
-        with path.open("rb") as file:
+        with fetch(path).open("rb") as file:
             head = file.read(1024)
         if not READER.matches(head):
             return None

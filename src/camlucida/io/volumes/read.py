@@ -12,6 +12,7 @@ from camlucida.core.files import reading
 from camlucida.io import dicom
 from camlucida.io.image import VOLUME_SUFFIXES
 from camlucida.io.read import file_bytes, missing
+from camlucida.io.storage import fetched, is_address
 from camlucida.io.volumes.multiframe import frame_count, read_multiframe
 from camlucida.io.volumes.nifti import is_nifti, read_nifti
 from camlucida.io.volumes.series import dicom_files, read_series
@@ -64,7 +65,8 @@ def expand_volumes(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageE
     """Files, folders and globs → volumes.
 
     Args:
-        items: a file is taken as it is. A folder gives its NIfTI files and those of its
+        items: a file is taken as it is, and an address such as ``s3://bucket/scans`` is fetched
+            first. A folder gives its NIfTI files and those of its
             subfolders, and each folder with DICOM files in it as one series, or as one volume a
             file where they have several frames.
 
@@ -92,7 +94,7 @@ def expand_volumes(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageE
 
 
 def _expand(item: str) -> list[Path]:
-    path = Path(item).expanduser()
+    path = fetched(item) if is_address(item) else Path(item).expanduser()
     if path.is_dir():
         return _search(path)
     if path.exists():
