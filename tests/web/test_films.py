@@ -39,6 +39,11 @@ def test_a_film_is_given_shown_and_removed(client, film):
     assert client.delete(f"/api/films/{film}").status_code == 404
 
 
+def test_a_film_that_is_given_again_has_the_name_of_today(client, film):
+    again = client.post("/api/films?name=b.png", content=png()).json()
+    assert (again["id"], again["name"]) == (film, "b.png")
+
+
 def test_a_film_of_16_bits_keeps_them(client):
     grey = np.arange(48, dtype=np.uint16).reshape(6, 8) + 30_000  # 8 bits have one grey for all
     buffer = BytesIO()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from camlucida.attribution.engine import explain
 from camlucida.models import load_model
 from camlucida.web.jobs import FINISHED
-from camlucida.web.worker import WorkerError
+from camlucida.web.worker import WorkerError, serve_calls
 
 
 @pytest.fixture
@@ -233,3 +234,11 @@ def test_who_leaves_does_not_end_the_calls_of_others(app):
     left.cancel()
     with pytest.raises(WorkerError):
         worker.call("describe", model="none").result(timeout=60)
+
+
+def test_the_process_of_the_models_ends_quietly_with_its_server(capsys):
+    server, models = Pipe()
+    server.send((0, "describe", {"model": "nothing"}))
+    server.close()
+    serve_calls(models, (), "cpu")  # neither raises nor prints
+    assert capsys.readouterr() == ("", "")

@@ -52,11 +52,12 @@ def films(served, tmp_path_factory):
     for number in (1, 2):
         (folder / f"{number}.png").write_bytes(png(70 + number, (96, 80)))
     (folder / "broken.png").write_bytes(png(73)[:50])
+    (folder / "empty.png").touch()
     return folder
 
 
 @contextmanager
-def opened(browser, address="/"):
+def opened(browser, address="/#/explain"):
     """A page, on which nothing may go wrong that it does not say."""
     page = browser.new_page()
     faults = []
@@ -83,10 +84,17 @@ def maps(page):
     return page.locator(".host [role=option] b").all_inner_texts()
 
 
+def shown_map(page):
+    """Title of the map that is on the film."""
+    return page.locator(".host [role=option][aria-selected=true]").inner_text()
+
+
 def test_films_are_given_explained_and_removed(browser, films):
     with opened(browser) as page:
-        page.set_input_files("input[type=file]", [films / "1.png", films / "broken.png"])
-        page.get_by_text("broken.png").and_(page.locator(".status.error")).wait_for()
+        given = [films / "1.png", films / "broken.png", films / "empty.png"]
+        page.set_input_files("input[type=file]", given)
+        page.get_by_text("empty.png").and_(page.locator(".status.error")).wait_for()
+        assert "broken.png" in page.locator(".status.error").inner_text()
         page.locator(".findings button[aria-pressed=true]").wait_for()
         page.locator(".host [role=option]").nth(1).wait_for()
         before = maps(page)
@@ -99,6 +107,7 @@ def test_films_are_given_explained_and_removed(browser, films):
             arg=len(before) + 1,
         )
         assert maps(page)[0].startswith(target)
+        assert shown_map(page).startswith(target)  # though another finding is more probable
         with page.expect_response("**/api/maps") as reply:
             page.get_by_label("Method", exact=True).select_option("layercam")
         assert reply.value.json()["method"] == "layercam"
@@ -133,6 +142,55 @@ def test_a_slow_method_shows_its_progress_and_is_cancelled(browser, film):
             arg=len(before),
         )
         assert "layercam" in page.locator(".host [role=option]").first.inner_text()
+
+
+def test_the_live_curve_of_a_pass_is_brought_into_sight(browser, film):
+    def half_done(route):
+        job = {"id": route.request.url.split("/")[-2], "state": "running", "done": 4, "total": 65}
+        event = json.dumps(job | {"scores": [2, 1, 2, 1.5], "result": None, "error": None})
+        route.fulfill(content_type="text/event-stream", body=f"data: {event}\n\n")
+
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.set_viewport_size({"width": 1100, "height": 500})
+        page.route("**/events", half_done)
+        page.get_by_role("button", name="Hide one cell after the other").click()
+        page.get_by_role("img", name="3 of 64 cells").wait_for()
+        curve = page.locator(".result svg").bounding_box()
+        assert curve["y"] + curve["height"] <= 500
+        page.set_viewport_size({"width": 1400, "height": 1000})
+
+
+def test_a_server_that_is_gone_is_said_until_it_answers(browser, film):
+    answers = iter(["running", "gone", "gone", "forgotten"])
+
+    def answer(route):
+        state = next(answers, "forgotten")
+        if state == "gone":
+            route.abort("connectionrefused")
+            return
+        if state == "forgotten":
+            route.fulfill(status=404, json={"code": "not_found", "what": "no job", "fix": "look"})
+            return
+        job = {"id": "a", "state": "running", "done": 4, "total": 9, "scores": []}
+        event = json.dumps(job | {"result": None, "error": None})
+        route.fulfill(content_type="text/event-stream", body=f"retry: 300\ndata: {event}\n\n")
+
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.route("**/events", answer)
+        page.route("**/api/jobs/a", lambda route: answer(route))
+        page.get_by_role("button", name="Hide the hottest cells").click()
+        page.get_by_text("the server does not answer").wait_for()
+        page.locator(".status.error", has_text="no job (look)").wait_for()
+
+
+def test_a_run_without_films_opens_on_its_cases(browser):
+    with opened(browser, "/#/compare") as page:
+        page.route("**/api/films", lambda route: route.fulfill(json=[]))
+        page.goto("about:blank")
+        page.goto(ADDRESS)
+        page.locator(".cell").first.wait_for()
 
 
 def test_maps_are_exported(browser, film):
@@ -313,12 +371,22 @@ def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
         page.get_by_role("button", name="Clear the range").press("Enter")
         page.get_by_text(f"{count // 2} cases").wait_for()
         page.locator(".cell").first.focus()
-        page.keyboard.press("ArrowRight")
+        least = chosen.argmin()  # of the maps of its film, not that of the first finding
+        for _ in range(least):
+            page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         page.locator(".host [role=option]").first.wait_for()
+        row = maps[maps["method"] == "gradcam"].iloc[least]
+        assert shown_map(page).startswith(str(row["target"]))
         assert page.get_by_text("no evaluation").count() == 1
         page.keyboard.press("Escape")
         page.locator(".cell").first.wait_for()
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Explain this film").press("Enter")
+        film = str(row["image"])
+        page.locator(".films [aria-pressed=true]", has_text=film).wait_for()
+        page.locator(".findings button").first.wait_for()
+        assert small_run.about["models"][0]["name"] in page.get_by_label("Model").first.inner_text()
 
 
 def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):

@@ -35,6 +35,11 @@ def test_films_and_models_by_name(small_run, tmp_path):
     settings = settings_of([str(films)], [str(cards / "card.toml")], tmp_path, **GIVEN)
     assert len(settings.films) == 6
     assert [model.name for model in settings.models] == ["card"]
+    named = tmp_path / "named.toml"
+    named.write_text('factory = "torchvision:resnet18"\nname = "Chest ResNet"\n')
+    (tmp_path / "wrong.toml").write_text("factory = 3")
+    settings = settings_of([str(films)], [str(tmp_path)], tmp_path, **GIVEN)
+    assert [model.name for model in settings.models] == ["Chest ResNet", "wrong"]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,8 @@ export interface Job<Result> {
   readonly scores: readonly number[];
   readonly result: Result | null;
   readonly error: Problem | null;
+  /** Set here, while the server does not answer. */
+  readonly offline?: boolean;
 }
 
 export interface Problem {
@@ -192,11 +194,17 @@ export async function follow<Result>(
   request: object,
   progress: (job: Job<Result>) => boolean,
 ): Promise<Job<Result>> {
-  const started = await post<Job<Result>>("jobs", request);
+  let last = await post<Job<Result>>("jobs", request);
   return new Promise((resolve, reject) => {
-    const events = new EventSource(`/api/jobs/${started.id}/events`);
+    const events = new EventSource(`/api/jobs/${last.id}/events`);
+    events.onerror = () => {
+      // The browser asks again by itself, unless it was refused: then the refusal has words.
+      if (events.readyState === EventSource.CLOSED) get<Job<Result>>(`jobs/${last.id}`).then(resolve, reject);
+      else progress({ ...last, offline: true });
+    };
     events.onmessage = (event: MessageEvent<string>) => {
       const job = JSON.parse(event.data) as Job<Result>;
+      last = job;
       const isWanted = progress(job);
       const isOpen = job.state === "queued" || job.state === "running";
       if (isOpen && isWanted) return;

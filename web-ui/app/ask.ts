@@ -240,11 +240,16 @@ export class Ask {
     const test = ++this.tests;
     const line = new ProgressLine(what);
     const place = element("div");
+    let height = 0;
     this.result.replaceChildren(place, live);
     const progress = (job: Job<Result>): boolean => {
       if (test !== this.tests) return false;
       line.show(job, place);
       scored(job.scores);
+      // What grows below the edge of the panel is brought into sight; a person may then scroll on.
+      const { offsetHeight } = this.result;
+      if (offsetHeight > height) this.result.scrollIntoView({ block: "nearest" });
+      height = Math.max(height, offsetHeight);
       return true;
     };
     try {

@@ -38,6 +38,8 @@ export interface OneCase {
   readonly case: Case & { readonly trust: readonly Measurement[] };
   readonly film: string;
   readonly maps: readonly MapData[];
+  /** By which the model is offered; null where the server was started with others. */
+  readonly model: string | null;
   /** Whether the model was trained on synthetic films alone. */
   readonly synthetic_model: boolean;
   /** Whether the model is not that of the predictions which its training stored. */
@@ -193,8 +195,10 @@ export class CohortPage {
   private showCase(one: OneCase, film: ShownFilm): void {
     const host = element("div", { class: "host" });
     const back = button("← Cases", "Back to the cases (Escape)", null, () => this.back());
+    const wanted = new URLSearchParams({ film: one.film, ...(one.model === null ? {} : { model: one.model }) });
+    const ask = element("a", { href: `#/explain?${wanted.toString()}` }, "Explain this film, ask the model");
     this.side.replaceChildren(
-      element("section", {}, back),
+      element("section", { class: "buttons" }, back, ask),
       section(caseName(one.case), ...origins(one, film), facts(one.case)),
       section("Can it be trusted?", ...trust(one.case.trust)),
     );
@@ -202,7 +206,7 @@ export class CohortPage {
     const data = {
       film: film.film, maps: one.maps, boxes: [], outlines: [],
       notice: one.mismatch ? `${MISMATCH} · Research use only` : "Research use only",
-      synthetic: film.synthetic, colormap: null,
+      synthetic: film.synthetic, colormap: null, first: one.maps[0]?.id ?? "",
     };
     this.viewer = mountViewer(host, data);
     back.focus();

@@ -87,7 +87,11 @@ export class ExplainPage {
       this.model.fill(models.map(({ id, name }) => [id, name]));
       this.method.fill(methods.map((each) => [each.name, isSlow(each) ? `${each.title} (slow)` : each.title]), "gradcam");
       this.listFilms();
-      if (films.length > 0) await this.open(films[0]!.id);
+      const wanted = new URLSearchParams(location.hash.split("?")[1]);
+      const model = wanted.get("model");
+      if (model !== null && models.some(({ id }) => id === model)) this.model.select.value = model;
+      const film = films.find(({ id }) => id === wanted.get("film")) ?? films[0];
+      if (film !== undefined) await this.open(film.id);
       else await this.changeModel();
     } catch (error) {
       this.status.fail(error);
@@ -156,7 +160,8 @@ export class ExplainPage {
         this.known = [film, ...this.known.filter((other) => other.id !== film.id)];
         this.listFilms();
       } catch (error) {
-        failures.push(`${error instanceof Error ? error.message : String(error)}`);
+        const said = error instanceof Error ? error.message : String(error);
+        failures.push(said.includes(file.name) ? said : `${file.name}: ${said}`);
       }
     }
     this.status.say("");
@@ -316,6 +321,7 @@ export class ExplainPage {
     const data: ViewerData = {
       film: film.film, maps: this.maps, boxes: [], outlines: [],
       notice: "Research use only", synthetic: film.synthetic, colormap: null,
+      first: this.maps[0]?.id ?? "",
     };
     if (this.viewer !== null) {
       void this.showAgain(this.viewer, data);

@@ -55,10 +55,11 @@ function begin(): void {
   };
   const openAll = (): void => {
     links.append(element("a", { href: EXPLAIN }, "Explain"), element("a", { href: COMPARE }, "Compare"));
-    void get<Named[]>("runs").then(
-      (runs) => {
+    void Promise.all([get<Named[]>("runs"), get<Named[]>("films")]).then(
+      ([runs, films]) => {
         if (runs.length > 0) {
           links.append(element("a", { href: COHORT }, "Cohort"), element("a", { href: REVIEW }, "Review"));
+          if (films.length === 0 && location.hash === "") history.replaceState(null, "", COHORT);
         }
         open();
       },

@@ -69,9 +69,10 @@ export class ProgressLine {
   }
 
   /** Show a job in a place, where the button keeps the focus that it may have. */
-  show({ id, state, done, total }: Job<unknown>, place: HTMLElement): void {
-    this.job = id;
-    const words = state === "queued" ? "waits for other work" : total > 0 ? `${done} of ${total}` : "";
+  show(job: Job<unknown>, place: HTMLElement): void {
+    const { done, total } = job;
+    this.job = job.id;
+    const words = progressWords(job);
     this.text.textContent = words === "" ? this.what : `${this.what}: ${words}`;
     if (total > 0) {
       this.bar.max = total;
@@ -79,6 +80,12 @@ export class ProgressLine {
     }
     if (!this.root.isConnected) place.replaceChildren(this.root);
   }
+}
+
+function progressWords({ state, done, total, offline }: Job<unknown>): string {
+  if (offline) return "the server does not answer; once it does, the work goes on";
+  if (state === "queued") return "waits for other work";
+  return total > 0 ? `${done} of ${total}` : "";
 }
 
 /** A score for people: its probability where it has one. */

@@ -115,6 +115,8 @@ export interface ViewerData {
   readonly synthetic: boolean;
   /** The colour map to begin with; null for the viewer's own. */
   readonly colormap: string | null;
+  /** Id of the map to begin with; without it the most probable finding. */
+  readonly first?: string;
   /** Of a volume, whose maps are here, and not in `maps`. */
   readonly volume?: VolumeData;
 }

@@ -45,8 +45,10 @@ export const HALF = 0.5;
 
 export function initialSettings(data: ViewerData): Settings {
   const { film } = data;
-  // The most probable finding first; without probabilities the order of the data.
-  const maps = data.maps.toSorted((a, b) => (b.probability ?? 0) - (a.probability ?? 0));
+  // Unless the page names one, the most probable finding; without probabilities the order of the data.
+  const sorted = data.maps.toSorted((a, b) => (b.probability ?? 0) - (a.probability ?? 0));
+  const first = data.maps.find(({ id }) => id === data.first);
+  const maps = first === undefined ? sorted : [first, ...data.maps.filter((map) => map !== first)];
   const requested = data.colormap === null ? null : palette(data.colormap);
   const isDiverging = requested?.diverging ?? false;
   return {

@@ -368,7 +368,7 @@ def _checked(column: str, known: Sequence[str]) -> str:
     return column
 
 
-FEW = 40
+FEW = 500
 """Most values of a column that can be chosen from a list."""
 
 

@@ -197,7 +197,8 @@ class Films:
             target.mkdir(exist_ok=True)
             temporary.replace(target / SOURCE)
             self._store.write(
-                "INSERT OR IGNORE INTO films (id, name, bytes, about) VALUES (?, ?, ?, ?)",
+                "INSERT INTO films (id, name, bytes, about) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET name = excluded.name",  # that of who gives it now
                 *(id, name, size, as_json(about)),
             )
             self._trim(keep=id)

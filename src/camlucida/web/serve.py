@@ -6,12 +6,14 @@ import os
 import socket
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 
-from camlucida.core.errors import UsageError
+from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.io import expand_paths, write_synthetic_png
+from camlucida.models.card import read_card
 from camlucida.phantom import image, model_cards
 from camlucida.runs import Run
 from camlucida.runs.read import find_runs, is_run
@@ -178,16 +180,23 @@ def _named_models(cards: Iterable[str]) -> list[tuple[str, ModelEntry]]:
         if folder.is_dir() and not sources:
             raise UsageError(f"no model card (*.toml) in {card}", "give a card or a checkpoint")
         for source in sources or [card]:
-            entries.append((Path(source).stem, ModelEntry("", "", source)))
+            entries.append((_model_name(source), ModelEntry("", "", source)))
     return entries
+
+
+def _model_name(source: str) -> str:
+    """As its card has it; a card that cannot be read is an error when the model is chosen."""
+    name: str | None = None
+    if Path(source).suffix == ".toml":
+        with suppress(CamlucidaError):
+            name = read_card(source)[0].name
+    return name or Path(source).stem
 
 
 def _models_of_runs(folders: Iterable[Path]) -> Iterator[tuple[str, ModelEntry]]:
     for folder in folders:
         for model in Run.open(folder).about["models"]:
-            options = {name: model[name] for name in ("checkpoint", "output") if model[name]}
-            entry = ModelEntry("", "", str(model["card"]), options)
-            yield f"{_run_name(folder)}: {model['name']}", entry
+            yield f"{_run_name(folder)}: {model['name']}", ModelEntry.of_run(model)
 
 
 def _packaged_models() -> Iterator[tuple[str, ModelEntry]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -54,6 +54,17 @@ class ModelEntry:
     name: str
     source: str
     options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_run(cls, model: Mapping[str, Any]) -> ModelEntry:
+        """Without identifier and name, of an entry of ``models`` in ``run.json``."""
+        options = {name: model[name] for name in ("checkpoint", "output") if model[name]}
+        return cls("", "", str(model["card"]), options)
+
+    def loads_the_same(self, other: ModelEntry) -> bool:
+        """Whether both are made of one card or factory in one way."""
+        sources = {Path(each.source).absolute() for each in (self, other)}
+        return len(sources) == 1 and self.options == other.options
 
 
 @dataclass(frozen=True)

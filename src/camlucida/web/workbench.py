@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from camlucida.web.cases import RunCases, open_runs
 from camlucida.web.films import Films
 from camlucida.web.jobs import Jobs
 from camlucida.web.security import Sessions
-from camlucida.web.settings import Settings
+from camlucida.web.settings import ModelEntry, Settings
 from camlucida.web.store import Store
 from camlucida.web.study import Study
 from camlucida.web.worker import Worker
@@ -73,6 +73,17 @@ class Workbench:
             ImageError: it cannot be read.
         """
         return {**request, "folder": str(self.films.decoded(str(request["film"])))}
+
+    def offered(self, models: Sequence[Mapping[str, Any]], name: str) -> str | None:
+        """The identifier of a run's model; None where the server was started without it.
+
+        Args:
+            models: of ``run.json``.
+            name: of the model in the run.
+        """
+        wanted = [ModelEntry.of_run(each) for each in models if each["name"] == name]
+        same = [e.id for e in self.settings.models if wanted and e.loads_the_same(wanted[0])]
+        return same[0] if same else None
 
     async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Call the process of the models, and wait for it without holding up others.

@@ -8,14 +8,18 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import BusyError, CancelledError, status_of
 from camlucida.web.settings import ModelEntry
+
+if TYPE_CHECKING:
+    from camlucida.web.inference import Inference
 
 Progress = Callable[[int, int, Sequence[float]], object]
 """Called with how much is done, of how much, and with the scores of altered films so far."""
@@ -163,25 +167,28 @@ def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> 
         models: that can be loaded.
         device: of the models.
     """
-    from camlucida.web.inference import CALLS, Inference
+    from camlucida.web.inference import Inference
 
     inference = Inference(models, device)
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # the server is gone
+        while True:
             number, name, arguments = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        inference.progress = partial(_report, pipe, number)
-        try:
-            pipe.send((number, "result", CALLS[name](inference, **arguments)))
-        except CamlucidaError as error:
-            pipe.send((number, "error", (error.to_json(), status_of(error))))
-        except Exception as error:  # noqa: BLE001, one call costs itself alone
-            traceback.print_exc()
-            what = f"{type(error).__name__}: {error}"[:300]
-            data = {
-                "code": "internal",
-                "what": what,
-                "fix": "the terminal of the server shows more",
-            }
-            pipe.send((number, "error", (data, 500)))
+            inference.progress = partial(_report, pipe, number)
+            pipe.send((number, *_called(inference, name, arguments)))
+
+
+def _called(inference: Inference, name: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+    """The kind of an answer, and the answer."""
+    from camlucida.web.inference import CALLS
+
+    try:
+        return "result", CALLS[name](inference, **arguments)
+    except CamlucidaError as error:
+        return "error", (error.to_json(), status_of(error))
+    except BrokenPipeError:  # nobody waits any more
+        raise
+    except Exception as error:  # noqa: BLE001, one call costs itself alone
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"[:300]
+        fix = "the terminal of the server shows more"
+        return "error", ({"code": "internal", "what": what, "fix": fix}, 500)

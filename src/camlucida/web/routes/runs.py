@@ -102,7 +102,8 @@ def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
     maps = [map_data(each, str(index)) for index, each in enumerate(explanations)]
     synthetic = of_run.saw_synthetic_images(row["model"])
     marks = {"synthetic_model": synthetic, "mismatch": of_run.mismatch}
-    return {"case": row, "film": film, "maps": maps, **marks}
+    model = bench.offered(of_run.run.about["models"], row["model"])
+    return {"case": row, "film": film, "maps": maps, "model": model, **marks}
 
 
 def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
