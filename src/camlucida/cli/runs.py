@@ -74,6 +74,13 @@ def run_command(
             "camlucida merge joins them.",
         ),
     ] = None,
+    deidentify: Annotated[
+        bool,
+        typer.Option(
+            "--deidentify",
+            help="Keyed names of images and patients, and no path or file name in the run.",
+        ),
+    ] = False,
 ) -> None:
     """Explain and predict a cohort; the folder stays valid when interrupted at any moment."""
     from camlucida.core.files import slug
@@ -84,7 +91,9 @@ def run_command(
     from camlucida.runs.storage import run_root
 
     config = ExecutorConfig(executor, workers, address, gpus_per_worker)
-    folder = out or str(Path("runs", slug(read_cohort_file(cohort).name)))
+    file = read_cohort_file(cohort)
+    name = (file.config.name or "cohort") if deidentify else file.name
+    folder = out or str(Path("runs", slug(name)))
     how_to_resume = f"go on with: camlucida run {cohort} --out {folder} --resume"
     part = WHOLE
     if shard is not None:
@@ -105,11 +114,13 @@ def run_command(
             about=command_record(),
             executor=config,
             shard=part,
+            deidentify=deidentify,
             progress=progress,
         )
     for name, task in outcome.tasks.items():
         print(f"{name}: {task}")
     print(f"{outcome.counts['done']} of {sum(outcome.counts.values())} items done: {folder}")
+    print(outcome.naming)
     finish(outcome.failures, outcome.notes)
 
 
@@ -177,12 +188,22 @@ def runs_command(
 def show_command(
     run: RunArgument,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    names: Annotated[
+        bool,
+        typer.Option(
+            "--names", help="The file behind each keyed name, as it is recorded with this user."
+        ),
+    ] = False,
 ) -> None:
     """Show a run: its models and methods, what is done, what failed and why,
     where the files are."""
     from camlucida.runs import Run
+    from camlucida.runs.keyed import names_of
 
     opened = Run.open(run)
+    if names:
+        print_table(("name", "file"), names_of(opened.about))
+        return
     if as_json:
         print(json.dumps(opened.summary(), indent=2, ensure_ascii=False))
         return

@@ -60,6 +60,7 @@ class CohortImage(LabelledImage):
         groups: name of each group column → group, "" where the table is blank.
         unknown: labels of the model of which the table says nothing: no column, blank, or −1.
         true_masks: of the cohort; None where it was not read from one.
+        keyed: what outputs hold in place of its path; None where they hold the path.
     """
 
     value: float | None = None
@@ -68,6 +69,7 @@ class CohortImage(LabelledImage):
     groups: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
     true_masks: TrueMasks | None = None
+    keyed: Path | None = None
 
 
 @dataclass(frozen=True)

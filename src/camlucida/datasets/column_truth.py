@@ -31,7 +31,7 @@ def truth_of_columns(images: Iterable[CohortImage], labels: Sequence[str]) -> Gr
     join = AnnotationJoin(labels)
     documents = set()
     for image in images:
-        name, mask = bare_name(image.id), image.mask
+        name, mask = bare_name(image.known_as), image.mask
         if mask is not None and mask.is_file():
             of_map, notes = ({}, []) if is_document(mask) else label_map(mask, labels)
             join.notes += [note for note in notes if note not in join.notes]

@@ -12,6 +12,7 @@ from pathlib import Path
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.image_facts import Facts, differing_facts
 from camlucida.datasets.image_names import image_ids
 from camlucida.datasets.image_rows import ImageRows, images_named, match_images
 from camlucida.datasets.patients import (
@@ -67,6 +68,7 @@ class LabelledImage:
         positives: the model's labels that are present, in the model's order; None where the table
             holds no labels.
         rows: of the table that name the image, from 0.
+        original_id: the id before it was keyed; "" where it was not.
     """
 
     path: Path
@@ -75,6 +77,12 @@ class LabelledImage:
     split: str | None
     positives: tuple[str, ...] | None
     rows: tuple[int, ...] = ()
+    original_id: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """The id by which annotations are looked up."""
+        return self.original_id or self.id
 
 
 @dataclass(frozen=True)
@@ -153,8 +161,7 @@ def read_labelled_images(
 
     Raises:
         UsageError: an option that needs a table, an unreadable table, a column that is not there,
-            no row that fits any image, a split that is not there, a label cell that is none of the
-            above.
+            no row that fits any image, a split that is not there, an unreadable label cell.
     """
     ids, problems = image_ids(paths)
     columns = _Columns(
@@ -202,15 +209,6 @@ class _Columns:
             "id pattern": self.pattern,
         }
         return [name for name, value in options.items() if value is not None]
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Entries of one row about its image; "" for a blank cell."""
-
-    patient: str
-    split: str
-    labels: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -326,16 +324,16 @@ class _ImageTable:
             )
         facts = {self._facts(row) for row in rows}
         if len(facts) > 1:
-            differing = [name for name in ("patient", "split", "labels") if _differ(facts, name)]
+            differing = differing_facts(facts)
             what = f"{path}: {len(rows)} rows of {where} disagree on its {' and '.join(differing)}"
             raise ImageError(what, "keep one row an image")
         (fact,) = facts
         patient = patient_of(fact.patient or self.hashes.get(path, ""), id_)
         return LabelledImage(path, id_, patient, fact.split or None, fact.labels, tuple(rows))
 
-    def _facts(self, row: int) -> _Facts:
+    def _facts(self, row: int) -> Facts:
         patient = self.patients.cells[row]
-        return _Facts(patient, self.splits.cells[row], self.labels.positives(row))
+        return Facts(patient, self.splits.cells[row], self.labels.positives(row))
 
     def _row_notes(self, images: Sequence[LabelledImage], split: str | None) -> Iterator[Message]:
         yield from self.match.notes
@@ -391,7 +389,3 @@ class _ImageTable:
                 yield Message("notes.torn", values)
             else:
                 yield Message("notes.torn_left_out", values | {"split": split})
-
-
-def _differ(facts: Collection[_Facts], name: str) -> bool:
-    return len({getattr(fact, name) for fact in facts}) > 1

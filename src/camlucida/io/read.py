@@ -16,6 +16,7 @@ from camlucida.core.messages import Message, declare, quoted
 from camlucida.io import dicom
 from camlucida.io.decoder_output import caught_output, known_words
 from camlucida.io.image import MAX_BYTES, READERS, RawImage, Reader, known_suffixes, readable
+from camlucida.io.keyed_files import actual_path
 from camlucida.io.raster import bmp, gif, jpeg, jpeg2000, png, pnm, tiff, webp
 from camlucida.io.storage import fetch, is_address, list_images
 
@@ -233,26 +234,27 @@ def file_bytes(path: Path) -> bytes:
     """All bytes of a file.
 
     Args:
-        path: of the file.
+        path: of the file, or a keyed one (:mod:`camlucida.io.keyed_files`).
 
     Raises:
         ImageError: no file, empty, or larger than :data:`~camlucida.io.image.MAX_BYTES`.
     """
+    file = actual_path(path)  # errors name the path that was given
     with reading(path, ImageError, "the file"):
-        fetch(path)
-        if path.is_dir():
+        fetch(file)
+        if file.is_dir():
             raise ImageError(f"{path} is a folder", "name a file in it, or expand the folder first")
-        if not path.exists():
+        if not file.exists():
             raise missing(path)
-        if not path.is_file():
+        if not file.is_file():
             raise ImageError(f"{path} is not a regular file")
-        size = path.stat().st_size
+        size = file.stat().st_size
         if size > MAX_BYTES:
             raise ImageError(
                 f"{path} has {size:,} bytes; the limit is {MAX_BYTES:,}",
                 "split or compress it first",
             )
-        data = path.read_bytes()
+        data = file.read_bytes()
     if not data:
         raise ImageError(f"{path} is empty (0 bytes)", "copy or export it again")
     return data

@@ -85,7 +85,8 @@ def _differences(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
 def _with_texts(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The table with blanks as texts in these columns."""
     texts = [name for name in columns if name in table]
-    table[texts] = table[texts].fillna("").astype(str)
+    # A column of blanks alone was read as numbers.
+    table[texts] = table[texts].astype(object).fillna("").astype(str)
     return table
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.analysis.cases.annotations import Annotations, background_label
+from camlucida.io.keyed_files import actual_path
 from camlucida.report.data import SERIES, SeriesRows
 from camlucida.runs import Run
 from camlucida.runs.stored_scan import stored_geometry
@@ -166,7 +167,9 @@ def pixel_spacing(path: Path) -> list[float] | None:
 
     keywords = ("PixelSpacing", "ImagerPixelSpacing")
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
+        header = pydicom.dcmread(
+            actual_path(path), stop_before_pixels=True, specific_tags=list(keywords)
+        )
     except (InvalidDicomError, OSError):
         return None
     # ImagerPixelSpacing is that at the detector: the body part is magnified, so it comes second.

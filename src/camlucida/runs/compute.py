@@ -225,7 +225,7 @@ class Worker:
             return image.positives or ()
         source = image.true_masks or TrueMasks(None, ())
         try:
-            masks = source.of_image(image.id, image.path, image.mask, truth_size(scan))
+            masks = source.of_image(image.known_as, image.path, image.mask, truth_size(scan))
         except (ImageError, UsageError) as error:
             raise TargetError(error.what, error.fix) from error
         if isinstance(scan, VolumeScan):
@@ -281,7 +281,7 @@ def item_identity(recipe: Recipe, image: CohortImage, sha256: str) -> str:
         mask = None if image.mask is None else file_sha256(image.mask)
         truth = ("mask", mask or "")
         source = image.true_masks
-        if source is not None and source.is_used(image.id, image.path, image.mask):
+        if source is not None and source.is_used(image.known_as, image.path, image.mask):
             truth = (*truth, source.digest)
     elif "truth" in (recipe.targets or ()):
         truth = image.positives or ()

@@ -23,6 +23,7 @@ from camlucida.runs.executors import Executor, Task, TaskEnd
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import Recipe, file_sha256
 from camlucida.runs.items import FinishedItem, Key, State
+from camlucida.runs.keyed import keyed_result
 from camlucida.runs.ledger import Ledger
 from camlucida.runs.parts import Digests, write_part
 from camlucida.runs.resume import DEATHS
@@ -282,6 +283,7 @@ def _write_results(
 def _finished(results: Iterable[ItemResult], model: str) -> Iterator[FinishedItem]:
     row = 0
     for result in results:
+        result = keyed_result(result)
         state: State = "done" if result.failure is None else "failed"
         first = row if result.predicted else None
         key = (result.image.id, model)

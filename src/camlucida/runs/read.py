@@ -19,10 +19,12 @@ from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
+from camlucida.io.keyed_files import image_source
 from camlucida.models import Card
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import file_sha256
 from camlucida.runs.items import LedgerEntry, count_states, item_notes
+from camlucida.runs.keyed import is_keyed
 from camlucida.runs.parts import part_name
 from camlucida.runs.restore import read_ledger
 from camlucida.runs.storage import ABOUT, local_run, run_root, runs_below, store_of
@@ -94,7 +96,7 @@ class Run:
         models = list(map(_model_summary, self.about["models"]))
         incomplete = [entry for entry in self.entries if entry.note is not None]
         return {
-            "run": str(self.folder.root.absolute()),
+            "run": str(self.folder.root if is_keyed(self.about) else self.folder.root.absolute()),
             "cohort": self.about["cohort"],
             "images": self.about["images"],
             "models": models,
@@ -144,9 +146,10 @@ class Run:
         return self.query("SELECT * FROM predictions ORDER BY position, row")
 
     def image_names(self) -> list[tuple[str, str]]:
-        """Id and file of each image, in the cohort's order."""
+        """Id and file of each image, by which annotations are looked up, in the cohort's order."""
         images = self.predictions()[["image", "path"]].drop_duplicates("image")
-        return list(zip(images["image"].astype(str), images["path"].astype(str)))
+        sources = map(image_source, images["image"].astype(str), images["path"].astype(str))
+        return [(image, str(path)) for image, path in sources]
 
     @cached_property
     def _explanations(self) -> pd.DataFrame:

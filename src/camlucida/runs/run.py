@@ -26,6 +26,7 @@ from camlucida.runs.extensions import extension_modules
 from camlucida.runs.folder import FORMAT, RunFolder, one_writer
 from camlucida.runs.identity import canonical
 from camlucida.runs.items import LedgerEntry, count_states, item_notes
+from camlucida.runs.keyed import keyed_plans, keyed_record, wants_keys
 from camlucida.runs.ledger import Ledger
 from camlucida.runs.mismatch import kept_mark
 from camlucida.runs.parts import write_durable_json, write_durable_table
@@ -53,6 +54,7 @@ class RunOutcome:
         failures: items that failed, and images that could not be items.
         notes: what the reader should know.
         tasks: name of a model → its task, and where that comes from.
+        keyed: whether images have keyed names.
     """
 
     folder: Path
@@ -60,6 +62,12 @@ class RunOutcome:
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
     tasks: dict[str, Message] = field(default_factory=dict)
+    keyed: bool = False
+
+    @property
+    def naming(self) -> Message:
+        """How images are named."""
+        return Message("privacy.keyed" if self.keyed else "privacy.named")
 
 
 def execute(
@@ -72,6 +80,7 @@ def execute(
     about: Mapping[str, Any] | None = None,
     executor: ExecutorConfig = IN_THIS_PROCESS,
     shard: Shard = WHOLE,
+    deidentify: bool = False,
     progress: Callable[..., object] = lambda done=0, total=None: None,
 ) -> RunOutcome:
     """Explain and predict every image of a cohort with each of its models.
@@ -89,6 +98,8 @@ def execute(
         executor: where the work is done. What is stored does not depend on it.
         shard: compute this part of the cohort only, into a folder of its own;
             :func:`~camlucida.runs.merge.merge` joins the folders.
+        deidentify: keyed names in place of those of images, patients, files and folders; a run
+            that was begun so goes on so.
         progress: called with the number of items done since the last call, and once with their
             total.
 
@@ -100,8 +111,9 @@ def execute(
     file, store = read_cohort_file(cohort), store_of(out)
     folder = _folder(out, store, resume)
     earlier = folder.read_about() if folder.about.is_file() else {}
+    keyed = wants_keys(deidentify, earlier, out)
     loader = Loader(device)
-    plans = plan_models(file, loader)
+    plans = _plans(file, loader, keyed)
     device_type = "cuda" if executor.gpus_per_worker else loader.device(plans[0].entry)
     size = batch_size or earlier.get("batch_size") or _default_batch(plans, device_type)
     problems = _distinct(plan.cohort.problems for plan in plans)
@@ -114,8 +126,10 @@ def execute(
         notes += recover(folder, ledger)
         notes += sync(ledger, plans, earlier)
         record = _record(file, whole, size, problems, notes) | _shard_record(shard, last)
-        further = {"device": device_type, **(about or {}), **kept_mark(earlier, record)}
-        _write_tables(folder, file, whole, record | further)
+        record |= {"device": device_type, **(about or {})}
+        if keyed:
+            record = keyed_record(record, file)
+        _write_tables(folder, file, whole, record | kept_mark(earlier, record))
         _report_done(ledger, plans, progress)
         if store is not None:
             store.begin()
@@ -131,7 +145,12 @@ def execute(
     failures = _distinct([problems, _failures(entries)])
     notes += item_notes(entries)
     tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
-    return RunOutcome(folder.root, count_states(entries), failures, notes, tasks)
+    return RunOutcome(folder.root, count_states(entries), failures, notes, tasks, keyed)
+
+
+def _plans(file: CohortFile, loader: Loader, keyed: bool) -> list[ModelPlan]:
+    plans = plan_models(file, loader)
+    return keyed_plans(file, plans) if keyed else plans
 
 
 def _default_batch(plans: Sequence[ModelPlan], device_type: str) -> int:

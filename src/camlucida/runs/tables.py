@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from camlucida.core.files import without_dots
 from camlucida.datasets.cohort import CohortImage
+from camlucida.io.keyed_files import MASK
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import canonical
 from camlucida.runs.items import LedgerEntry
@@ -60,16 +61,22 @@ def _cohort_row(model: str, image: CohortImage) -> dict[str, Any]:
     return {
         "image": image.id,
         "model": model,
-        "path": str(without_dots(image.path)),
+        "path": str(without_dots(image.path)) if image.keyed is None else image.keyed.as_posix(),
         "patient": image.patient,
         "split": image.split,
-        "mask": None if image.mask is None else str(image.mask),
+        "mask": _mask(image),
         "value": image.value,
         "box": None if image.box is None else list(image.box),
         "positives": None if image.positives is None else list(image.positives),
         "unknown": sorted(image.unknown),
         **{GROUP + name: group or None for name, group in image.groups.items()},
     }
+
+
+def _mask(image: CohortImage) -> str | None:
+    if image.mask is None:
+        return None
+    return str(image.mask) if image.keyed is None else (image.keyed / MASK).as_posix()
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Any
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import slug, unique
+from camlucida.io.keyed_files import actual_path
 
 PORT = 8321
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -59,7 +60,9 @@ class ModelEntry:
     def of_run(cls, model: Mapping[str, Any]) -> ModelEntry:
         """Without identifier and name, of an entry of ``models`` in ``run.json``."""
         options = {name: model[name] for name in ("checkpoint", "output") if model[name]}
-        return cls("", "", str(model["card"]), options)
+        if "checkpoint" in options:
+            options["checkpoint"] = str(actual_path(options["checkpoint"]))
+        return cls("", "", str(actual_path(model["card"])), options)
 
     def loads_the_same(self, other: ModelEntry) -> bool:
         """Whether both are made of one card or factory in one way."""

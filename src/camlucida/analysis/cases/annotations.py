@@ -15,13 +15,16 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.core.errors import CamlucidaError, ImageError
+from camlucida.core.messages import Message
 from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io.annotations import from_boxes
 from camlucida.io.annotations.annotation import VoxelGrid
+from camlucida.io.keyed_files import actual_path, image_source
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.runs import Run
+from camlucida.runs.keyed import is_keyed, problem_line
 
 T = TypeVar("T")
 Size = tuple[int, int]
@@ -69,6 +72,7 @@ class Annotations:
         self._foreground = tuple(label for label in labels if label != background)
         self._task = task
         self._problems = problems
+        self._about = run.about
         self._images = run.image_names()
         self._masks = self._true_masks(run.about["masks"])
         self._boxes = self._true_boxes(run.about["boxes"])
@@ -112,8 +116,8 @@ class Annotations:
         # A missing box is NaN or None in a table.
         if isinstance(case["box"], (list, tuple, np.ndarray)):
             return True
-        image, path = str(case["image"]), str(case["path"])
-        return bool(self._boxes.has(image, path))
+        image, path, _ = _source(case)
+        return bool(self._boxes.has(image, str(path)))
 
     def boxed(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
         """(H, W), the boxes of :meth:`boxes`, filled; None where there is none.
@@ -136,9 +140,9 @@ class Annotations:
         Args:
             case, label, size: as of :meth:`boxed`.
         """
-        image, path = str(case["image"]), str(case["path"])
+        image, path, _ = _source(case)
         for name in (label, ""):
-            boxes = self._tried(partial(self._boxes.given_boxes, image, path, name, size))
+            boxes = self._tried(partial(self._boxes.given_boxes, image, str(path), name, size))
             if boxes is not None:
                 return boxes
         return None if case["box"] is None else np.asarray([case["box"]], np.float64)
@@ -148,10 +152,13 @@ class Annotations:
         return self._task != "segmentation" or (label,) == self._foreground
 
     def _true_masks(self, path: str | None) -> TrueMasks:
-        masks = TrueMasks(None if path is None else Path(path), self._labels, self._images)
+        folder = None if path is None else actual_path(path)
+        masks = TrueMasks(folder, self._labels, self._images)
         if self._tried(lambda: masks.truth) is None:
             return TrueMasks(None, self._labels)
         unread = [note for note in masks.notes if note.code == "notes.masks_unread"]
+        if is_keyed(self._about):
+            unread = [Message("privacy.annotation") for _ in unread[:1]]
         self._problems += [str(note) for note in unread if str(note) not in self._problems]
         return masks
 
@@ -159,26 +166,28 @@ class Annotations:
         nothing = GroundTruth(self._labels, {}, {})
         if path is None:
             return nothing
-        read = partial(read_ground_truth, boxes=Path(path), labels=self._labels)
+        read = partial(read_ground_truth, boxes=actual_path(path), labels=self._labels)
         return with_names_of_images(self._tried(read) or nothing, self._images)
 
     def _tried(self, read: Callable[[], T | None]) -> T | None:
         try:
             return read()
         except CamlucidaError as error:
-            if str(error) not in self._problems:
-                self._problems.append(str(error))
+            line = problem_line(self._about, error)
+            if line not in self._problems:
+                self._problems.append(line)
             return None
 
 
 def _source(case: Mapping[str, Any]) -> tuple[str, Path, Path | None]:
-    """Id, file and mask file of an image."""
-    mask = case["mask"]
-    return (
-        str(case["image"]),
-        Path(str(case["path"])),
-        Path(mask) if isinstance(mask, str) else None,
-    )
+    """Id, file and mask file of an image, as its annotations know it.
+
+    Args:
+        case: with ``mask``, which the table of boxes alone may lack.
+    """
+    mask = case.get("mask")
+    image, path = image_source(str(case["image"]), str(case["path"]))
+    return image, path, actual_path(mask) if isinstance(mask, str) else None
 
 
 def _filled(image: str, boxes: ArrayLike, size: Size) -> Mask:

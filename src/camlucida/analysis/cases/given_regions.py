@@ -10,8 +10,10 @@ from camlucida.core.errors import CamlucidaError
 from camlucida.datasets.ground_truth import GroundTruth, read_regions
 from camlucida.evaluation.maps.folder import ABOUT
 from camlucida.evaluation.maps.of_run import run_regions
+from camlucida.io.keyed_files import actual_path, image_source
 from camlucida.metrics.annotations import Mask
 from camlucida.runs import Run
+from camlucida.runs.keyed import problem_line
 
 
 def regions_folder(run: Run) -> Path | None:
@@ -25,7 +27,7 @@ def regions_folder(run: Run) -> Path | None:
     for about in sorted([*root.glob(ABOUT), *root.glob(f"*/{ABOUT}")]):
         stored = json.loads(about.read_text("utf-8")).get("regions")
         if folder is None and stored:
-            folder = Path(stored)
+            folder = actual_path(stored)
     return folder
 
 
@@ -41,6 +43,7 @@ class GivenRegions:
 
     def __init__(self, runs: Sequence[Run], problems: list[str]) -> None:
         self._problems = problems
+        self._runs = runs
         self._truths = [self._read(run) for run in runs]
 
     def masks(self, run: int, image: str, path: str, size: tuple[int, int]) -> Mapping[str, Mask]:
@@ -56,9 +59,10 @@ class GivenRegions:
         if truth is None:
             return {}
         try:
-            return truth.masks(image, path, size)
+            name, file = image_source(image, path)
+            return truth.masks(name, str(file), size)
         except CamlucidaError as error:
-            self._add(error)
+            self._add(self._runs[run], error)
             return {}
 
     def _read(self, run: Run) -> GroundTruth | None:
@@ -68,9 +72,10 @@ class GivenRegions:
         try:
             return read_regions(folder)
         except CamlucidaError as error:
-            self._add(error)
+            self._add(run, error)
             return None
 
-    def _add(self, error: CamlucidaError) -> None:
-        if str(error) not in self._problems:
-            self._problems.append(str(error))
+    def _add(self, run: Run, error: CamlucidaError) -> None:
+        line = problem_line(run.about, error)
+        if line not in self._problems:
+            self._problems.append(line)

@@ -24,6 +24,7 @@ from camlucida.datasets.patients import (
     patient_of,
 )
 from camlucida.evaluation.maps.scores import sees_all
+from camlucida.io.keyed_files import actual_path
 from camlucida.io.saliency_pickles import check_label, map_files, read_saliency_map
 from camlucida.io.tables import listing, read_table
 from camlucida.metrics.annotations import Mask
@@ -179,7 +180,8 @@ def _of_run(run: Run) -> Iterator[SavedMap]:
         record = {str(name): value for name, value in row.items()}
         if record["target_kind"] != "label" or record["target_sign"] not in (1, None):
             continue
-        image, path = str(record["image"]), str(record["path"])
+        image = str(record["image"])
+        path = str(actual_path(str(record["path"])))
         known = str(patients.get(image) or "")
         # An image that stands for its unknown patient is no patient.
         patient = "" if known == patient_of("", image) else known

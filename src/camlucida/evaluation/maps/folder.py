@@ -19,6 +19,8 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import write_json
 from camlucida.core.messages import Message, declare, prefixed
 from camlucida.datasets.image_names import is_of_image
+from camlucida.datasets.images import LabelledImages
+from camlucida.datasets.keyed_names import keyed_message, keyed_problem, known_names
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.few_images import FewImages
 from camlucida.evaluation.maps.measure import Sample, Tables, measure
@@ -121,7 +123,7 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
 
 def _notes_of_annotations(source: Source, tables: Tables) -> list[Message]:
     """Annotations that were not used, and labels and images without one."""
-    images = [(item.id, str(item.path)) for item in source.cohort.images]
+    images = [(item.known_as, str(item.path)) for item in source.cohort.images]
     notes = [] if source.truth is None else list(source.truth.unused(images))
     if source.regions is not None:
         notes += [prefixed("regions", note) for note in source.regions.unused(images)]
@@ -164,6 +166,23 @@ def _notes_of_maps(source: Source) -> list[Message]:
         return []
     return [
         Message("evaluation_notes.explained_again", {"count": len(again), "names": listing(again)})
+    ]
+
+
+def key_names(tables: Tables, cohort: LabelledImages) -> None:
+    """Take the names of files out of the failures and notes of an evaluation.
+
+    Args:
+        tables: of images that have keyed names; changed.
+        cohort: these images, whose own failures and notes are keyed already.
+    """
+    names = known_names(cohort.images)
+    tables.failures[:] = [
+        failure if failure in cohort.problems else keyed_problem(failure, names)
+        for failure in tables.failures
+    ]
+    tables.notes[:] = [
+        note if note in cohort.notes else keyed_message(note, names) for note in tables.notes
     ]
 
 

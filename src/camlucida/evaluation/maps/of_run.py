@@ -16,10 +16,13 @@ from camlucida.datasets.cohort_file import CohortConfig, read_cohort_file
 from camlucida.datasets.column_truth import truth_of_columns
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.datasets.images import LabelledImages
+from camlucida.datasets.keyed_names import keyed_cohort
 from camlucida.datasets.true_masks import BACKGROUNDS
 from camlucida.evaluation.maps.stored import StoredMaps
+from camlucida.io.keyed_files import actual_path
 from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model
+from camlucida.runs.keyed import group_of, is_keyed, source_file
 from camlucida.runs.plan import classification_labels, split_of_model
 from camlucida.runs.read import Run
 
@@ -77,11 +80,11 @@ def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
     Raises:
         UsageError: the cohort's file is gone, or a model's weights are no longer those of the run.
     """
-    file = read_cohort_file(run.about["cohort"])
+    file = read_cohort_file(source_file(run.about, run.about["cohort"]))
     for described in run.about["models"]:
         model = load_model(
-            described["card"],
-            checkpoint=described["checkpoint"],
+            str(actual_path(described["card"])),
+            checkpoint=_optional_file(described["checkpoint"]),
             output=described["output"],
             device=device,
         )
@@ -93,6 +96,8 @@ def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
         labels = classification_labels(model.card)
         volumes = model.card.volume is not None
         members = read_cohort(file, labels, split_of_model(file, model), volumes)
+        if is_keyed(run.about):
+            members, _ = keyed_cohort(members, group_of(file), labels)
         done = _done(run, described["name"])
         items = tuple(member for member in members.images if member.id in done)
         pending = len(members.images) - len(items)
@@ -144,8 +149,7 @@ def run_annotations(run: Run) -> dict[str, Path | None]:
     """
     paths: dict[str, Path | None] = {}
     for key in ("masks", "boxes"):
-        stored = run.about[key]
-        paths[key] = Path(stored) if stored else None
+        paths[key] = _optional_file(run.about[key])
     return paths
 
 
@@ -155,5 +159,8 @@ def run_regions(run: Run) -> Path | None:
     Args:
         run: an opened run.
     """
-    stored = run.about.get("regions")
-    return Path(stored) if stored else None
+    return _optional_file(run.about.get("regions"))
+
+
+def _optional_file(stored: str | None) -> Path | None:
+    return actual_path(stored) if stored else None

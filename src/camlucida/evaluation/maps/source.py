@@ -75,7 +75,7 @@ class Source:
         if isinstance(scan, VolumeScan):
             return self._sample_of_volume(item, scan)
         height, width = scan.geometry.original
-        where = (item.id, str(item.path), (height, width))
+        where = (item.known_as, str(item.path), (height, width))
         masks = {} if self.truth is None else self.truth.masks(*where)
         boxes = {} if self.truth is None else self.truth.boxes(*where)
         regions = {} if self.regions is None else self.regions.masks(*where)
@@ -86,7 +86,7 @@ class Source:
 
     def _sample_of_volume(self, item: LabelledImage, scan: VolumeScan) -> Sample:
         """A volume with its masks in the order of the model's axes; boxes are of images."""
-        where = (item.id, str(item.path), voxel_grid(scan))
+        where = (item.known_as, str(item.path), voxel_grid(scan))
         masks = {} if self.truth is None else self.truth.masks(*where)
         regions = {} if self.regions is None else self.regions.masks(*where)
         masks = {name: scan.from_stored(mask) for name, mask in masks.items()}
@@ -147,4 +147,4 @@ class Source:
         """The labels that are annotated in an image; nothing is read."""
         if self.truth is None:
             return set()
-        return set(self.truth.has(item.id, str(item.path)))
+        return set(self.truth.has(item.known_as, str(item.path)))

@@ -60,8 +60,22 @@ def case_name(identity: str) -> str:
     >>> case_name("doe_jane") == case_name("doe_jane"), len(case_name("doe_jane"))
     (True, 21)
     """
-    digest = hmac.new(secret_key(), identity.encode(errors="surrogateescape"), hashlib.sha256)
-    return f"case-{digest.hexdigest()[:DIGITS]}"
+    return keyed_name("case", identity)
+
+
+def keyed_name(kind: str, identity: str) -> str:
+    """A name that tells nothing, the same each time for this user.
+
+    Args:
+        kind: stands before it: "case", "patient".
+        identity: what a file, a table or a header calls it.
+
+    >>> keyed_name("patient", "Doe, Jane") == keyed_name("patient", "Doe, Jane")
+    True
+    """
+    text = identity.encode(errors="surrogateescape")
+    digest = hmac.new(secret_key(), text, hashlib.sha256).hexdigest()
+    return f"{kind}-{digest[:DIGITS]}"
 
 
 ATTRIBUTES = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate")
@@ -105,6 +119,12 @@ def _header(path: Path, tags: Sequence[str]) -> Dataset | None:
         return None
 
 
+def key_folder() -> Path:
+    """Where this user's key is kept, and what its names stand for."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(home, "camlucida")
+
+
 @cache
 def secret_key() -> bytes:
     """The key of this user, made at random when it is first needed.
@@ -112,8 +132,7 @@ def secret_key() -> bytes:
     It is kept in ``$XDG_DATA_HOME/camlucida/patients.key``, readable by the user alone; where
     that cannot be written, it lasts as long as the process.
     """
-    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    path = Path(home, "camlucida", "patients.key")
+    path = key_folder() / "patients.key"
     try:
         key = path.read_bytes()
         if len(key) == KEY_BYTES:

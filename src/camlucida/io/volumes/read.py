@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from camlucida.core.errors import ImageError
 from camlucida.core.files import reading
 from camlucida.io import dicom
 from camlucida.io.image import VOLUME_SUFFIXES
+from camlucida.io.keyed_files import actual_path
 from camlucida.io.read import file_bytes, missing
 from camlucida.io.storage import fetched, is_address
 from camlucida.io.volumes.multiframe import frame_count, read_multiframe
@@ -45,8 +47,10 @@ def read_volume(path: str | Path, frame: int | None = None) -> Volume:
     ('a', (2, 3, 4), 'SAR', [5.0, 2.0, 2.0])
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        return read_series(path)
+    folder = actual_path(path)
+    if folder.is_dir():
+        series = read_series(folder)
+        return replace(series, source=series.source | {"path": str(path)})
     data = file_bytes(path)
     head = data[:1024]
     if head.startswith(_GZIP) or head[344:348] in _NIFTI or head[4:7] in (b"n+2", b"ni2"):

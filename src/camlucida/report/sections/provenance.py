@@ -22,6 +22,7 @@ from camlucida.report.document import (
 )
 from camlucida.report.sections.base import section
 from camlucida.runs import Run
+from camlucida.runs.keyed import is_keyed
 
 declare(
     "provenance",
@@ -30,6 +31,8 @@ declare(
             "Made by camlucida {version} from {runs} {runs:|run|runs}. The report "
             "has no date: the same {runs:|run gives|runs give} the same report."
         ),
+        "named": "Images are named as their files are.",
+        "keyed": "Images and patients have keyed names; names of files and paths are left out.",
         "run": "Run “{name}”",
         "run_folder": "Folder",
         "run_cohort": "Cohort file",
@@ -51,7 +54,9 @@ declare(
 def provenance(report: ReportData) -> Section:
     """Runs, commands and versions; models with the hash of their weights. No date."""
     counts: dict[str, Value] = {"version": __version__, "runs": len(report.runs)}
-    blocks: list[Block] = [Paragraph((Message("provenance.report", counts),))]
+    naming = "keyed" if all(is_keyed(run.about) for run in report.runs) else "named"
+    sentences = (Message("provenance.report", counts), " ", Message(f"provenance.{naming}"))
+    blocks: list[Block] = [Paragraph(sentences)]
     for name, run in zip(report.names, report.runs):
         title = Message("provenance.run", {"name": name})
         blocks.append(Subsection(title, (Facts(tuple(_run(run))),)))
@@ -72,9 +77,11 @@ def _run(run: Run) -> Iterator[tuple[Message, CellValue]]:
     """What is known of a run, by name."""
     about = run.about
     versions = [f"{name} {version}" for name, version in about.get("versions", {}).items()]
+    folder = run.folder.root.absolute()
+    keyed = is_keyed(about)
     facts: dict[str, CellValue] = {
-        "folder": Code(str(run.folder.root.absolute())),
-        "cohort": Code(str(about["cohort"])),
+        "folder": Code(folder.name if keyed else str(folder)),
+        "cohort": "" if keyed else Code(str(about["cohort"])),
         "command": Code(about["command"]) if about.get("command") else "",
         "device": about["device"],
         "batch": about["batch_size"],

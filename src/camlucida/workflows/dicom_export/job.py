@@ -190,7 +190,8 @@ class Exporter:
         header = read_source(image.path, image.sha256)
         name = image.id
         if self.request.deidentify:
-            header, name = deidentified(header), case_name(image.id)
+            header = deidentified(header)
+            name = image.id if image.keyed else case_name(image.id)
         maps = [_named(each, name) for each in image.load()]
         explained = [e for e in maps if not is_baseline(e.method) and e.no_picture is None]
         self._baselines |= {each.method for each in maps if is_baseline(each.method)}
@@ -261,7 +262,7 @@ class Exporter:
         self.outcome.records.append(
             {
                 "id": name,
-                "image": None if self.request.deidentify else str(image.path),
+                "image": None if self.request.deidentify or image.keyed else str(image.path),
                 "model": image.algorithm.name,
                 "study": str(header.StudyInstanceUID),
                 "maps": [_record(item) for item in content.maps],

@@ -22,6 +22,7 @@ from camlucida.io.dicom_export import Algorithm
 from camlucida.io.image import RawImage
 from camlucida.io.read import read_image
 from camlucida.models.detectors import Detection
+from camlucida.runs.keyed import is_keyed
 from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.read import Run, is_run
 from camlucida.runs.stored_scan import stored_geometry
@@ -40,6 +41,7 @@ class StoredImage:
         algorithm: the model.
         load: reads the maps and the image. CamlucidaError where that fails.
         mismatch: whether the model is known not to be that of the stored predictions.
+        keyed: whether its id is keyed, and its path.
     """
 
     id: str
@@ -48,6 +50,7 @@ class StoredImage:
     algorithm: Algorithm
     load: Callable[[], list[Explanation]]
     mismatch: bool = False
+    keyed: bool = False
 
 
 def stored_images(source: Path) -> list[StoredImage]:
@@ -83,6 +86,7 @@ def _of_run(run: Run) -> Iterator[StoredImage]:
             Algorithm(str(model), weights.get(str(model), "")),
             partial(_maps_of_run, run, numbers),
             mismatch,
+            is_keyed(run.about),
         )
 
 

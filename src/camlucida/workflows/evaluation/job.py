@@ -23,24 +23,24 @@ from camlucida.datasets.ground_truth import (
     read_regions,
 )
 from camlucida.datasets.images import LabelledImages, read_labelled_images
-from camlucida.datasets.patients import NO_PATIENTS
-from camlucida.datasets.public_truth import PublicTruth, read_public_truth
+from camlucida.datasets.public_truth import read_public_truth
 from camlucida.datasets.recorded_splits import SplitSource, find_recorded_split
 from camlucida.datasets.splits import training_notes
 from camlucida.evaluation.maps.choice import choose, choose_baselines
-from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
+from camlucida.evaluation.maps.folder import Evaluated, describe, key_names, run, write
 from camlucida.evaluation.maps.measurable import for_detector, for_model
 from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models, run_regions
 from camlucida.evaluation.maps.readers import READERS
 from camlucida.evaluation.maps.source import Source
 from camlucida.figures.notice import stamped
-from camlucida.io.image import image_id
 from camlucida.io.tables import write_table
 from camlucida.models import load_model
+from camlucida.runs.keyed import is_keyed, keyed_file
 from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
+from camlucida.workflows.evaluation.public_facts import public_views, with_public_facts
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,8 @@ class EvaluationRequest:
 class EvaluationJob:
     """One model, evaluated into one folder.
 
-    ``mismatch``: whether it is not that of the predictions which its training run stored.
+    ``mismatch``: whether it is not that of the predictions which its training run stored;
+    ``run``: ``run.json`` of the run whose maps are evaluated, empty where there is none.
     """
 
     name: str
@@ -191,6 +192,15 @@ class EvaluationJob:
     folder: Path
     regions: Path | None = None
     mismatch: bool = False
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    def regions_record(self) -> str | None:
+        """What the record says of the folder of regions."""
+        if self.regions is None:
+            return None
+        if is_keyed(self.run):
+            return keyed_file(self.run, "regions", self.regions)
+        return str(self.regions.absolute())
 
 
 @dataclass
@@ -221,7 +231,9 @@ def evaluation_jobs(request: EvaluationRequest) -> Iterator[EvaluationJob]:
     for model in models:
         source = _source(request, settings, annotations, model)
         folder = request.folder / slug(model.name) if count > 1 else request.folder
-        yield EvaluationJob(model.name, source, folder, request.regions, any_mismatch(opened))
+        about = opened[0].about if opened else {}
+        mismatch = any_mismatch(opened)
+        yield EvaluationJob(model.name, source, folder, request.regions, mismatch, about)
 
 
 def evaluate_job(
@@ -240,8 +252,12 @@ def evaluate_job(
     """
     evaluated = run(job.source, progress=progress)
     evaluated.tables.failures[:0] = failures
-    evaluated.about = describe(job.source, evaluated, about["command"], about["versions"])
-    evaluated.about["regions"] = None if job.regions is None else str(job.regions.absolute())
+    command = about["command"]
+    if is_keyed(job.run):
+        key_names(evaluated.tables, job.source.cohort)
+        command = ""  # its words name files
+    evaluated.about = describe(job.source, evaluated, command, about["versions"])
+    evaluated.about["regions"] = job.regions_record()
     write(job.folder, evaluated)
     (job.folder / READERS).unlink(missing_ok=True)  # of an earlier evaluation
     if job.source.reader_rows:
@@ -340,53 +356,13 @@ def _with_truth(
     if annotations.public is not None:
         public = read_public_truth(annotations.public, paths, labels)
         truth, readers = ground_truth_of(public.join), public.readers
-        cohort = _with_public_facts(cohort, public)
-        views = _public_views(cohort, public)
+        cohort = with_public_facts(cohort, public)
+        views = public_views(cohort, public)
     elif truth is None:
-        ids = [image.id for image in cohort.images]
+        ids = [image.known_as for image in cohort.images]
         truth, notes = read_beside(paths, ids, labels)
         cohort = replace(cohort, notes=(*cohort.notes, *notes))
     if truth is not None:
-        images = [(image.id, str(image.path)) for image in cohort.images]
+        images = [(image.known_as, str(image.path)) for image in cohort.images]
         truth = with_names_of_images(truth, images)
     return cohort, truth, readers, views
-
-
-def _public_views(cohort: LabelledImages, public: PublicTruth) -> dict[str, str]:
-    """Image → view, of the images whose view the tables have."""
-    stems = {image.id: image_id(image.path, None) for image in cohort.images}
-    return {name: public.views[stem] for name, stem in stems.items() if stem in public.views}
-
-
-def _public_findings(public: PublicTruth, stem: str) -> tuple[str, ...] | None:
-    stated = public.labels.get(stem)
-    if stated is None:
-        return None
-    return tuple(name for name in public.join.labels if name and name in stated)
-
-
-def _with_public_facts(cohort: LabelledImages, public: PublicTruth) -> LabelledImages:
-    """Images with the patients and findings of public tables, where no table of the user has them.
-
-    Patients are known only if the tables have that of every image.
-    """
-    by_path = {image.path: image_id(image.path, None) for image in cohort.images}
-    known = all(stem in public.patients for stem in by_path.values())
-    use_patients = known and not cohort.patients_known
-    images = []
-    for image in cohort.images:
-        stem = by_path[image.path]
-        patient = public.patients[stem] if use_patients else image.patient
-        positives = image.positives
-        if positives is None:
-            positives = _public_findings(public, stem)
-        images.append(replace(image, positives=positives, patient=patient))
-    notes = cohort.notes
-    if use_patients:
-        notes = tuple(note for note in notes if note != NO_PATIENTS)
-    return replace(
-        cohort,
-        images=tuple(images),
-        notes=notes,
-        patients_known=cohort.patients_known or known,
-    )

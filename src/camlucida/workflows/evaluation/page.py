@@ -200,6 +200,7 @@ def _facts(rows: pd.DataFrame, about: EvaluationAbout) -> Facts:
     versions = [f"{name} {version}" for name, version in about.versions.items()]
     weights = Code(f"sha256 {about.sha256}") if about.sha256 else "–"
     named_methods = page_message("methods_at", methods=methods, layers=layers) if methods else "–"
+    command = [(page_message("command"), Code(about.command))] if about.command else []
     return Facts(
         (
             (page_message("model"), about.model),
@@ -210,7 +211,7 @@ def _facts(rows: pd.DataFrame, about: EvaluationAbout) -> Facts:
             (page_message("baselines"), _listed(baselines, page_message("no_baselines"))),
             (page_message("metrics"), _listed(metrics)),
             (page_message("cost"), _cost(rows, about)),
-            (page_message("command"), Code(about.command)),
+            *command,
             (page_message("versions"), ", ".join(versions)),
         )
     )
