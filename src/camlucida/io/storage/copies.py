@@ -28,8 +28,8 @@ def fetch(path: Path) -> Path:
     """Make sure that the file of a local copy is there, and is what the store holds.
 
     Args:
-        path: of any file; one that is no copy of an object is left as it is. Each object is looked up
-            once a process.
+        path: of any file; one that is no copy of an object is left as it is. Each object is
+            looked up once a process.
 
     Returns:
         The path.

@@ -1,0 +1,91 @@
+"""A run as samples of FiftyOne: of the real package where it is installed.
+
+Its database is not needed for samples. Where the package is not installed, a stand-in keeps what
+it is given.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.integrations.fiftyone import dataset_of_run, samples_of_run
+
+
+class Kept(dict):
+    """Keeps the arguments and fields, which are also attributes."""
+
+    def __init__(self, **values):
+        super().__init__(values)
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.fixture
+def package(monkeypatch):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import fiftyone
+    except ImportError:
+        fiftyone = ModuleType("fiftyone")
+        fiftyone.Sample = fiftyone.Classification = fiftyone.Classifications = Kept
+        fiftyone.Heatmap = Kept
+        monkeypatch.setitem(sys.modules, "fiftyone", fiftyone)
+    return fiftyone
+
+
+@pytest.fixture
+def samples(package, small_run, tmp_path):
+    return list(samples_of_run(small_run, tmp_path / "media"))
+
+
+def test_a_sample_has_what_the_run_knows_of_its_image(samples, small_run):
+    assert len(samples) == small_run.counts["done"]
+    first = samples[0]
+    assert Path(first.filepath).name == "0.png"
+    assert (first["case"], first["patient"], first["group_sex"]) == ("0", "p0", "f")
+    assert [each.label for each in first["ground_truth"].classifications] == ["Mass"]
+    table = small_run.predictions()
+    expected = table[table["image"] == "0"].set_index("label")["probability"].to_dict()
+    made = {each.label: each.confidence for each in first["predictions"].classifications}
+    assert made == pytest.approx(expected)
+
+
+def test_heatmaps_are_the_maps_in_shares_of_their_limit(samples, small_run):
+    rows = small_run.explanations()
+    for index in rows.index[rows["image"] == "0"]:
+        explanation = small_run.explanation(int(index))
+        name = f"{explanation.method}_{explanation.target}".replace(" ", "_")
+        heatmap = samples[0][name]
+        np.testing.assert_allclose(
+            heatmap.map, explanation.numpy() / explanation.limit, rtol=1e-5, atol=1e-6
+        )
+        assert heatmap.limit == pytest.approx(explanation.limit)
+        assert list(heatmap.range) == [0, 1]
+
+
+def test_images_that_the_app_cannot_show_become_png(package, small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("camlucida.integrations.fiftyone.SHOWN", set())
+    first = next(samples_of_run(small_run, tmp_path / "media"))
+    assert Path(first.filepath) == tmp_path / "media/0.png"
+    assert Path(first.filepath).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_without_the_package_one_line_says_so(small_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fiftyone", None)
+    with pytest.raises(UsageError, match="needs FiftyOne"):
+        dataset_of_run(small_run, "run", tmp_path)
+
+
+def test_without_its_database_one_line_says_so(package, small_run, tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise RuntimeError("MongoDB could not be\ninstalled")
+
+    monkeypatch.setattr(package, "Dataset", refuse, raising=False)
+    with pytest.raises(CamlucidaError, match=r"MongoDB could not be installed \(it needs MongoDB"):
+        dataset_of_run(small_run, "run", tmp_path)
