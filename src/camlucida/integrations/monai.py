@@ -6,6 +6,7 @@ Its networks and bundles need no bridge: ``monai:FOLDER`` is a bundle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def cohort_of_datalist(
         raise UsageError("the data list has no item", "give a list of dicts")
     rows = [_row(item, index, labels, image_key) for index, item in enumerate(data)]
     columns = {"path": "image", "id": "image"}
-    names = {key for row in rows for key in row}
+    names = set(chain.from_iterable(rows))
     columns |= {key: key for key in ("mask", "patient", "split") if key in names}
     if "class" in names:
         columns["labels"] = "class"

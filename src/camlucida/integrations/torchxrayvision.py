@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,11 @@ def cohort_of_dataset(
         has_masks |= bool(masks)
         table.append(_row(dataset, index, name))
     config = {"images": "images"} | ({"masks": "masks"} if has_masks else {})
+    names = set(chain.from_iterable(table))
     columns: dict[str, Any] = {"id": "image"}
-    if all("patient" in row for row in table):
+    if "patient" in names:
         columns["patient"] = "patient"
-    groups = [name for name in GROUPS if any(name in row for row in table)]
+    groups = [name for name in GROUPS if name in names]
     if groups:
         columns["groups"] = groups
     return write_cohort(root, table, model, config, columns)
