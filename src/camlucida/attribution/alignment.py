@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from camlucida.attribution.capture_inputs import layer_outputs
 from camlucida.attribution.watch import Captured
 from camlucida.core.messages import Message, declare
+from camlucida.core.noise import generator_kept
 from camlucida.core.tensors import full
 from camlucida.models.walk import parts_hash
 
@@ -173,7 +174,7 @@ class _Strips:
     def _cells(self, image: Tensor) -> Tensor | None:
         inputs = list(self._inputs)
         inputs[self._position] = image
-        with torch.random.fork_rng(devices=[]):
+        with generator_kept():
             (output,) = layer_outputs(self._model, tuple(inputs), [self._layer])
         return None if output is None else full(self._layer.layout.to_grid(output))
 

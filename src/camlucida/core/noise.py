@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
 SEED = 0
+
+_GENERATOR = threading.RLock()
+
+
+@contextmanager
+def generator_kept() -> Iterator[None]:
+    """The CPU's random state is afterwards what it was before, whatever a model draws inside.
+
+    One thread at a time: another's would be put back over this one's.
+
+    >>> before = torch.get_rng_state()
+    >>> with generator_kept():
+    ...     _ = torch.rand(1)
+    >>> torch.equal(torch.get_rng_state(), before)
+    True
+    """
+    with _GENERATOR, torch.random.fork_rng(devices=[]):
+        yield
 
 
 def noisy(image: Tensor, count: int, deviation: float, seed: int = SEED) -> Tensor:

@@ -196,7 +196,13 @@ def wrapped_text(text: str, letters: int) -> str:
     return "\n".join(wrapped_lines(text, letters))
 
 
+_WIDE = "\u1100"
+"""The first letter that is two wide."""
+
+
 def _width(text: str) -> int:
+    if max(text, default="") < _WIDE:
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 

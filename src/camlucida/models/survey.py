@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
+from camlucida.core.noise import generator_kept
 from camlucida.models.cell_order import CellOrder, changed_spot, needs_order
 from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, without
@@ -65,7 +66,7 @@ def survey(
     for images, differentiable in attempts:
         run = _Run(model, images, differentiable, stated, logits_from, image)
         try:
-            with torch.random.fork_rng(devices=[]):
+            with generator_kept():
                 output = run.forward()
         except ModelError as failure:
             error = failure
@@ -262,7 +263,7 @@ class _Run:
         inputs = _same_twice(self.inputs)
         inputs[self.image] = changed_spot(images)
         try:
-            with torch.random.fork_rng(devices=[]):
+            with generator_kept():
                 order.run(self.model, tuple(inputs))
         except ModelError:
             return

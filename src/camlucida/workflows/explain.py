@@ -30,7 +30,7 @@ from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
 from camlucida.report.viewer.case_files import CaseFile, write_case
 from camlucida.report.viewer.data import case_file
-from camlucida.workflows.explain_batches import BatchExplainer, ReadImage, layer_names
+from camlucida.workflows.explain_batches import BatchExplainer, Begun, layer_names
 from camlucida.workflows.explain_files import ImageWriter, Written
 from camlucida.workflows.prefetched import Prefetched
 
@@ -158,9 +158,10 @@ def explain_to_folder(
     writer = _Writer(
         out, colormap, kinds, explainer, outcome, ImageWriter(len(paths), kinds is not None)
     )
-    parts = list(_parts(paths, explainer.batch_size))
+    lanes = explainer.lanes(len(paths))
+    parts = list(_parts(paths, lanes.part))
     try:
-        with Prefetched(explainer.read, parts) as batches:
+        with lanes, Prefetched(explainer.read, parts) as batches:
 
             def report(failure: Failure) -> None:
                 batches.wait()  # a decoder that runs has the error stream
@@ -169,8 +170,8 @@ def explain_to_folder(
             explainer.on_failure = report
             for failure in missing:
                 explainer.add_failure(failure)
-            for part, images in zip(parts, batches):
-                writer.explain(images)
+            for part, begun in zip(parts, explainer.begun(batches, lanes)):
+                writer.explain(begun)
                 batches.wait()
                 progress(len(part))
                 if writer.stopped_by is not None:
@@ -218,9 +219,9 @@ class _Writer:
     def __post_init__(self) -> None:
         self.records = GrowingList(self.out / "explanations.json")
 
-    def explain(self, images: Sequence[ReadImage]) -> None:
+    def explain(self, batch: Begun) -> None:
         """One batch; its files are written meanwhile, or later."""
-        for scan, explanations in self.explainer.explain(images):
+        for scan, explanations in self.explainer.explain(batch):
             if not explanations:
                 self._note_absence(scan)
                 continue

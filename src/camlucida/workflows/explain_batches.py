@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +31,7 @@ from camlucida.io.dicom.patients import case_name
 from camlucida.io.image import image_id
 from camlucida.metrics.artefacts import shows_text
 from camlucida.models import LoadedModel
+from camlucida.workflows.explain_lanes import Lanes
 
 declare(
     "privacy",
@@ -56,6 +58,18 @@ class ReadImage(NamedTuple):
 
     path: Path
     content: Scan | CamlucidaError
+
+
+class Begun(NamedTuple):
+    """A batch that a lane explains, if there are any.
+
+    Attributes:
+        scans: its images that could be read.
+        explanations: of the lane; its result is None where the batch has to be explained again.
+    """
+
+    scans: Sequence[Scan]
+    explanations: Future[list[Explanation] | None] | None = None
 
 
 @dataclass
@@ -103,13 +117,40 @@ class BatchExplainer:
                 images.append(ReadImage(path, error))
         return images
 
-    def explain(self, images: Sequence[ReadImage]) -> Iterator[tuple[Scan, list[Explanation]]]:
+    def lanes(self, images: int) -> Lanes:
+        """Threads for so many images, of this model and request."""
+        return Lanes(self.model, self.targets, self.methods, self.layers, self.batch_size, images)
+
+    def begun(self, batches: Iterable[Sequence[ReadImage]], lanes: Lanes) -> Iterator[Begun]:
+        """Batches in order, a few of them ahead.
+
+        Args:
+            batches: images as they were read.
+            lanes: of :meth:`lanes`.
+        """
+        waiting: deque[Begun] = deque()
+        for images in batches:
+            scans = list(self._scans(images))
+            waiting.append(Begun(scans, lanes.submit(scans)))
+            if len(waiting) > lanes.ahead:
+                yield waiting.popleft()
+        yield from waiting
+
+    def explain(self, begun: Begun) -> Iterator[tuple[Scan, list[Explanation]]]:
         """Each image of a batch with its explanations, sorted by target.
+
+        Args:
+            begun: the next batch of :meth:`begun`.
 
         Raises:
             UsageError, LayerError: the request fits no image, which shows before the first one.
         """
-        yield from self._explain_scans(list(self._scans(images)))
+        explanations = None if begun.explanations is None else begun.explanations.result()
+        if explanations is None:
+            yield from self._explain_scans(begun.scans)
+            return
+        for scan in begun.scans:
+            yield from self._with_explanations(scan, explanations)
 
     def fail(self, scan: Scan, error: CamlucidaError) -> None:
         """Record that an image has no explanation."""
