@@ -256,8 +256,9 @@ _STEPS: dict[str, _Step] = {
 """Operations that lead to the pooling."""
 
 _RESHAPES_NAMES = """
-ViewBackward0 UnsafeViewBackward0 ReshapeAliasBackward0 AliasBackward0 CloneBackward0 ToCopyBackward0
-SqueezeBackward0 SqueezeBackward1 SqueezeBackward2 UnsqueezeBackward0
+ViewBackward0 UnsafeViewBackward0 ReshapeAliasBackward0 AliasBackward0 CloneBackward0
+ToCopyBackward0 SqueezeBackward0 SqueezeBackward1 SqueezeBackward2
+UnsqueezeBackward0
 """
 _RESHAPES = frozenset(_RESHAPES_NAMES.split())
 """Operations that leave numbers in their order."""
