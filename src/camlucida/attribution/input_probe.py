@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.graph import Graph, Score
+from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.steps import Steps
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
@@ -67,7 +68,8 @@ class InputProbe:
         self.steps.begin(len(images))
         scores = []
         for part in images.split(self.batch_size):
-            scores.append(self._score(self._logits(part)))
+            logits = in_fastest_order(self.module, part, self._logits)
+            scores.append(self._score(logits))
             self.steps.end(len(part))
         return torch.cat(scores, 1)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.input_probe import InputProbe
+from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, ModelError
@@ -152,7 +153,7 @@ class Probe:
         self.steps.begin(len(inputs))
         scores = []
         for part in inputs.split(self.batch_size):
-            scores.append(self._score(self._logits(*self._arguments(len(part), part))))
+            scores.append(self._score(in_fastest_order(self.model, part, self._altered)))
             self.steps.end(len(part))
         return torch.cat(scores, 1)
 
@@ -223,6 +224,9 @@ class Probe:
             parts.append(Graph(leaf, logits, self._score(logits)).gradients())
             self.steps.end(len(part))
         return torch.cat(parts, 1)
+
+    def _altered(self, images: Tensor) -> Tensor:
+        return self._logits(*self._arguments(len(images), images))
 
     def _score(self, logits: Tensor) -> Tensor:
         return torch.stack([target(full(logits)) for target in self.targets])

@@ -42,6 +42,7 @@ from camlucida.attribution.methods import random  # noqa: F401
 from camlucida.attribution.methods import center  # noqa: F401
 from camlucida.attribution.methods import sobel  # noqa: F401
 from camlucida.attribution.methods import intensity  # noqa: F401
+from camlucida.attribution.methods import scorecam_fast  # noqa: F401
 from camlucida.attribution.methods import smoothing  # noqa: F401
 from camlucida.attribution.methods import gathering  # noqa: F401
 from camlucida.attribution.methods.base import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -68,19 +68,35 @@ def weighted_by_masks(
         (T, *grid).
     """
     activations = probe.activations[0]
-    size = probe.inputs.shape[2:]
-    probe.steps.expect(count * len(activations))
+    usable = with_range(activations)
+    probe.steps.expect(count * int(usable.sum()))
     chunks = []
-    for part in activations.split(probe.batch_size):
-        masks, _ = min_max(resize(part, size))
-        usable = _varies(part)
-        scores = [mask_scores(probe, altered, usable) for altered in variants(masks)]
+    for part in activations[usable].split(probe.batch_size):
+        masks = input_masks(probe, part)
+        scores = [masked_scores(probe, altered) for altered in variants(masks)]
         chunks.append(torch.stack(scores).mean(0))
-    weights = channel_softmax(torch.cat(chunks, 1))
-    return torch.einsum("tk,k...->t...", weights, activations.to(weights.dtype))
+    return weighted_by_scores(probe, usable, chunks)
 
 
-def _varies(activations: Tensor) -> Tensor:
+def weighted_by_scores(probe: Probe, usable: Tensor, scores: Sequence[Tensor]) -> Tensor:
+    """``Σ_k softmax_k(S) A_k`` over channels that have a mask; others have no weight.
+
+    Args:
+        probe: one image.
+        usable: (K,) bool: the channels with a mask.
+        scores: (T, k) each, of these channels in order.
+
+    Returns:
+        (T, *grid), all zero where no channel has a mask.
+    """
+    activations = probe.activations[0]
+    if not scores:
+        return activations.new_zeros(len(probe.scores), *activations.shape[1:])
+    weights = torch.cat(list(scores), 1).softmax(1)
+    return torch.einsum("tk,k...->t...", weights, activations[usable].to(weights.dtype))
+
+
+def with_range(activations: Tensor) -> Tensor:
     """Whether each channel of (K, *grid) has a range beyond rounding errors.
 
     Min-max would blow rounding errors up into a mask.
@@ -90,37 +106,28 @@ def _varies(activations: Tensor) -> Tensor:
     return flat.amax(1) - flat.amin(1) > rounding
 
 
-def mask_scores(probe: Probe, masks: Tensor, usable: Tensor) -> Tensor:
+def input_masks(probe: Probe, activations: Tensor) -> Tensor:
+    """Channels as masks of the image: enlarged, then scaled to [0, 1].
+
+    Args:
+        probe: one image.
+        activations: (k, *grid).
+
+    Returns:
+        (k, *input size).
+    """
+    masks, _ = min_max(resize(activations, probe.inputs.shape[2:]))
+    return masks
+
+
+def masked_scores(probe: Probe, masks: Tensor) -> Tensor:
     """Scores of the image under each mask.
 
     Args:
         probe: one image and T targets.
-        masks: (K, *input size).
-        usable: (K,) bool: the masks to run.
+        masks: (k, *input size).
 
     Returns:
-        (T, K); −∞ where ``usable`` is False, so that a softmax gives the channel no weight.
+        (T, k).
     """
-    size = (len(probe.scores), len(masks))
-    scores = torch.full(size, -torch.inf, device=masks.device, dtype=probe.scores.dtype)
-    if bool(usable.any()):
-        chosen = masks[usable][:, None].to(probe.inputs.dtype)
-        scores[:, usable] = probe.score(probe.inputs * chosen)
-    return scores
-
-
-def channel_softmax(scores: Tensor) -> Tensor:
-    """Softmax over channels; all zero when no channel had a mask.
-
-    Args:
-        scores: (T, K); −∞ for a channel without a mask.
-
-    Returns:
-        (T, K), each row with the sum 1 or 0.
-
-    >>> channel_softmax(torch.tensor([[1.0, 1.0], [-torch.inf, -torch.inf]]))
-    tensor([[0.5000, 0.5000],
-            [0.0000, 0.0000]])
-    """
-    # A softmax of nothing but −∞ is NaN.
-    return torch.nan_to_num(scores.softmax(1))
+    return probe.score(probe.inputs * masks[:, None].to(probe.inputs.dtype))

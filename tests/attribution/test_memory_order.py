@@ -1,0 +1,60 @@
+"""Altered images in the order of memory that convolutions prefer: the same numbers."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from camlucida import explain
+from camlucida.attribution.memory_order import channels_last, in_fastest_order
+from camlucida.core.errors import CamlucidaError
+from tests.support import nets
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_numbers_are_the_same_and_convolutions_keep_the_order(channels: int) -> None:
+    images = nets.images(2, channels, 6, 5)
+    ordered = channels_last(images)
+    assert torch.equal(ordered, images)
+    convolved = nn.Conv2d(channels, 4, 3)(ordered)
+    assert convolved.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_signals_and_volumes_stay_as_they_are() -> None:
+    for shape in [(2, 3, 8), (2, 1, 4, 4, 4)]:
+        images = nets.images(*shape)
+        assert channels_last(images) is images
+
+
+class Flattens(nn.Module):
+    """Reads its features by ``view``, which needs them channel by channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        self.head = nn.Linear(4 * 16, 2)
+        self.orders: list[bool] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.orders.append(x.is_contiguous())
+        features = self.features(x)
+        return self.head(features.view(len(x), -1))
+
+
+def test_a_model_that_needs_the_usual_order_gets_it() -> None:
+    net, images = nets.seeded(Flattens()), nets.images(1, 3, 6, 6)
+    explain(net, images, 0, "gradcam", "features")  # whatever is found of a model once
+    net.orders.clear()
+    (first,) = explain(net, images, 0, "scorecam", "features")
+    assert net.orders == [True, False, True]  # the image; masked images in both orders
+    net.orders.clear()
+    (again,) = explain(net, images, 0, "scorecam", "features")
+    assert net.orders == [True, True]
+    assert torch.equal(first.raw, again.raw)
+
+
+def test_an_error_of_its_own_is_the_models() -> None:
+    def fails(images: Tensor) -> Tensor:
+        raise CamlucidaError("broken on purpose")
+
+    with pytest.raises(CamlucidaError, match="broken on purpose"):
+        in_fastest_order(nn.Identity(), nets.images(1, 3, 4, 4), fails)
