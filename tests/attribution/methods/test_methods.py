@@ -3,16 +3,18 @@
 A new method is tested by existing.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from camlucida import explain
 from camlucida.attribution.methods import METHODS
-from camlucida.attribution.methods.scorecam import channel_softmax
+from camlucida.attribution.methods.scorecam import weighted_by_scores
 from camlucida.core.errors import NoEvidenceError
 from tests.support import nets, peers
 from tests.support.reference import cams, hand
@@ -179,14 +181,22 @@ def test_scorecam_of_flat_activations_is_empty():
     assert explanation.is_empty
 
 
+def score_weights(scores: Tensor) -> Tensor:
+    """(T, K): the map of channels of one cell each is their weights."""
+    channels = torch.eye(scores.shape[1], dtype=scores.dtype)
+    probe = SimpleNamespace(activations=channels[None], scores=scores[:, 0])
+    usable = torch.ones(len(channels), dtype=torch.bool)
+    return weighted_by_scores(probe, usable, [scores])
+
+
 @given(st.lists(st.floats(-500, 500), min_size=2, max_size=6))
 def test_scorecam_weights_are_a_softmax(scores):
-    weights = channel_softmax(torch.tensor([scores], dtype=torch.float64))
+    weights = score_weights(torch.tensor([scores], dtype=torch.float64))
     expected = cams.scorecam_weights(
         np.arange(2.0 * len(scores)).reshape(1, -1, 2), np.array([scores])
     )
     np.testing.assert_allclose(weights, expected, atol=1e-12)
-    shifted = channel_softmax(torch.tensor([scores], dtype=torch.float64) - 7)
+    shifted = score_weights(torch.tensor([scores], dtype=torch.float64) - 7)
     np.testing.assert_allclose(weights, shifted, atol=1e-12)  # the paper's baseline term cancels
 
 

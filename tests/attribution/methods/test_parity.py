@@ -11,7 +11,7 @@ from torch import nn
 
 from camlucida import explain
 from camlucida.attribution.methods import METHODS
-from camlucida.attribution.methods.scorecam import channel_softmax, mask_scores
+from camlucida.attribution.methods.scorecam import masked_scores
 from camlucida.core.tensors import first_component, resize
 from tests.support import nets, peers
 from tests.support.reference import cams, hand
@@ -130,8 +130,8 @@ def test_scorecam_weights_are_the_peers_from_its_masks():
     masks = peers.pgc_score_masks(torch.from_numpy(activations), inputs.shape[2:])
     for i, category in enumerate(CATEGORIES):
         with nets.probing(net, inputs, "features", category, image=i) as probe:
-            scores = mask_scores(probe, masks[i], torch.ones(masks.shape[1], dtype=torch.bool))
-        np.testing.assert_allclose(channel_softmax(scores)[0], theirs[i], atol=2e-6)
+            scores = masked_scores(probe, masks[i])
+        np.testing.assert_allclose(scores.softmax(1)[0], theirs[i], atol=2e-6)
 
 
 # --- where the peers leave the paper, we do not ---------------------------------------------------
