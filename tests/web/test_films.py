@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from pydicom.data import get_testdata_file
 from starlette.testclient import TestClient
 
@@ -37,6 +37,17 @@ def test_a_film_is_given_shown_and_removed(client, film):
     assert client.delete(f"/api/films/{film}").status_code == 204
     assert client.get(f"/api/films/{film}").json()["code"] == "not_found"
     assert client.delete(f"/api/films/{film}").status_code == 404
+
+
+def test_a_film_with_letters_is_warned_of(client):
+    film = Image.new("L", (160, 160), 40)
+    ImageDraw.Draw(film).text((20, 60), "MEIER", fill=255, font_size=20)
+    buffer = BytesIO()
+    film.save(buffer, "PNG")
+    given = client.post("/api/films?name=letters.png", content=buffer.getvalue()).json()
+    assert given["letters"] is True
+    (note,) = client.get(f"/api/films/{given['id']}").json()["notes"]
+    assert note.startswith("letters seem to be burned into the film")
 
 
 def test_a_film_that_is_given_again_has_the_name_of_today(client, film):

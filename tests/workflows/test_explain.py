@@ -312,7 +312,8 @@ def test_whatever_else_the_system_refuses_is_one_line_too(tmp_path, monkeypatch,
 
 def test_standard_error_is_empty_when_all_is_well(tmp_path):
     """No blank line of a progress bar without a terminal, no warning of a font without a sign."""
-    image, card = write_image(tmp_path / "胸.png"), write_model(tmp_path)
+    image, card = tmp_path / "胸.png", write_model(tmp_path)
+    Image.linear_gradient("L").save(image)  # without anything like a letter
     command = [
         sys.executable,
         "-c",

@@ -68,6 +68,14 @@ def test_no_header_text_is_in_any_output(project, plain):
     assert words_in(said, PLANTED) == []
 
 
+def test_letters_that_are_burned_in_are_warned_of(plain):
+    for done in plain[:2]:  # explain, run
+        assert (
+            f"burned into 1 image, and pictures show them: look before one is passed on ({NAME}_3)"
+            in done.err
+        )
+
+
 def test_file_names_are_as_given_and_the_page_says_so(project, plain):
     page = (project / "out/plain/index.html").read_text("utf-8")
     assert NAME in page

@@ -7,6 +7,7 @@ an error, and the next one gets a new child.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,21 @@ def write_decoded(image: RawImage, folder: Path) -> None:
         "synthetic": image.synthetic,
     }
     write_json(folder / "image.json", about)
+
+
+def add_warnings(folder: Path, warnings: Sequence[Message]) -> None:
+    """Add to the warnings of a decoded image.
+
+    Args:
+        folder: as of :meth:`Decoder.decode`.
+        warnings: that its decoder does not give.
+    """
+    if not warnings:
+        return
+    path = folder / "image.json"
+    about = json.loads(path.read_text("utf-8"))
+    about["warnings"] += [warning.to_json() for warning in warnings]
+    write_json(path, about)
 
 
 def read_decoded(folder: Path) -> RawImage:

@@ -16,10 +16,28 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from camlucida.core.errors import ImageError
+from camlucida.core.messages import Message, Value, declare
+from camlucida.io.tables import listing
 from camlucida.metrics.annotations import Floats, Mask, as_map
 from camlucida.metrics.base import metric
 from camlucida.metrics.chance import region_area
 from camlucida.metrics.localisation import relevance_mass
+
+declare(
+    "privacy",
+    {
+        "letters": (
+            "letters seem to be burned into the film, and every picture of it shows them: look "
+            "before it is passed on"
+        ),
+        "letters_in": (
+            "letters or side markers seem to be burned into {count} {count:|image|images}, and "
+            "pictures show them: look before one is passed on ({names})"
+        ),
+    },
+)
+
+LETTERS = Message("privacy.letters")
 
 BORDER = 0.05
 """Width of the border, as a share of each side."""
@@ -251,14 +269,21 @@ def text_region(image: ArrayLike) -> Mask:
     >>> bool(text_region(np.zeros((8, 8))).any())
     False
     """
-    grey = _image(image)
+    letters = _letters(_image(image))
+    if not letters.any():
+        return letters
+    margin = max(1, round(TEXT_MARGIN * min(letters.shape)))
+    return np.asarray(ndimage.distance_transform_edt(~letters) <= margin, np.bool_)
+
+
+def _letters(grey: Floats) -> Mask:
+    """(H, W), the strokes of what seem to be letters."""
     low, high = float(grey.min()), float(grey.max())
     if high == low:
         return np.zeros(grey.shape, np.bool_)
     side = min(grey.shape)
     relative = (grey - low) / (high - low)
     stroke = max(3, round(TEXT_STROKE * side))
-    margin = max(1, round(TEXT_MARGIN * side))
     hat = relative - ndimage.grey_opening(relative, size=(stroke, stroke))
     parts, _ = ndimage.label(hat >= TEXT_CONTRAST, np.ones((3, 3)))
     letters = np.zeros(grey.shape, np.bool_)
@@ -267,9 +292,7 @@ def text_region(image: ArrayLike) -> Mask:
         whole = all(part.start > 0 and part.stop < n for part, n in zip(window, grey.shape))
         if whole and max(3, TEXT_SIDES[0] * side) <= longer <= TEXT_SIDES[1] * side:
             letters[window] |= parts[window] == number
-    return np.asarray(
-        ndimage.distance_transform_edt(~letters) <= margin if letters.any() else letters, np.bool_
-    )
+    return letters
 
 
 def shows_text(picture: ArrayLike) -> bool:
@@ -281,12 +304,40 @@ def shows_text(picture: ArrayLike) -> bool:
     >>> shows_text(np.zeros((8, 8)))
     False
     """
-    levels = np.asarray(picture, np.float64)
-    grey = levels if levels.ndim == 2 else levels.mean(axis=2)
-    step = max(1, min(grey.shape) // TEXT_PIXELS)
-    height, width = (side // step * step for side in grey.shape)
-    blocks = grey[:height, :width].reshape(height // step, step, width // step, step)
-    return bool(text_region(blocks.mean(axis=(1, 3))).any())
+    levels = np.asarray(picture)
+    step = max(1, min(levels.shape[:2]) // TEXT_PIXELS)
+    height, width = (side // step * step for side in levels.shape[:2])
+    coarse = np.zeros((height // step, width // step, *levels.shape[2:]))
+    for row in range(step):
+        for column in range(step):
+            coarse += levels[row:height:step, column:width:step]
+    grey = coarse if coarse.ndim == 2 else coarse.mean(axis=2)
+    return bool(_letters(_image(grey)).any())
+
+
+def letters_warning(picture: ArrayLike | None) -> tuple[Message, ...]:
+    """A warning where letters seem to be burned in; none elsewhere.
+
+    Args:
+        picture: as of :func:`shows_text`; None where there is none, as of a volume.
+
+    >>> letters_warning(None)
+    ()
+    """
+    return (LETTERS,) if picture is not None and shows_text(picture) else ()
+
+
+def letters_note(names: Sequence[str]) -> list[Message]:
+    """One note of all images with :data:`LETTERS`; none where there is none.
+
+    Args:
+        names: of these images.
+
+    >>> letters_note([])
+    []
+    """
+    values: dict[str, Value] = {"count": len(names), "names": listing(names)}
+    return [Message("privacy.letters_in", values)] if names else []
 
 
 def _image(image: ArrayLike) -> Floats:

@@ -35,6 +35,7 @@ from camlucida.core.volume_scan import VolumeScan
 from camlucida.datasets.cohort import CohortImage
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.datasets.voxel_grid import truth_size
+from camlucida.metrics.artefacts import letters_warning
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
@@ -134,7 +135,9 @@ class Worker:
 
     def _read(self, image: CohortImage, tries: int = TRIES) -> Scan:
         try:
-            return replace(self.model.read(image.path), id=image.id)
+            scan = self.model.read(image.path)
+            warnings = (*scan.warnings, *letters_warning(scan.display))
+            return replace(scan, id=image.id, warnings=warnings)
         except CamlucidaError:
             if tries == 1:
                 raise

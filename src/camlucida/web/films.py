@@ -21,7 +21,8 @@ from typing import Any
 import anyio
 
 from camlucida.core.errors import CamlucidaError, ImageError, UsageError
-from camlucida.io.decoded import Decoder
+from camlucida.io.decoded import Decoder, add_warnings, read_decoded
+from camlucida.metrics.artefacts import letters_warning
 from camlucida.web.errors import DiskLimitError, NotFoundError, TooLargeError
 from camlucida.web.settings import FilmEntry, Limits
 from camlucida.web.store import Row, Store, as_json
@@ -207,7 +208,10 @@ class Films:
     def _decode(self, path: Path, folder: Path, name: str) -> dict[str, Any]:
         folder.mkdir(exist_ok=True)
         try:
-            return self._decoder.decode(path, folder, name, self._show_phi)
+            about = self._decoder.decode(path, folder, name, self._show_phi)
+            warnings = letters_warning(read_decoded(folder).display)
+            add_warnings(folder, warnings)
+            return about | {"letters": bool(warnings)}
         except CamlucidaError:
             shutil.rmtree(folder, ignore_errors=True)
             raise

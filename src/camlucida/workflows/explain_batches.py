@@ -29,17 +29,13 @@ from camlucida.core.messages import Message, declare
 from camlucida.core.scan import Scan
 from camlucida.io.dicom.patients import case_name
 from camlucida.io.image import image_id
-from camlucida.metrics.artefacts import shows_text
+from camlucida.metrics.artefacts import letters_warning
 from camlucida.models import LoadedModel
 from camlucida.workflows.explain_lanes import Lanes
 
 declare(
     "privacy",
     {
-        "letters": (
-            "letters seem to be burned into the film, and every picture of it shows them: look "
-            "before it is passed on"
-        ),
         "not_explained": "not explained",
     },
 )
@@ -54,10 +50,11 @@ class UndefinedMap(NamedTuple):
 
 
 class ReadImage(NamedTuple):
-    """A file, and its image or the error of reading it."""
+    """A file, its image or the error of reading it, and a warning of letters burned in."""
 
     path: Path
     content: Scan | CamlucidaError
+    letters: tuple[Message, ...] = ()
 
 
 class Begun(NamedTuple):
@@ -89,6 +86,8 @@ class BatchExplainer:
         explained: images that were explained so far.
         keyed: whether images have keyed names in place of those of their files.
         empty: reason why a region is empty → images in which it is, each once.
+        with_letters: explained images into which letters seem to be burned; keyed ones have a
+            warning each.
     """
 
     model: LoadedModel
@@ -104,7 +103,9 @@ class BatchExplainer:
     undefined: Counter[UndefinedMap] = field(default_factory=Counter)
     explained: int = 0
     empty: dict[str, list[str]] = field(default_factory=dict)
+    with_letters: list[str] = field(default_factory=list)
     _ids: set[str] = field(default_factory=set)
+    _lettered: set[str] = field(default_factory=set)
     _undefined_of: dict[str, list[UndefinedMap]] = field(default_factory=dict)
 
     def read(self, paths: Sequence[Path]) -> list[ReadImage]:
@@ -112,9 +113,11 @@ class BatchExplainer:
         images = []
         for path in paths:
             try:
-                images.append(ReadImage(path, self.model.read(path, self.frame, levels=True)))
+                scan = self.model.read(path, self.frame, levels=True)
             except CamlucidaError as error:
                 images.append(ReadImage(path, error))
+            else:
+                images.append(ReadImage(path, scan, letters_warning(scan.display)))
         return images
 
     def lanes(self, images: int) -> Lanes:
@@ -167,9 +170,14 @@ class BatchExplainer:
             if isinstance(image.content, CamlucidaError):
                 self.add_failure(Failure.of(str(image.path), image.content))
             else:
-                scan = _keyed_scan(image.content) if self.keyed else image.content
+                scan = image.content
+                if self.keyed:
+                    scan = _keyed_scan(scan, image.letters)
                 # Ids that differ only in what a file name cannot hold would overwrite each other.
-                yield replace(scan, id=unique(scan.id, self._ids))
+                scan = replace(scan, id=unique(scan.id, self._ids))
+                if image.letters and not self.keyed:
+                    self._lettered.add(scan.id)
+                yield scan
 
     def _explain_scans(self, scans: Sequence[Scan]) -> Iterator[tuple[Scan, list[Explanation]]]:
         """Where a batch fails, its images are tried one by one."""
@@ -201,6 +209,8 @@ class BatchExplainer:
             return
         self.undefined.update(undefined)
         self.explained += 1
+        if scan.id in self._lettered:
+            self.with_letters.append(scan.id)
         yield scan, of_scan if self.fuse is None else self._with_fused(of_scan, self.fuse)
 
     def _with_fused(self, explanations: Sequence[Explanation], how: str) -> list[Explanation]:
@@ -291,11 +301,9 @@ def layer_names(model: LoadedModel, layers: Sequence[str] | None) -> list[str]:
     return [requested] if isinstance(requested, str) else list(requested)
 
 
-def _keyed_scan(scan: Scan) -> Scan:
+def _keyed_scan(scan: Scan, letters: Sequence[Message]) -> Scan:
     """The image under a keyed name, without its path."""
     name = case_name(scan.id)
-    flat = scan.display is not None
-    letters = (Message("privacy.letters"),) if flat and shows_text(scan.picture()) else ()
     warnings = (*scan.warnings, *letters)
     return replace(scan, id=name, source=scan.source | {"path": name}, warnings=warnings)
 
