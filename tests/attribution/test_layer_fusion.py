@@ -8,10 +8,12 @@ import torch
 
 from camlucida import explain
 from camlucida.attribution.layer_fusion import FUSIONS, fused
+from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.core.messages import Message
 from tests.support import nets
 from tests.support.explanations import explanation
+from tests.support.reference import cams
 
 COARSE = explanation([[0.0, 4.0]], size=(2, 4))
 FINE = explanation([[1.0, 0.0, 2.0, 0.5], [0.0, 0.0, 0.0, 2.0]], size=(2, 4))
@@ -76,3 +78,16 @@ def test_layers_of_a_network(how):
         assert result.grid == pair[0].grid
         assert float(result.raw.max()) <= 1
         assert result.map().shape == (12, 10)
+
+
+def test_refinecam_is_the_product_of_grad_cam_pp():
+    net, inputs = nets.seeded(nets.Cnn()).double(), nets.images(1, 3, 12, 10).double()
+    maps = explain(net, inputs, 1, "gradcam_pp", ["stem", "features"])
+    expected = cams.refinecam([e.raw.numpy() for e in maps], maps[0].grid)
+    assert expected.max() > 0
+    np.testing.assert_allclose(fused(maps, "product").raw, expected, rtol=1e-6)
+
+
+def test_refinecam_asked_for_as_a_method_is_answered_with_how():
+    with pytest.raises(UsageError, match=r"Refine-CAM is made of several layers .*--fuse product"):
+        METHODS["Refine-CAM"]

@@ -79,21 +79,55 @@ def _independent_layers(explained: ExplainedBatch) -> set[int]:
 def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
     """Maps of the first target of every image, then of the second, and so on."""
     layers = explained.forward.layers
+    made: list[tuple[int, str, int, Tensor]] = []
+    nonzero: list[tuple[int, int, Tensor]] = []
     for t, gradients in enumerate(layer_gradients(explained)):
         having = explained.having(t)
         for index, (layer, gradient) in enumerate(zip(layers, gradients)):
             if gradient is None:
                 raise _independent(explained, index, having)
             activations = full(layer.activations.detach())
-            nonzero = gradient.flatten(1).any(1).tolist()
-            maps.zero_gradients.update((i, t, index) for i in having if not nonzero[i])
+            nonzero.append((t, index, gradient.flatten(1).any(1)))
             for method in explained.remaining(methods):
                 with torch.no_grad(), explained.fitting(method):
-                    made = method.run(activations, gradient)
-                    raw = made.cpu()
+                    raw = method.run(activations, gradient)
+                    made.append((t, method.name, index, raw))
                     keys = [MapKey(i, t, method.name, index) for i in having]
-                    maps.raw.update({key: raw[key.image] for key in keys})
-                    maps.note(keys, method, made, activations, gradient)
+                    maps.note(keys, method, raw, activations, gradient)
+    _keep(explained, made, nonzero, maps)
+
+
+def _keep(
+    explained: ExplainedBatch,
+    made: Sequence[tuple[int, str, int, Tensor]],
+    nonzero: Sequence[tuple[int, int, Tensor]],
+    maps: BatchMaps,
+) -> None:
+    """Add maps, and where gradients are zero, to those of a batch.
+
+    Args:
+        explained: the batch.
+        made: number of the target, method, layer, and (B, *grid) maps.
+        nonzero: number of the target, layer, and (B,) whether the gradient is not zero everywhere.
+        maps: to which these are added.
+    """
+    for (t, name, index, _), raw in zip(made, _on_host([raw for *_, raw in made])):
+        maps.raw.update((MapKey(i, t, name, index), raw[i]) for i in explained.having(t))
+    for (t, index, _), flags in zip(nonzero, _on_host([flags for *_, flags in nonzero])):
+        empty = (i for i in explained.having(t) if not flags[i])
+        maps.zero_gradients.update((i, t, index) for i in empty)
+
+
+def _on_host(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors on the CPU: those of one shape in one copy, for which a GPU is waited once."""
+    alike: dict[tuple[torch.Size, torch.dtype], list[int]] = {}
+    for number, tensor in enumerate(tensors):
+        alike.setdefault((tensor.shape, tensor.dtype), []).append(number)
+    copies: dict[int, Tensor] = {}
+    for numbers in alike.values():
+        stacked = torch.stack([tensors[number] for number in numbers]).cpu()
+        copies.update(zip(numbers, stacked))
+    return [copies[number] for number in range(len(tensors))]
 
 
 def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
@@ -234,8 +268,11 @@ def _depends(explained: ExplainedBatch, index: int, image: int) -> bool:
     """Whether other activations of the layer change the score, whatever autograd says."""
     run = ModelRuns(explained.model, explained.output.logits.device.type)
     probe = _probe(explained, index, image, run)
+    # Beside the scores of the activations as they are, not those of this pass: its dropout is off
+    # again.
+    both = torch.cat([probe.activations, altered(probe.activations)])
     try:
-        scores = probe.score_tail(altered(probe.activations))
+        scores = probe.score_tail(both)
     except CamlucidaError:
         return False
-    return not torch.allclose(scores[:, 0], probe.scores)
+    return not torch.allclose(scores[:, 0], scores[:, 1])

@@ -147,15 +147,18 @@ def _gather(
     bases = {method.name: method.name.rpartition(":")[0] for method in methods}
     once = [METHODS[name] for name in dict.fromkeys(bases.values())]
     gathered: dict[MapKey, list[Tensor]] = {}
+    independent: list[set[int]] = []
     for sample in samples:
         for rows in _parts(explained, sample):
             axis = left_right(explained.batch.scans[rows[0]])
             made = batch_maps(_run(explained, sample, rows, once, axis), once)
+            independent.append(made.independent)
             for key, raw in made.raw.items():
                 of_image = key._replace(image=rows[key.image])
                 gathered.setdefault(of_image, []).append(sample.back(raw, axis))
                 if key in made.cautions:
                     maps.cautions.setdefault(of_image, made.cautions[key])
+    maps.independent |= set.intersection(*independent) if independent else set()
     for method in methods:
         base = bases[method.name]
         if explained.left_out is not None and base in explained.left_out:

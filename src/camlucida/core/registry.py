@@ -11,8 +11,15 @@ from camlucida.core.errors import UsageError, did_you_mean
 T = TypeVar("T")
 
 
-def _plain(name: str) -> str:
-    """A name without what users spell differently; "" matches no other name."""
+def plain_name(name: str) -> str:
+    """A name without what users spell differently.
+
+    Args:
+        name: as a user wrote it; of no letters and digits it stays as it is.
+
+    >>> plain_name("Grad-CAM++"), plain_name("+")
+    ('gradcampp', '+')
+    """
     letters = re.sub(r"[^a-z0-9]", "", name.casefold().replace("++", "pp"))
     return letters.replace("plusplus", "pp") or name
 
@@ -82,9 +89,9 @@ class Registry(Generic[T]):
         if name in self._items:
             return name
         if self.spellings and isinstance(name, str):
-            plain = _plain(name)
+            plain = plain_name(name)
             for registered, item in self._items.items():
-                if plain in (_plain(registered), _plain(getattr(item, "title", ""))):
+                if plain in (plain_name(registered), plain_name(getattr(item, "title", ""))):
                     return registered
         fix = did_you_mean(str(name), self._items)
         raise UsageError(f"unknown {self.kind} {name!r}", fix)

@@ -213,6 +213,29 @@ def test_a_model_without_dropout_is_refused(cnn: tuple[nn.Module, Tensor]) -> No
         raw(*cnn, "gradcam:dropout")
 
 
+class Aside(Dropped):
+    """A layer beside the way to the score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aside = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.aside(x)
+        return super().forward(x)
+
+
+def test_what_dropout_changes_is_no_dependence_on_a_layer() -> None:
+    net, inputs = nets.seeded(Aside()).double(), nets.images(2, 3, 12, 10).double()
+    for name in ("eigencam", "eigencam:dropout", "eigencam:dropout_spread", "eigencam:aug"):
+        for e in explain(net, inputs, 1, name, "aside"):
+            assert not e.raw.any()
+            assert e.empty_reason is not None
+            assert e.empty_reason.code == "empty.independent"
+    with pytest.raises(NoEvidenceError, match="the score of 1 does not depend on layer aside"):
+        explain(net, inputs, 1, "gradcam:dropout", "aside")
+
+
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name.startswith(tuple(GATHERED))])
 def test_a_batch_gives_the_maps_of_single_images(
     dropped: tuple[nn.Module, Tensor], variant: str

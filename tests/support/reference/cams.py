@@ -5,7 +5,7 @@ The loops run over batch, channel and cell. Shapes: activations A and gradients 
 the sum over channels is a separate step (`relu`), not part of the functions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -338,6 +338,20 @@ def scorecam_weights(activations: Array, channel_scores: Array) -> Array:
 def scorecam(activations: Array, channel_scores: Array) -> Array:
     """Wang et al. 2020, Σ_k w_k A_k with the weights above, before the ReLU."""
     return weighted_sum(activations, scorecam_weights(activations, channel_scores))
+
+
+def refinecam(maps: Sequence[Array], size: tuple[int, ...]) -> Array:
+    """Domeniconi et al. 2026: the product over layers of one image's maps, each made to reach 1.
+
+    Args:
+        maps: (*grid) of each layer, before the ReLU.
+        size: of the product.
+    """
+    product = np.ones(size)
+    for values in maps:
+        positive = np.maximum(np.asarray(values, dtype=np.float64), 0)
+        product *= upsample(positive / positive.max(), size)
+    return product
 
 
 REFERENCE: dict[str, Callable[[Array, Array], Array]] = {
