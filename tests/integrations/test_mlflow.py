@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from camlucida.core.errors import CamlucidaError
+from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.messages import Estimate, named
 from camlucida.integrations.mlflow import CONTENT, log_run, metric_values
 from camlucida.report.passport.checks import Check
@@ -73,3 +73,38 @@ def test_a_store_that_is_refused_is_one_line(mlflow, folder, tmp_path, capsys, m
     uri = (tmp_path / "store").as_uri()
     assert run("log", "mlflow", str(folder), "--tracking-uri", uri) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_was_interrupted_is_logged_again(mlflow, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = (tmp_path / "store").as_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_artifact", broken)
+        with pytest.raises(CamlucidaError, match="MLflow: the line is gone"):
+            log_run(Run.open(folder), uri)
+    (logged,) = log_run(Run.open(folder), uri)
+    assert logged.metrics
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("camlucida").experiment_id
+    states = {each.info.status for each in client.search_runs([experiment])}
+    assert states == {"FAILED", "FINISHED"}
+
+
+def broken(*_arguments):
+    raise ConnectionError("the line is gone")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("file:{}", r"folder of files only where.*\(set MLFLOW_ALLOW_FILE_STORE=true, or"),
+        ("nowhere://{}", r"MLflow|database"),
+    ],
+)
+def test_a_store_that_mlflow_refuses_is_one_short_line(
+    mlflow, folder, tmp_path, monkeypatch, uri, message
+):
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(UsageError, match=message) as raised:
+        log_run(Run.open(folder), uri.format(tmp_path / "store"))
+    assert len(str(raised.value)) < 250

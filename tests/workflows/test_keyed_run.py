@@ -17,6 +17,7 @@ from camlucida.runs.stored_scan import NO_PICTURE
 from camlucida.web.app import create_app, guarded
 from camlucida.web.serve import settings_of
 from camlucida.web.settings import StudyPlan
+from camlucida.workflows.passport import passports
 from tests.support.command_line import run_once
 from tests.support.figures import blank
 from tests.support.leaks import NAME, PLANTED, TABLE, files, leaks, plant_films, words_in
@@ -83,7 +84,7 @@ def made(project, tmp_path_factory):
         for name, words in commands.items():
             printed[name] = run_once(project, name, *words)
     opened = Run.open(run)
-    write_model_cards(opened, out / "cards")
+    write_model_cards(passports(opened, out), out / "cards")
     to_arrow(opened).to_pandas().to_csv(out / "arrow.csv")
     opened.explanations().to_csv(out / "pandas.csv")
     return out, printed

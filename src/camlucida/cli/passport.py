@@ -32,7 +32,7 @@ def passport_command(
     consistency beside chance, and what was not measured; as HTML, PDF and JSON."""
     from camlucida.report.writers.pdf import installed
     from camlucida.runs import Run
-    from camlucida.workflows.passport import write_passports
+    from camlucida.workflows.passport import passports, write_passports
 
     opened = Run.open(run)
     try:
@@ -44,8 +44,9 @@ def passport_command(
         with_pdf = True
     folder = out or run / "passport"
     with output_folder(folder):
-        print_written(write_passports(opened, folder, model, with_pdf))
+        made = passports(opened, folder, model)
+        print_written(write_passports(made, folder, with_pdf))
         if hub:
             from camlucida.integrations.huggingface import write_model_cards
 
-            print_written(write_model_cards(opened, folder, model))
+            print_written(write_model_cards(made, folder))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from camlucida.core.errors import UsageError
@@ -11,8 +11,6 @@ from camlucida.core.messages import Estimate, Message
 from camlucida.core.numbers import number
 from camlucida.report.passport.checks import Check
 from camlucida.report.passport.page import Passport
-from camlucida.runs import Run
-from camlucida.workflows.passport import passports
 
 TASKS = {
     **dict.fromkeys(("multilabel", "multiclass", "binary"), "image-classification"),
@@ -23,20 +21,19 @@ TASKS = {
 HEAD = ("Measurement", "Maps", "Value", "Reference", "Patients", "Verdict")
 
 
-def write_model_cards(run: Run, out: Path, model: str = "") -> list[Path]:
+def write_model_cards(passports: Sequence[Passport], out: Path) -> list[Path]:
     """Write ``MODEL_README.md`` of each model of a run.
 
     Args:
-        run: computed, best with its evaluation; no model is run.
+        passports: of :func:`camlucida.workflows.passport.passports`.
         out: folder, made if missing.
-        model: its name in the run; "" for all of them.
 
     Raises:
-        UsageError: ``huggingface_hub`` is not installed, no such model, or nothing is done yet.
+        UsageError: ``huggingface_hub`` is not installed.
     """
     taken: set[str] = set()
     paths = []
-    for passport in passports(run, out, model):
+    for passport in passports:
         path = out / f"{unique(slug(str(passport.model['name'])), taken)}_README.md"
         write_bytes(path, model_card(passport).encode())
         paths.append(path)

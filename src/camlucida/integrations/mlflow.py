@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ PAGES = {
     "evaluation": ("*.html", "*.csv", "*.json", "*.png"),
 }
 """Folder of a run → the files of it that are artefacts, where they were written."""
+
+FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
+"""Variable without which MLflow 3 refuses a tracking store of files."""
 
 CONTENT = "camlucida.content_sha256"
 MODEL = "camlucida.model"
@@ -77,9 +81,24 @@ def _client(tracking_uri: str | None) -> Any:
     try:
         return MlflowClient(tracking_uri=tracking_uri)
     except Exception as error:
-        raise UsageError(
-            f"MLflow: {' '.join(str(error).split())}", "give --tracking-uri"
-        ) from error
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> UsageError:
+    """Why there is no client, and what mends it; MLflow's own words are long."""
+    text = " ".join(str(error).split())
+    if FILE_STORE in text:
+        return UsageError(
+            "MLflow writes a folder of files only where that is allowed",
+            f"set {FILE_STORE}=true, or give the --tracking-uri of a server",
+        )
+    if "unsupported URI" in text:
+        return UsageError(
+            "this MLflow client writes to a server or a folder, not to a database",
+            f"give --tracking-uri http://HOST:PORT, or file:FOLDER with {FILE_STORE}=true; the "
+            "whole package, pip install mlflow, knows databases",
+        )
+    return UsageError(f"MLflow: {text}", "give --tracking-uri")
 
 
 def _experiment(client: Any, name: str) -> str:
@@ -90,12 +109,28 @@ def _experiment(client: Any, name: str) -> str:
 def _log_model(client: Any, experiment: str, run: Run, passport: Passport) -> Logged:
     name = str(passport.model["name"])
     tags = _tags(passport)
-    same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in (CONTENT, MODEL))
+    conditions = [f"tags.`{key}` = '{tags[key]}'" for key in (CONTENT, MODEL)]
+    # One that was interrupted has its tags, but not all of its files.
+    same = " and ".join([*conditions, "attributes.status = 'FINISHED'"])
     before = client.search_runs([experiment], same)
     if before:
         return Logged(name, str(before[0].info.run_id), 0, ())
     created = client.create_run(experiment, run_name=f"{passport.run} {name}", tags=tags)
     identity = str(created.info.run_id)
+    try:
+        metrics, artefacts = _log_contents(client, identity, run, passport)
+    except BaseException:
+        with suppress(Exception):  # the first error is the one to be told
+            client.set_terminated(identity, "FAILED")
+        raise
+    client.set_terminated(identity)
+    return Logged(name, identity, metrics, tuple(artefacts))
+
+
+def _log_contents(
+    client: Any, identity: str, run: Run, passport: Passport
+) -> tuple[int, list[str]]:
+    """Log parameters, metrics and files; returns the number of metrics and the files' names."""
     metrics = metric_values(passport.checks)
     for key, value in _parameters(passport).items():
         client.log_param(identity, key, value)
@@ -105,8 +140,7 @@ def _log_model(client: Any, experiment: str, run: Run, passport: Passport) -> Lo
     for folder, path in artefact_files(run.folder.root):
         client.log_artifact(identity, str(path), folder)
         artefacts.append(path.name)
-    client.set_terminated(identity)
-    return Logged(name, identity, len(metrics), tuple(artefacts))
+    return len(metrics), artefacts
 
 
 def _tags(passport: Passport) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from camlucida import __version__
@@ -19,7 +20,9 @@ from camlucida.report.writers.pdf import pdf
 from camlucida.runs import Run
 from camlucida.runs.content_hash import content_hash
 
-PARTS: tuple[Part, ...] = ("measured", "performance", "chosen", "comparisons", "evaluations")
+PARTS: tuple[Part, ...] = ("performance", "chosen", "comparisons", "evaluations")
+"""Not "measured", with which the lung zones would be looked for in every film: a passport has none,
+and what it states of the maps is measured for the choice of cases."""
 
 
 def passports(run: Run, folder: Path, model: str = "") -> list[Passport]:
@@ -49,24 +52,20 @@ def passports(run: Run, folder: Path, model: str = "") -> list[Passport]:
     ]
 
 
-def write_passports(run: Run, out: Path, model: str = "", with_pdf: bool = True) -> list[Path]:
+def write_passports(passports: Sequence[Passport], out: Path, with_pdf: bool = True) -> list[Path]:
     """Write ``MODEL_passport.html``, ``.json`` and ``.pdf`` of each model of a run.
 
     Args:
-        run: computed, best with its evaluation; no model is run.
+        passports: of :func:`passports`.
         out: folder, made if missing.
-        model: its name in the run; "" for all of them.
         with_pdf: False where WeasyPrint is not installed.
 
     Returns:
         The files that were written.
-
-    Raises:
-        UsageError: no such model, or nothing is done in the run yet.
     """
     taken: set[str] = set()
     paths: list[Path] = []
-    for passport in passports(run, out, model):
+    for passport in passports:
         stem = out / f"{unique(slug(str(passport.model['name'])), taken)}_passport"
         paths += _write(passport, stem, with_pdf)
     return paths
