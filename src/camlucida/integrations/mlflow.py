@@ -120,7 +120,7 @@ def _log_model(client: Any, experiment: str, run: Run, passport: Passport) -> Lo
     try:
         metrics, artefacts = _log_contents(client, identity, run, passport)
     except BaseException:
-        with suppress(Exception):  # the first error is the one to be told
+        with suppress(Exception):  # the first error is raised
             client.set_terminated(identity, "FAILED")
         raise
     client.set_terminated(identity)
