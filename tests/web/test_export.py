@@ -1,9 +1,11 @@
-"""A selection of maps as a ZIP file: what is in it is what explain gives."""
+"""Files that are taken away: maps as ZIP are what explain gives; the report is that of report."""
 
 import csv
 import json
+import os
 import zipfile
 from io import BytesIO, StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,11 @@ from camlucida.attribution.engine import explain
 from camlucida.io import write_synthetic_png
 from camlucida.models import load_model
 from camlucida.phantom import image
+from camlucida.web import export
+from camlucida.web.calls import CALLS
+from camlucida.web.errors import NotFoundError
+from camlucida.web.inference import Inference
+from camlucida.web.job_files import KEPT, JobFiles
 from tests.web.conftest import png
 
 
@@ -25,6 +32,16 @@ def loaded(small_run):
     return load_model(small_run.about["models"][0]["card"], device="cpu")
 
 
+def saved(app, client, **request):
+    """The file of a job, and the job, when it is done."""
+    reply = client.post("/api/jobs", json=request)
+    assert reply.status_code == 202, reply.text
+    job = reply.json()
+    while job["state"] in ("queued", "running"):
+        job = app.state.workbench.jobs.wait(job["id"], job, 30)
+    return client.get(f"/api/jobs/{job['id']}/file"), job
+
+
 def test_the_file_has_pictures_maps_records_and_a_table(app, client, model, film, loaded):
     other = client.post("/api/films?name=b/../c.png", content=png(5)).json()["id"]
     labels = loaded.card.labels
@@ -33,9 +50,9 @@ def test_the_file_has_pictures_maps_records_and_a_table(app, client, model, film
         {"model": model, "film": film, "target": labels[1], "method": "layercam"},
         {"model": model, "film": other, "target": labels[0]},
     ]
-    reply = client.post("/api/export", json={"maps": wanted})
-    assert reply.status_code == 200, reply.text
-    assert reply.headers["content-type"] == "application/zip"
+    reply, job = saved(app, client, kind="export", maps=wanted)
+    assert reply.status_code == 200, job
+    assert "camlucida.zip" in reply.headers["content-disposition"]
     archive = zipfile.ZipFile(BytesIO(reply.content))
     records = json.loads(archive.read("explanations.json"))
     films = [(each["film"], each["target"], each["method"]) for each in records]
@@ -64,26 +81,101 @@ def test_what_is_synthetic_is_said(client, app, tmp_path):
     film = client.post("/api/films", content=(tmp_path / "drawn.png").read_bytes()).json()["id"]
     model = next(entry for entry in app.state.workbench.settings.models if "honest" in entry.id)
     request = {"model": model.id, "film": film, "target": "0"}
-    reply = client.post("/api/export", json={"maps": [request]})
+    reply, _ = saved(app, client, kind="export", maps=[request])
     (record,) = json.loads(zipfile.ZipFile(BytesIO(reply.content)).read("explanations.json"))
     assert record["synthetic_model"]
     assert record["notice"] == "Research use only · SYNTHETIC image"
 
 
+def test_every_prediction_is_in_the_file_and_slow_methods_are(app, client, model, film, loaded):
+    request = {"model": model, "film": film, "target": loaded.card.labels[0]}
+    reply, _ = saved(app, client, kind="export", maps=[request | {"method": "scorecam"}])
+    archive = zipfile.ZipFile(BytesIO(reply.content))
+    rows = list(csv.DictReader(StringIO(archive.read("predictions.csv").decode())))
+    shown = client.get(f"/api/models/{model}/findings/{film}").json()["findings"]
+    assert [row["target"] for row in rows] == [each["target"] for each in shown]
+    assert float(rows[0]["probability"]) == pytest.approx(shown[0]["probability"], abs=1e-5)
+    (record,) = json.loads(archive.read("explanations.json"))
+    assert (record["method"], record["image_sha256"]) == ("scorecam", rows[0]["image_sha256"])
+
+
+def test_the_stored_maps_of_cases_with_their_rows(app, small_run, tmp_path):
+    (run,) = app.state.workbench.runs
+    files = JobFiles(tmp_path / "files", app.state.workbench.runs, app.state.workbench.films)
+    request = {"run": run, "where": ["method=gradcam"], "sort": "probability", "descending": True}
+    arguments = files.arguments("a", "cases", request)
+    assert CALLS["cases"](Inference(()), **arguments) == {"name": "camlucida.zip"}
+    archive = zipfile.ZipFile(files.file("a"))
+    rows = list(csv.DictReader(StringIO(archive.read("cases.csv").decode())))
+    stored = small_run.explanations()
+    assert len(rows) == (stored["method"] == "gradcam").sum()
+    probabilities = [float(row["probability"]) for row in rows if row["probability"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    records = json.loads(archive.read("explanations.json"))
+    assert len(records) == len(rows)
+    record, row = records[0], rows[0]
+    predicted = list(csv.DictReader(StringIO(archive.read("predictions.csv").decode())))
+    assert len(predicted) == len(small_run.predictions())
+    assert predicted[0]["image_sha256"] == record["image_sha256"]
+    assert record["image_sha256"] == stored["image_sha256"][int(row["case_id"])]
+    maps = np.load(BytesIO(archive.read(f"{record['folder']}/{record['files']['maps']}")))
+    (expected,) = small_run.raw([int(row["case_id"])])
+    np.testing.assert_array_equal(maps[record["map_key"]], expected)
+
+
+def test_the_report_of_a_run(app, small_run, tmp_path, monkeypatch):
+    def write_report(runs, folder):
+        (folder / "report.html").write_text(f"report of {runs[0]}")
+        return folder / "report.html", ()
+
+    monkeypatch.setattr(export, "write_report", write_report)
+    (run,) = app.state.workbench.runs
+    files = JobFiles(tmp_path / "files", app.state.workbench.runs, app.state.workbench.films)
+    assert CALLS["report"](Inference(()), **files.arguments("a", "report", {"run": run})) == {
+        "name": "report.html"
+    }
+    assert files.file("a").read_text() == f"report of {small_run.folder.root}"
+
+
+def test_the_last_files_are_kept(app, tmp_path):
+    (run,) = app.state.workbench.runs
+    files = JobFiles(tmp_path / "files", app.state.workbench.runs, app.state.workbench.films)
+    for number in range(KEPT + 2):
+        path = Path(files.arguments(str(number), "report", {"run": run})["path"])
+        path.touch()
+        os.utime(path, (number, number))
+    assert len(list((tmp_path / "files").iterdir())) == KEPT
+    with pytest.raises(NotFoundError, match="not there"):
+        files.file("0")
+
+
 @pytest.mark.parametrize(
-    ("change", "status", "code"),
+    ("request_", "status"),
     [
-        ({"method": "scorecam"}, 400, "usage"),
-        ({"film": "nothing"}, 404, "not_found"),
-        ({"target": "nothing"}, 400, "unknown_target"),
-        ({"folder": "/etc"}, 400, "usage"),
+        ({"kind": "export", "maps": []}, 400),
+        ({"kind": "export", "maps": [{"model": "a", "film": "nothing", "target": "0"}]}, 404),
+        ({"kind": "cases", "run": "nothing"}, 404),
+        ({"kind": "report", "run": "nothing"}, 404),
+        ({"kind": "report", "run": "a", "folder": "/etc"}, 400),
     ],
 )
-def test_a_wrong_selection_is_one_line(client, model, film, change, status, code):
+def test_a_wrong_request_is_one_line(client, request_, status):
+    reply = client.post("/api/jobs", json=request_)
+    assert reply.status_code == status, reply.text
+    assert reply.json()["what"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("export", {"target": "nothing"}),
+        ("cases", {"where": ["nothing=1"]}),
+    ],
+)
+def test_a_job_that_fails_has_no_file(app, client, model, film, kind, change):
+    (run,) = app.state.workbench.runs
     request = {"model": model, "film": film, "target": "0"} | change
-    reply = client.post("/api/export", json={"maps": [request]})
-    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
-
-
-def test_nothing_selected(client):
-    assert client.post("/api/export", json={"maps": []}).status_code == 400
+    wanted = {"maps": [request]} if kind == "export" else {"run": run, **change}
+    reply, job = saved(app, client, kind=kind, **wanted)
+    assert (job["state"], reply.status_code) == ("failed", 404)
+    assert job["error"]["what"]

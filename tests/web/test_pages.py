@@ -8,6 +8,7 @@ from io import BytesIO
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
@@ -199,7 +200,22 @@ def test_maps_are_exported(browser, film):
         with page.expect_download() as download:
             page.get_by_role("button", name="Export the maps").click()
         names = ZipFile(download.value.path()).namelist()
-        assert {"explanations.json", "explanations.csv"} <= set(names)
+        assert download.value.suggested_filename == "camlucida.zip"
+        assert {"explanations.json", "explanations.csv", "predictions.csv"} <= set(names)
+
+
+def test_the_cases_that_are_filtered_are_taken_away(browser, small_run):
+    wanted = (case_table([small_run])["method"] == "gradcam").sum()
+    with opened(browser, "/#/cohort") as page:
+        page.get_by_label("method", exact=True).select_option("gradcam")
+        page.get_by_text(f"{wanted} cases").wait_for()
+        with page.expect_download() as table:
+            page.get_by_role("button", name="Save the rows").click()
+        assert len(pd.read_csv(table.value.path())) == wanted
+        with page.expect_download() as maps:
+            page.get_by_role("button", name="Save pictures").click()
+        records = json.loads(ZipFile(maps.value.path()).read("explanations.json"))
+        assert [each["method"] for each in records] == ["gradcam"] * wanted
 
 
 def brightness(element):

@@ -54,7 +54,9 @@ def existing(client, app, small_run):
     model = client.get("/api/models").json()[0]["id"]
     client.get(f"/api/models/{model}/findings/{film}")  # so that none waits for it to be loaded
     (run,) = app.state.workbench.runs
-    return {"film": film, "model": model, "run": run, "number": 0, "target": "0"}
+    yield {"film": film, "model": model, "run": run, "number": 0, "target": "0"}
+    for job in client.get("/api/jobs").json():
+        client.delete(f"/api/jobs/{job['id']}")
 
 
 def test_no_request_is_a_fault_of_the_server(described, existing):

@@ -169,19 +169,6 @@ export interface Question {
   readonly layer: string;
 }
 
-/** Save maps as a ZIP file: pictures, raw maps, records and a table. */
-export async function exportMaps(maps: readonly Question[]): Promise<void> {
-  const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ maps });
-  const reply = await fetch("/api/export", { method: "POST", headers, body });
-  if (!reply.ok) throw new ApiError((await reply.json()) as Problem);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await reply.blob());
-  link.download = "camlucida.zip";
-  link.click();
-  URL.revokeObjectURL(link.href);
-}
-
 export function cancelJob(id: string): void {
   remove(`jobs/${id}`).catch(() => undefined); // what has ended needs no cancelling
 }

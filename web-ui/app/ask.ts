@@ -238,6 +238,7 @@ export class Ask {
     scored: (scores: readonly number[]) => void = () => undefined,
   ): Promise<Result | null> {
     const test = ++this.tests;
+    this.status.say("");
     const line = new ProgressLine(what);
     const place = element("div");
     let height = 0;

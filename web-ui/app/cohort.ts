@@ -9,6 +9,7 @@ import { type Named, type ShownFilm, get } from "./api.js";
 import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
 import { Choice, MISMATCH, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
 import { Plot, type Points } from "./plot.js";
+import { saveFile } from "./save.js";
 
 interface Column {
   readonly name: string;
@@ -57,6 +58,7 @@ export class CohortPage {
   private readonly sort = new Choice("Sort by", () => this.gallery.reset());
   private readonly order = new Choice("Order", () => this.gallery.reset());
   private readonly mark = element("p", { class: "notice", role: "alert" });
+  private readonly saving = element("div");
   private readonly filters = element("div", { class: "filters" });
   private readonly gallery: Gallery;
   private readonly plot: Plot;
@@ -169,10 +171,28 @@ export class CohortPage {
     this.side.replaceChildren(
       section("Cases", this.run.root, this.mark, this.sort.root, this.order.root, this.count),
       section("Filter", this.filters),
+      section("Take with you", this.saveButtons(), this.saving),
       section("Plot", element("p", { class: "quiet" }, "Drag or click in the plot, or type a range: the gallery shows these cases."), this.plot.root),
     );
     this.content.replaceChildren(this.gallery.root, this.status.root);
     this.gallery.shown();
+  }
+
+  /** What the filters and the plot leave, as files; and the report of the whole run. */
+  private saveButtons(): HTMLElement {
+    const maps = button("Maps as ZIP", "Save pictures, raw maps and rows of these cases, the first 200, as a ZIP file", null, () =>
+      void saveFile(this.mapsJob(), "Writing the ZIP file", this.saving, this.status));
+    const table = button("Table as CSV", "Save the rows of these cases as a table", null, () => {
+      element("a", { href: `/api/runs/${this.run.value}/cases.csv?${this.query()}`, download: "cases.csv" }).click();
+    });
+    const report = button("Report", "Write the report of the whole run, and save it as one page", null, () =>
+      void saveFile({ kind: "report", run: this.run.value }, "Writing the report", this.saving, this.status));
+    return element("div", { class: "buttons" }, maps, table, report);
+  }
+
+  private mapsJob(): object {
+    const where = [...this.conditions(), ...this.plot.conditions];
+    return { kind: "cases", run: this.run.value, where, sort: this.sort.value, descending: this.order.value === "true" };
   }
 
   private back(): void {

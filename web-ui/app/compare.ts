@@ -6,7 +6,6 @@ import { combine, memberOf } from "../viewer/ensemble.js";
 import { type Film as Samples, decodeFilm } from "../viewer/film.js";
 import { type Layer, layerOf } from "../viewer/layer.js";
 import {
-  exportMaps,
   follow,
   get,
   isSlow,
@@ -22,6 +21,7 @@ import {
   type ShownMap,
 } from "./api.js";
 import { type PaneContent, Panes } from "./panes.js";
+import { saveFile } from "./save.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
 import { SCALES, type Scale } from "../viewer/settings.js";
 
@@ -91,6 +91,7 @@ export class ComparePage {
   private readonly film = new Choice("Film", () => void this.open());
   private readonly target = new Choice("Label", () => void this.explainAll());
   private readonly list = element("div", {});
+  private readonly saving = element("div", {});
   private readonly add: HTMLButtonElement;
   private readonly save: HTMLButtonElement;
   private readonly panes = new Panes(() => this.showSettings());
@@ -113,7 +114,7 @@ export class ComparePage {
     const buttons = element("div", { class: "buttons" }, this.add, this.save);
     const side = element("div", { class: "panel" },
       section("Film", this.film.root, this.target.root, this.opacity.root, this.threshold.root, this.scale.root, this.fixed),
-      section("Panes", this.list, buttons, about));
+      section("Panes", this.list, buttons, this.saving, about));
     this.scale.fill(SCALES.map((scale) => [scale, SCALE_NAMES[scale]]), "own");
     this.limit.addEventListener("change", () => this.panes.change({ limit: this.limit.valueAsNumber || 0 }));
     this.fixed.hidden = true;
@@ -330,14 +331,8 @@ export class ComparePage {
   }
 
   private async export(): Promise<void> {
-    this.status.say("Writing the ZIP file…");
-    try {
-      const made = this.choices.filter((each) => each.map !== null);
-      await exportMaps(made.map((each) => this.question(each)));
-      this.status.say("");
-    } catch (error) {
-      this.status.fail(error);
-    }
+    const maps = this.choices.filter((each) => each.map !== null).map((each) => this.question(each));
+    if (maps.length > 0) await saveFile({ kind: "export", maps }, "Writing the ZIP file", this.saving, this.status);
   }
 }
 

@@ -6,7 +6,6 @@ import { mountViewer } from "../viewer/mount.js";
 import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import {
-  exportMaps,
   follow,
   get,
   give,
@@ -25,6 +24,7 @@ import {
   type ShownMap,
 } from "./api.js";
 import { Ask } from "./ask.js";
+import { saveFile } from "./save.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, probabilityText, section } from "./parts.js";
 
 export class ExplainPage {
@@ -36,6 +36,7 @@ export class ExplainPage {
   private readonly notes = element("ul", { class: "notes" });
   private readonly host = element("div", { class: "host" });
   private readonly work = element("div", {});
+  private readonly saving = element("div", {});
   private readonly model = new Choice("Model", () => void this.changeModel());
   private readonly method = new Choice("Method", () => void this.explain());
   private readonly layer = new Choice("Layer", () => void this.explain());
@@ -67,7 +68,7 @@ export class ExplainPage {
       { class: "panel" },
       section("Films", this.giveButton(), this.films),
       section("Model", this.model.root, this.training, this.findings),
-      section("Map", this.method.root, this.layer.root, this.work, this.exportButton(), this.notes),
+      section("Map", this.method.root, this.layer.root, this.work, this.exportButton(), this.saving, this.notes),
       this.ask.root,
     );
     const empty = element("p", { class: "empty" }, "Choose a film, or drop one here.");
@@ -126,13 +127,9 @@ export class ExplainPage {
   private async export(): Promise<void> {
     const made = this.maps.map(({ id }) => this.questions.get(id)).filter((each) => each !== undefined);
     if (made.length === 0) return;
-    this.status.say("Writing the ZIP file…");
-    try {
-      await exportMaps(made);
-      this.status.say("");
-    } catch (error) {
-      this.status.fail(error);
-    }
+    const left = made.length < this.maps.length;
+    const isSaved = await saveFile({ kind: "export", maps: made }, "Writing the ZIP file", this.saving, this.status);
+    if (isSaved && left) this.status.say("The map of the sliding pass was made in this page, and is not in the file.");
   }
 
   private acceptDrops(): void {

@@ -13,6 +13,8 @@ export interface MarkedPanel {
   readonly width: number;
   readonly height: number;
   readonly title: string;
+  /** Pixels of the upper right corner that buttons cover. */
+  readonly covered: number;
   readonly marks: Marks | null;
   readonly boxes: readonly HeatBox[];
   readonly notice: string | null;
@@ -164,11 +166,28 @@ export function drawRegion(
 function drawText(context: CanvasRenderingContext2D, panel: MarkedPanel): void {
   context.font = "13px system-ui, sans-serif";
   context.textBaseline = "top";
-  if (panel.title) shadowed(context, panel.title, 10, 9, LIGHT, panel.width - 20);
+  const room = Math.max(panel.width - 20 - panel.covered, 120);
+  const lines = panel.title ? linesOf(panel.title, room, (text) => context.measureText(text).width) : [];
+  lines.forEach((line, i) => shadowed(context, line, 10, 9 + i * LINE, LIGHT, room));
   if (panel.notice !== null) {
     context.font = "600 14px system-ui, sans-serif";
-    shadowed(context, panel.notice, 10, 30, "#ffcc66", panel.width - 20);
+    shadowed(context, panel.notice, 10, 13 + Math.max(lines.length, 1) * LINE, "#ffcc66", room);
   }
+}
+
+const LINE = 17;
+const MOST_LINES = 4;
+
+/** A text in lines that fit; what is left after the last stands for itself in the list of maps. */
+export function linesOf(text: string, width: number, measure: (text: string) => number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)!} ${word}`;
+    if (lines.length > 0 && measure(longer) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  if (lines.length <= MOST_LINES) return lines;
+  return [...lines.slice(0, MOST_LINES - 1), `${lines[MOST_LINES - 1]!} …`];
 }
 
 function label(context: CanvasRenderingContext2D, text: string, [x, y]: Point): void {

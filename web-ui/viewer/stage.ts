@@ -15,6 +15,8 @@ import { View } from "./view.js";
 import { webglPainter } from "./webgl.js";
 
 const GAP = 2;
+/** Width of the viewer's buttons over the film. */
+const BAR = 250;
 
 /** A map, or the film alone, in a panel of the stage. */
 export interface Shown {
@@ -196,7 +198,8 @@ export class Stage {
     const strong = visible && layer.limit >= WEAKEST * limit;
     const marks = strong && settings.contour ? layer.marksAt(settings.level) : null;
     const boxes = strong && settings.boxes ? layer.boxesAt(settings.level) : [];
-    return { left: number * (width + GAP), width, height, title, marks, boxes, notice };
+    const covered = number === this.shown.length - 1 ? BAR : 0;
+    return { left: number * (width + GAP), width, height, title, covered, marks, boxes, notice };
   }
 
   dispose(): void {

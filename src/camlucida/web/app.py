@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from camlucida import __version__
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import status_of
-from camlucida.web.routes import export, films, jobs, maps, models, reviews, runs, study
+from camlucida.web.routes import films, jobs, maps, models, reviews, runs, study
 from camlucida.web.security import Guard
 from camlucida.web.settings import Settings
 from camlucida.web.workbench import Workbench
@@ -26,7 +26,7 @@ OPENAPI = "/api/openapi.json"
 STATIC = Path(__file__).with_name("static")
 ROUTERS = (
     *(films.router, models.router, maps.router, jobs.router, runs.router, reviews.router),
-    *(export.router, study.router),
+    study.router,
 )
 STUDY_ROUTERS = (study.router,)
 """Of a reader study: no other request tells a reader more than the arm shows."""

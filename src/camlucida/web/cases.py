@@ -6,7 +6,6 @@ at once.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,15 +20,16 @@ import torch
 
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.errors import ImageError, UsageError, did_you_mean
+from camlucida.core.errors import ImageError
 from camlucida.core.scan import Scan
-from camlucida.io.decoded import read_decoded
+from camlucida.io.image import RawImage
 from camlucida.metrics import METRICS
 from camlucida.phantom import is_packaged
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
 from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.stored_scan import stored_geometry
+from camlucida.web.conditions import checked_column, order_clause, where_clause
 from camlucida.web.errors import NotFoundError
 from camlucida.web.plain import plain, plain_row
 from camlucida.web.settings import FilmEntry
@@ -50,9 +50,6 @@ MOST = 500
 
 MOST_POINTS = 20_000
 """Points of a plot."""
-
-_CONDITION = re.compile(r"(?P<column>\w+)(?P<sign><=|>=|!=|=|<|>|~)(?P<value>.*)", re.DOTALL)
-_SIGNS = {"<=": "<=", ">=": ">=", "!=": "<>", "=": "=", "<": "<", ">": ">", "~": "ILIKE"}
 
 
 @dataclass(frozen=True)
@@ -183,11 +180,10 @@ class RunCases:
         """
         with self._lock:
             known = list(self.table.columns)
-            where, values = _filter(conditions, known)
-            order = "DESC" if descending else "ASC"
+            where, values = where_clause(conditions, known)
             db = self._db
             (total,) = db.execute(f"SELECT count(*) FROM cases {where}", values).fetchone() or (0,)
-            by = f'"{_checked(sort, known)}" {order} NULLS LAST, case_id'
+            by = order_clause(sort, descending, known)
             sql = f"SELECT * FROM cases {where} ORDER BY {by} LIMIT ? OFFSET ?"
             table = db.execute(sql, [*values, min(count, MOST), start]).df()
         rows = [plain_row(row) for row in table.to_dict("records")]
@@ -210,8 +206,8 @@ class RunCases:
         """
         with self._lock:
             known = list(self.table.columns)
-            columns = [_checked(name, known) for name in (x, y) if name is not None]
-            where, values = _filter(conditions, known)
+            columns = [checked_column(name, known) for name in (x, y) if name is not None]
+            where, values = where_clause(conditions, known)
             numbers = ", ".join(
                 f'TRY_CAST("{name}" AS DOUBLE) AS c{i}' for i, name in enumerate(columns)
             )
@@ -221,6 +217,22 @@ class RunCases:
         total = finite.shape[1]
         given = finite[:, :: max(1, -(-total // MOST_POINTS))].tolist()
         return {"x": given[0], "y": given[1] if y is not None else None, "total": total}
+
+    def numbers(self, conditions: Sequence[str], sort: str, descending: bool) -> list[int]:
+        """Numbers of the cases that meet every condition, in order.
+
+        Args:
+            conditions, sort, descending: as of :meth:`page`.
+
+        Raises:
+            UsageError: there is no such column, or a condition is none.
+        """
+        with self._lock:
+            known = list(self.table.columns)
+            where, values = where_clause(conditions, known)
+            by = order_clause(sort, descending, known)
+            sql = f"SELECT case_id FROM cases {where} ORDER BY {by}"
+            return [int(row[0]) for row in self._db.execute(sql, values).fetchall()]
 
     def matching(self, conditions: Sequence[str] = ()) -> pd.DataFrame:
         """All rows that meet the conditions, in the order of the run.
@@ -232,7 +244,7 @@ class RunCases:
             UsageError: there is no such column, or a condition is none.
         """
         with self._lock:
-            where, values = _filter(conditions, list(self.table.columns))
+            where, values = where_clause(conditions, list(self.table.columns))
             sql = f"SELECT case_id FROM cases {where}"
             numbers = self._db.execute(sql, values).df()["case_id"]
             return self.table[self.table["case_id"].isin(numbers)]
@@ -259,12 +271,12 @@ class RunCases:
         row = self._row(number)
         return FilmEntry(str(row["image"]), Path(str(row["path"])))
 
-    def explanations(self, number: int, folder: Path) -> list[Explanation]:
+    def explanations(self, number: int, image: RawImage) -> list[Explanation]:
         """The stored maps of a case's film by its model; that of the case first.
 
         Args:
             number: of the case.
-            folder: of the film's arrays.
+            image: the film.
 
         Raises:
             NotFoundError: there is no such case.
@@ -274,14 +286,20 @@ class RunCases:
         maps = self.run.explanations()
         of_film = maps[(maps["image"] == row["image"]) & (maps["model"] == row["model"])]
         others = [int(index) for index in of_film.index if index != number]
-        image = read_decoded(folder)
         if image.source.get("sha256") != row["image_sha256"]:
             raise ImageError(
                 f"{row['path']} is no longer the film that was explained", "put it back"
             )
         geometry = stored_geometry(row)
         nothing = torch.zeros(1, *geometry.model)  # the model does not run
-        scan = Scan(nothing, image.display, geometry, row["image"], synthetic=image.synthetic)
+        scan = Scan(
+            nothing,
+            image.display,
+            geometry,
+            row["image"],
+            source={"sha256": row["image_sha256"]},
+            synthetic=image.synthetic,
+        )
         return self.run.explanations_of([number, *others], scan)
 
     def _row(self, number: int) -> Mapping[Any, Any]:
@@ -337,35 +355,6 @@ def open_runs(folders: Mapping[str, Path]) -> dict[str, RunCases]:
         folders: identifier → folder.
     """
     return {id: RunCases(id, folder) for id, folder in folders.items()}
-
-
-def _filter(conditions: Sequence[str], known: Sequence[str]) -> tuple[str, list[str]]:
-    """The WHERE clause of conditions, and the values that it is bound to."""
-    parts, values = [], []
-    for condition in conditions:
-        column, sign, value = _parsed(condition, known)
-        parts.append(_where(column, sign))
-        values.append(f"%{value}%" if sign == "ILIKE" else value)
-    return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
-
-
-def _parsed(condition: str, known: Sequence[str]) -> tuple[str, str, str]:
-    match = _CONDITION.fullmatch(condition)
-    if match is None:
-        raise UsageError(f"no condition: {condition[:80]!r}", "write COLUMN=VALUE or COLUMN>=VALUE")
-    return _checked(match["column"], known), _SIGNS[match["sign"]], match["value"]
-
-
-def _where(column: str, sign: str) -> str:
-    if sign in ("=", "<>", "ILIKE"):
-        return f'CAST("{column}" AS VARCHAR) {sign} ?'
-    return f'TRY_CAST("{column}" AS DOUBLE) {sign} TRY_CAST(? AS DOUBLE)'
-
-
-def _checked(column: str, known: Sequence[str]) -> str:
-    if column not in known:
-        raise UsageError(f"no column {column[:40]!r}", did_you_mean(column, known))
-    return column
 
 
 FEW = 500

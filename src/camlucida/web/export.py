@@ -1,11 +1,10 @@
-"""A selection of maps as one ZIP file: pictures, raw maps, records and a table."""
+"""Files that people take with them: maps as a ZIP file, and the report of a run."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +16,11 @@ from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.figures.image_files import write_image
 from camlucida.figures.notice import notice_line
 from camlucida.figures.save import image_job, image_records
+from camlucida.io import read_image
 from camlucida.io.tables.write import csv_bytes
+from camlucida.runs import Run
+from camlucida.web.cases import RunCases
+from camlucida.workflows.report import write_report
 
 KINDS = frozenset({"overlay", "figure"})
 """Pictures of each map; the figure has title, legend and notice."""
@@ -27,7 +30,13 @@ COLUMNS = (
     *("method", "layer", "empty", "synthetic", "image_sha256", "model_sha256"),
     *("synthetic_model", "notice"),
 )
-"""Of the table."""
+"""Of the table of maps."""
+
+PREDICTED = ("target", "score", "score_kind", "probability", "threshold", "above")
+"""Of each prediction."""
+
+Step = Callable[[int, int], object]
+"""Called with how much is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +49,28 @@ class ExportedImage:
         model_sha256: of its weights; None where it has no file.
         synthetic_model: whether it was trained on synthetic images alone.
         explanations: at least one.
+        predictions: what the model predicts for the film, each with :data:`PREDICTED`.
     """
 
     film: str
     model: str
     model_sha256: str | None
     synthetic_model: bool
-    explanations: list[Explanation]
+    explanations: list[Explanation] = field(default_factory=list)
+    predictions: Sequence[Mapping[str, Any]] = ()
 
 
-def export_zip(images: Sequence[ExportedImage]) -> bytes:
-    """The content of a ZIP file.
+def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
+    """Write a ZIP file.
 
     A folder a film and model has the film, the raw maps (``.npz``), and of each map the overlay
-    and the annotated picture; ``explanations.json`` and ``explanations.csv`` describe all of them.
+    and the annotated picture; ``explanations.json`` and ``explanations.csv`` describe all of them,
+    and ``predictions.csv`` has every prediction for each film, with or without a map.
 
     Args:
+        path: of the file.
         images: at least one.
+        step: called as the images are drawn.
 
     Raises:
         UsageError: a map is not two-dimensional.
@@ -66,33 +80,117 @@ def export_zip(images: Sequence[ExportedImage]) -> bytes:
         root = Path(name)
         folders: set[str] = set()
         records: list[dict[str, Any]] = []
-        for image in images:
+        for number, image in enumerate(images):
+            step(number, len(images))
             folder = slug(unique(f"{image.film}_{image.model}", folders))
             records += _written(image, root, folder)
         write_json(root / "explanations.json", records)
-        table = csv_bytes(pd.DataFrame(records, columns=list(COLUMNS)))
-        write_bytes(root / "explanations.csv", table)
-        return _zipped(root)
+        _write_table(root / "explanations.csv", records, COLUMNS)
+        predictions: list[dict[str, Any]] = []
+        for image in images:
+            predictions += [_about(image) | dict(row) for row in image.predictions]
+        columns = ("film", "model", "model_sha256", "synthetic_model", "image_sha256", *PREDICTED)
+        _write_table(root / "predictions.csv", predictions, columns)
+        _zip(root, path)
+
+
+def export_cases(path: Path, run: Path, numbers: Iterable[int], step: Step) -> None:
+    """Write the stored maps of cases as a ZIP file, as :func:`export_zip` does.
+
+    ``cases.csv`` has in addition the rows of these cases, with what was measured of their maps.
+    Thresholds are not stored in a run, so that ``predictions.csv`` has none.
+
+    Args:
+        path: of the file.
+        run: its folder.
+        numbers: of the cases.
+        step: called as the images are drawn.
+
+    Raises:
+        ImageError: a film is gone, or no longer that of the run.
+        UsageError, OSError: as :func:`export_zip`.
+    """
+    cases = RunCases("", run)
+    images: dict[tuple[str, str], ExportedImage] = {}
+    chosen = cases.table.iloc[list(numbers)]
+    for number, row in zip(chosen["case_id"], chosen.to_dict("records")):
+        film = cases.film_of(number)
+        (explanation, *_) = cases.explanations(number, read_image(film.path))
+        key = (film.name, str(row["model"]))
+        if key not in images:
+            synthetic = cases.saw_synthetic_images(key[1])
+            predicted = _predicted(cases.run, *key)
+            images[key] = ExportedImage(
+                *key, _weights(cases.run, key[1]), synthetic, predictions=predicted
+            )
+        images[key].explanations.append(explanation)
+    export_zip(path, list(images.values()), step)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cases.csv", csv_bytes(chosen))
+
+
+def export_report(path: Path, run: Path) -> None:
+    """Write the report of a run: one HTML file that needs no other.
+
+    Args:
+        path: of the file.
+        run: its folder.
+
+    Raises:
+        UsageError: nothing is done in the run yet.
+    """
+    with TemporaryDirectory(prefix="camlucida-report-") as name:
+        report, _ = write_report([run], Path(name))
+        write_bytes(path, report.read_bytes())
+
+
+def _weights(run: Run, model: str) -> str | None:
+    """SHA-256 of the weights of a model of the run; None where it has no file."""
+    hashes = [each["sha256"] for each in run.about["models"] if each["name"] == model]
+    return hashes[0] if hashes else None
+
+
+def _predicted(run: Run, image: str, model: str) -> list[dict[str, Any]]:
+    """What a model of the run predicts for an image."""
+    stored = run.predictions()
+    rows = stored[(stored["image"] == image) & (stored["model"] == model)]
+    return [
+        {
+            "target": row["label"],
+            "score": row["value"] if pd.isna(row["logit"]) else row["logit"],
+            "score_kind": "value" if pd.isna(row["logit"]) else "logit",
+            "probability": row["probability"],
+        }
+        for row in rows.to_dict("records")
+    ]
+
+
+def _about(image: ExportedImage) -> dict[str, Any]:
+    source = image.explanations[0].scan.source
+    return {
+        "film": image.film,
+        "image_sha256": source.get("sha256"),
+        "model": image.model,
+        "model_sha256": image.model_sha256,
+        "synthetic_model": image.synthetic_model,
+    }
 
 
 def _written(image: ExportedImage, root: Path, folder: str) -> list[dict[str, Any]]:
     """The records of the files that are written of an image."""
     job = image_job(image.explanations, root / folder, KINDS)
-    about = {
-        "film": image.film,
-        "model": image.model,
-        "model_sha256": image.model_sha256,
-        "folder": folder,
-        "synthetic_model": image.synthetic_model,
-        "notice": notice_line(image.explanations[0].scan.synthetic, "image"),
-    }
+    notice = notice_line(image.explanations[0].scan.synthetic, "image")
+    about = _about(image) | {"folder": folder, "notice": notice}
+    del about["image_sha256"]  # the records have it
     records = image_records(image.explanations, job, write_image(job))
     return [about | record for record in records]
 
 
-def _zipped(root: Path) -> bytes:
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(filter(Path.is_file, root.rglob("*"))):
-            archive.write(path, path.relative_to(root).as_posix())
-    return buffer.getvalue()
+def _write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    write_bytes(path, csv_bytes(pd.DataFrame(rows, columns=list(columns))))
+
+
+def _zip(root: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(filter(Path.is_file, root.rglob("*"))):
+            archive.write(file, file.relative_to(root).as_posix())

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +144,17 @@ class Films:
                 self._trim(keep=id)
             os.utime(folder)
         return folder
+
+    def with_folder(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A request about a film, with the folder of the film's arrays.
+
+        Args:
+            request: its ``film`` is an identifier.
+
+        Raises:
+            NotFoundError, ImageError: as :meth:`decoded`.
+        """
+        return {**request, "folder": str(self.decoded(str(request["film"])))}
 
     def remove(self, id: str) -> None:
         """Forget a film that was given.

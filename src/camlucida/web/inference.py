@@ -151,7 +151,7 @@ class Inference:
         """One map, in the form of the viewer."""
         _check_method(method)
         image = self._image(model, film, folder)
-        explanation = image.explain(target, method, layer, self._step)
+        explanation = image.explain(target, method, layer, self.step)
         name = "/".join((model, explanation.layer, method, target))
         notes = [str(warning) for warning in explanation.scan.warnings]
         about = explanation.provenance.get("activation_note")
@@ -220,20 +220,32 @@ class Inference:
             "random": [list(map(_score, order)) for order in curve.random],
         }
 
-    def export(self, maps: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-        """The maps as the content of a ZIP file."""
+    def export(self, maps: Sequence[Mapping[str, str]], path: str) -> dict[str, Any]:
+        """Write the maps into a ZIP file."""
         images: dict[tuple[str, str], ExportedImage] = {}
         for number, each in enumerate(maps):
-            self._step(number, len(maps))
+            self.step(number, 2 * len(maps))
             request = {name: value for name, value in each.items() if name != "name"}
             explanation = self._explanation(**request)
             key = (each["film"], each["model"])
             if key not in images:
-                model = self._model(each["model"])
-                about = (model.loaded.name, model.loaded.sha256, model.saw_synthetic_films)
-                images[key] = ExportedImage(each["name"], *about, [])
+                images[key] = self._exported(each)
             images[key].explanations.append(explanation)
-        return {"zip": export_zip(list(images.values()))}
+        half = len(images)
+        export_zip(Path(path), list(images.values()), lambda n, _: self.step(half + n, 2 * half))
+        return {"name": "camlucida.zip"}
+
+    def _exported(self, request: Mapping[str, str]) -> ExportedImage:
+        """The film and the model of a map, with what the model predicts for the film."""
+        model = self._model(request["model"])
+        output = self.findings(request["model"], request["film"], request["folder"])
+        return ExportedImage(
+            request["name"],
+            model.loaded.name,
+            model.loaded.sha256,
+            model.saw_synthetic_films,
+            predictions=[{"score_kind": output["score_kind"], **row} for row in output["findings"]],
+        )
 
     def _explanation(
         self, model: str, film: str, folder: str, target: str, method: str, layer: str
@@ -241,7 +253,8 @@ class Inference:
         _check_method(method)
         return self._image(model, film, folder).explain(target, method, layer)
 
-    def _step(self, done: int, total: int) -> None:
+    def step(self, done: int, total: int) -> None:
+        """Report how much is done."""
         self.progress(done, total, ())
 
     def _tested(
@@ -364,15 +377,3 @@ def _region(
 
 def _are_runs(mask: str | None) -> bool:
     return bool(mask) and all(part.isdigit() for part in str(mask).split())
-
-
-CALLS: Mapping[str, Callable[..., dict[str, Any]]] = {
-    "describe": Inference.describe,
-    "findings": Inference.findings,
-    "map": Inference.map,
-    "region": Inference.region,
-    "occlusion": Inference.occlusion,
-    "curve": Inference.curve,
-    "export": Inference.export,
-}
-"""What may be called from another process."""

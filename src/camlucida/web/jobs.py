@@ -21,8 +21,8 @@ KEPT = 500
 INTERVAL = 0.1
 """Seconds after which further progress is written."""
 
-Prepare = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""The request of a job → the arguments of its call."""
+Prepare = Callable[[str, str, Mapping[str, Any]], dict[str, Any]]
+"""Identifier, kind and request of a job → the arguments of its call."""
 
 
 class Jobs:
@@ -149,7 +149,7 @@ class Jobs:
             self._notify()
 
         try:
-            arguments = self._prepare(json.loads(row["request"]))
+            arguments = self._prepare(id, row["kind"], json.loads(row["request"]))
             result = self._worker.call(row["kind"], progress, **arguments).result()
             self._finish(id, "done", result=as_json(result))
         except CamlucidaError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from camlucida.web.cases import RunCases, open_runs
 from camlucida.web.films import Films
+from camlucida.web.job_files import JobFiles
 from camlucida.web.jobs import Jobs
 from camlucida.web.security import Sessions
 from camlucida.web.settings import ModelEntry, Settings
@@ -33,8 +34,9 @@ class Workbench:
         sessions: of browsers.
         films: by identifier.
         worker: the process of the models, for what is answered at once.
-        jobs: long work.
         runs: by identifier.
+        files: that jobs write.
+        jobs: long work.
         drawing: threads that draw small pictures.
         study: the reader study, if the server was started for one.
     """
@@ -44,8 +46,9 @@ class Workbench:
     sessions: Sessions = field(init=False)
     films: Films = field(init=False)
     worker: Worker = field(init=False)
-    jobs: Jobs = field(init=False)
     runs: dict[str, RunCases] = field(init=False)
+    files: JobFiles = field(init=False)
+    jobs: Jobs = field(init=False)
     drawing: ThreadPoolExecutor = field(init=False)
     study: Study | None = field(init=False)
 
@@ -59,20 +62,12 @@ class Workbench:
         models, device = settings.models, settings.device
         self.worker = Worker(models, device, settings.limits.waiting)
         long_worker = Worker(models, device)
-        self.jobs = Jobs(self.store, long_worker, self.with_folder, settings.limits.jobs)
         self.runs = open_runs(settings.runs)
+        self.files = JobFiles(settings.state / "files", self.runs, self.films)
+        self.jobs = Jobs(self.store, long_worker, self.files.arguments, settings.limits.jobs)
         self.drawing = ThreadPoolExecutor(DRAWING, "drawing")
         plan = settings.study
         self.study = None if plan is None else Study(plan, self.runs[plan.run], self.store)
-
-    def with_folder(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """A request about a film, with the folder of the film's arrays.
-
-        Raises:
-            NotFoundError: there is no such film.
-            ImageError: it cannot be read.
-        """
-        return {**request, "folder": str(self.films.decoded(str(request["film"])))}
 
     def offered(self, models: Sequence[Mapping[str, Any]], name: str) -> str | None:
         """The identifier of a run's model; None where the server was started without it.
@@ -92,7 +87,7 @@ class Workbench:
             CamlucidaError: what was raised there, or the film cannot be read.
         """
         if "film" in arguments:
-            arguments = await asyncio.to_thread(self.with_folder, arguments)
+            arguments = await asyncio.to_thread(self.films.with_folder, arguments)
         future = await asyncio.to_thread(self.worker.call, name, **arguments)
         return await asyncio.wrap_future(future)
 

@@ -73,7 +73,7 @@ class Worker:
         """Start a call.
 
         Args:
-            name: one of :data:`camlucida.web.inference.CALLS`.
+            name: one of :data:`camlucida.web.calls.CALLS`.
             progress: called from another thread as the work goes on.
             arguments: of the call.
 
@@ -179,7 +179,7 @@ def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> 
 
 def _called(inference: Inference, name: str, arguments: dict[str, Any]) -> tuple[str, Any]:
     """The kind of an answer, and the answer."""
-    from camlucida.web.inference import CALLS
+    from camlucida.web.calls import CALLS
 
     try:
         return "result", CALLS[name](inference, **arguments)

@@ -8,16 +8,28 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 
+from camlucida.web.errors import NotFoundError
 from camlucida.web.jobs import FINISHED
 from camlucida.web.routes.common import PROBLEMS, Bench
-from camlucida.web.routes.maps import CurveJob, MapJob, OcclusionJob
+from camlucida.web.routes.maps import (
+    CasesJob,
+    CurveJob,
+    ExportJob,
+    MapJob,
+    OcclusionJob,
+    ReportJob,
+)
+from camlucida.web.routes.runs import cases_of
 from camlucida.web.workbench import Workbench
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"], responses=PROBLEMS)
 
-AnyJob = Annotated[MapJob | OcclusionJob | CurveJob, Body(discriminator="kind")]
+AnyJob = Annotated[
+    MapJob | OcclusionJob | CurveJob | ExportJob | CasesJob | ReportJob,
+    Body(discriminator="kind"),
+]
 
 SECONDS = 10.0
 """After which an event is sent though nothing has changed: the connection is still there."""
@@ -32,7 +44,11 @@ async def jobs(bench: Bench) -> list[dict[str, Any]]:
 @router.post("", status_code=202)
 async def add_job(request: AnyJob, bench: Bench) -> dict[str, Any]:
     """Put long work into the queue."""
-    bench.films.film(request.film)
+    if isinstance(request, CasesJob | ReportJob):
+        cases_of(bench, request.run)
+    else:
+        for each in request.maps if isinstance(request, ExportJob) else [request]:
+            bench.films.film(each.film)
     return bench.jobs.add(request.kind, request.model_dump(exclude={"kind"}))
 
 
@@ -40,6 +56,17 @@ async def add_job(request: AnyJob, bench: Bench) -> dict[str, Any]:
 async def job_of(job: str, bench: Bench) -> dict[str, Any]:
     """A job, with its result or error when it is finished."""
     return bench.jobs.job(job)
+
+
+@router.get("/{job}/file", response_class=FileResponse)
+async def file_of(job: str, bench: Bench) -> FileResponse:
+    """The file of a job that writes one: a ZIP file, or the report as HTML."""
+    result = bench.jobs.job(job)["result"] or {}
+    if "name" not in result:
+        raise NotFoundError("the job has no file", "follow it until it is done")
+    path = bench.files.file(job)
+    # A page that is saved, not one of the server's: it may not run in its place.
+    return FileResponse(path, media_type="application/octet-stream", filename=result["name"])
 
 
 @router.delete("/{job}")

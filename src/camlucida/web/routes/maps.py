@@ -97,6 +97,49 @@ class CurveJob(CurveRequest):
     kind: Literal["curve"]
 
 
+class ExportJob(BaseModel):
+    """Maps as one ZIP file, with every prediction for their films.
+
+    Attributes:
+        maps: at least one; of any films and models.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["export"]
+    maps: Annotated[list[MapRequest], Field(min_length=1, max_length=60)]
+
+
+class CasesJob(BaseModel):
+    """The stored maps of a run's first 200 cases that meet every condition, as one ZIP file.
+
+    Attributes:
+        run: identifier.
+        where, sort, descending: as of ``GET /api/runs/{run}/cases``.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["cases"]
+    run: Name
+    where: Annotated[list[Name], Field(max_length=20)] = []
+    sort: Name = "case_id"
+    descending: bool = False
+
+
+class ReportJob(BaseModel):
+    """The report of a run as one HTML file.
+
+    Attributes:
+        run: identifier.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["report"]
+    run: Name
+
+
 @router.post("/maps")
 async def make_map(request: MapRequest, bench: Bench) -> dict[str, Any]:
     """One map in the form of the viewer. A method of many forward passes is made as a job."""

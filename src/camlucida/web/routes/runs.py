@@ -12,6 +12,8 @@ from fastapi import APIRouter, Query, Response
 from PIL import Image
 
 from camlucida.figures.overlay import reduced_overlay
+from camlucida.io.decoded import read_decoded
+from camlucida.io.tables.write import csv_bytes
 from camlucida.report.viewer.data import map_data
 from camlucida.web.cases import MOST, RunCases
 from camlucida.web.errors import NotFoundError
@@ -56,6 +58,19 @@ async def cases(
     return {"cases": page.rows, "total": page.total, "next": page.next}
 
 
+@router.get("/{run}/cases.csv", response_class=Response)
+async def cases_csv(
+    run: str,
+    bench: Bench,
+    where: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006, FastAPI copies it
+) -> Response:
+    """The cases that meet every condition as a table, with what was measured of them."""
+    table = await asyncio.to_thread(cases_of(bench, run).matching, where)
+    content = await asyncio.to_thread(csv_bytes, table)
+    headers = {"content-disposition": 'attachment; filename="cases.csv"'}
+    return Response(content, media_type="text/csv", headers=headers)
+
+
 @router.get("/{run}/points")
 async def points(
     run: str,
@@ -98,7 +113,7 @@ def cases_of(bench: Workbench, run: str) -> RunCases:
 def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
     row = of_run.case(number)
     film = bench.films.add_entry(of_run.film_of(number))
-    explanations = of_run.explanations(number, bench.films.decoded(film))
+    explanations = of_run.explanations(number, read_decoded(bench.films.decoded(film)))
     maps = [map_data(each, str(index)) for index, each in enumerate(explanations)]
     synthetic = of_run.saw_synthetic_images(row["model"])
     marks = {"synthetic_model": synthetic, "mismatch": of_run.mismatch}
@@ -111,7 +126,8 @@ def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
     kept = _thumbnail_file(bench, of_run, number)
     if not kept.is_file():
         film = bench.films.add_entry(entry)
-        explanation = of_run.explanations(number, bench.films.decoded(film))[0]
+        image = read_decoded(bench.films.decoded(film))
+        explanation = of_run.explanations(number, image)[0]
         buffer = BytesIO()
         Image.fromarray(reduced_overlay(explanation, THUMBNAIL)).save(buffer, "PNG")
         kept.parent.mkdir(parents=True, exist_ok=True)

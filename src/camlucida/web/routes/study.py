@@ -100,8 +100,7 @@ def _next(bench: Workbench, study: Study, reader: str) -> dict[str, Any]:
 def _shown(bench: Workbench, study: Study, task: Task) -> dict[str, Any]:
     """What the arm shows of a case: no name of a file, which may tell the finding."""
     film = bench.films.add_entry(study.of_run.film_of(task.case))
-    folder = bench.films.decoded(film)
-    image = read_decoded(folder)
+    image = read_decoded(bench.films.decoded(film))
     shown: dict[str, Any] = asdict(task) | {
         "label": study.of_run.case(task.case)["label"],
         "film": decoded_film_data(image, f"case {task.position}"),
@@ -110,7 +109,7 @@ def _shown(bench: Workbench, study: Study, task: Task) -> dict[str, Any]:
         "numbers": None,
     }
     if task.arm != ARMS[0]:
-        explanation = study.of_run.explanations(task.case, folder)[0]
+        explanation = study.of_run.explanations(task.case, image)[0]
         shown["maps"] = [_without_numbers(explanation)]
     if task.arm == ARMS[2]:
         shown["numbers"] = study.numbers(task.case)
