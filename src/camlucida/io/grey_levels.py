@@ -50,9 +50,11 @@ def grey_levels(image: RawImage) -> GreyLevels | None:
 
 def _samples(unit: NDArray[np.float32], bits: int) -> NDArray[np.uint16]:
     """Numbers from 0 to 1 in steps of so many bits, in the high bits of a sample."""
-    levels = np.rint((2**bits - 1) * unit.astype(np.float64))
-    samples: NDArray[np.uint16] = (levels * 2 ** (BITS - bits)).astype(np.uint16)
-    return samples
+    levels = unit.astype(np.float64)
+    levels *= 2**bits - 1
+    np.rint(levels, out=levels)
+    levels *= 2 ** (BITS - bits)
+    return levels.astype(np.uint16)
 
 
 def _window_of(
