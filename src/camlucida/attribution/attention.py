@@ -37,6 +37,8 @@ class Attentions(TorchFunctionMode):
     Attributes:
         probabilities: (B, heads, queries, keys) of each attention, in the order in which they ran;
             (B·heads, queries, keys) where the model has it so.
+        values: number of an attention in this order → (B, heads, keys, d), what it weighs; of fused
+            attentions.
 
     >>> x = torch.rand(1, 2, 5, 4, requires_grad=True)
     >>> with Attentions() as attentions:
@@ -50,6 +52,7 @@ class Attentions(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.probabilities: list[Tensor] = []
+        self.values: dict[int, Tensor] = {}
 
     def __torch_function__(
         self,
@@ -99,6 +102,7 @@ class Attentions(TorchFunctionMode):
         elif attn_mask is not None:
             scores = scores + attn_mask
         probabilities = scores.softmax(-1)
+        self.values[len(self.probabilities)] = value
         self._keep(probabilities)
         return F.dropout(probabilities, dropout_p) @ value
 

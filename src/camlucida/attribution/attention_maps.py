@@ -8,7 +8,8 @@ from functools import cached_property, partial
 
 from torch import Tensor
 
-from camlucida.attribution.attention_record import recording
+from camlucida.attribution.attention_record import AttentionRecord, recording
+from camlucida.attribution.attention_rows import gradient_by_rows
 from camlucida.attribution.capture import surveyed
 from camlucida.attribution.capture_inputs import image_inputs
 from camlucida.attribution.explained_batch import (
@@ -25,10 +26,11 @@ from camlucida.attribution.targets import Target
 from camlucida.attribution.token_attention import (
     TokenAttention,
     attention_layers,
+    gradients_by,
     heads_apart,
 )
 from camlucida.attribution.token_cells import Cells, token_cells
-from camlucida.attribution.transformer_blocks import Blocks
+from camlucida.attribution.transformer_blocks import Block
 from camlucida.core.errors import LayerError, NoEvidenceError
 
 
@@ -66,7 +68,7 @@ def attention_maps(
     else:
         layers = attention_layers(record.probabilities, logits)
         every = range(len(logits))
-        together = _Pass(explained, run, every, tensors, logits, layers, record.blocks)
+        together = _Pass(explained, run, every, tensors, logits, layers, record)
     if heads_apart(together.layers, len(logits)):
         passes = [together]
     else:
@@ -86,7 +88,7 @@ class _Pass:
         tensors: what the model was called with.
         logits: (B, C, …) of the graph.
         layers: attention probabilities, parts of the graph.
-        blocks: the modules around them.
+        record: in which they are, with the modules around them.
     """
 
     explained: ExplainedBatch
@@ -95,7 +97,7 @@ class _Pass:
     tensors: tuple[Tensor, ...]
     logits: Tensor
     layers: Sequence[Tensor]
-    blocks: Blocks
+    record: AttentionRecord
 
     def having(self, target: int) -> dict[int, Target]:
         """Number of the image in this pass → its ``target``-th target."""
@@ -109,7 +111,7 @@ class _Pass:
         Raises:
             NoEvidenceError: the blocks are not modules that follow each other.
         """
-        stubs = self.blocks.skipping(self.layers)
+        stubs = self.record.blocks.skipping(self.layers)
         if stubs is None:
             raise NoEvidenceError(
                 "legrad has the head read the tokens behind each block, and the blocks of this "
@@ -122,9 +124,21 @@ class _Pass:
                 logits.append(self.run.logits(*self.tensors))
         return logits
 
-    def scores_behind(self, targets: Mapping[int, Target]) -> list[Tensor]:
-        """The sum of the targets' scores behind each layer but the last."""
-        return [sum_of_targets(logits, targets) for logits in self.logits_behind]
+    def own_gradients(self, targets: Mapping[int, Target]) -> list[Tensor]:
+        """The gradient by each layer of the sum of the targets' scores behind its block."""
+        logits = [*self.logits_behind, self.logits]
+        scores = [sum_of_targets(of_layer, targets) for of_layer in logits]
+        blocks = self.record.blocks.around(self.layers)
+        return [self._own_gradient(*each) for each in zip(scores, self.layers, blocks)]
+
+    def _own_gradient(self, score: Tensor, layer: Tensor, block: Block | None) -> Tensor:
+        values = self.record.values(layer)
+        gradient = None
+        if block is not None and values is not None:
+            (by_tokens,) = gradients_by(score, [block.tokens])
+            module = self.explained.model.module.get_submodule(block.path)
+            gradient = gradient_by_rows(module, block, layer, values, by_tokens)
+        return gradients_by(score, [layer])[0] if gradient is None else gradient
 
 
 def _attended(explained: ExplainedBatch, rows: Sequence[int], run: ModelRuns) -> _Pass:
@@ -133,7 +147,7 @@ def _attended(explained: ExplainedBatch, rows: Sequence[int], run: ModelRuns) ->
     with recording(explained.model.module) as record:
         logits = run.logits(*tensors)
     layers = attention_layers(record.probabilities, logits)
-    return _Pass(explained, run, rows, tensors, logits, layers, record.blocks)
+    return _Pass(explained, run, rows, tensors, logits, layers, record)
 
 
 def _add(attended: _Pass, methods: Sequence[Method], maps: BatchMaps) -> None:
@@ -144,8 +158,8 @@ def _add(attended: _Pass, methods: Sequence[Method], maps: BatchMaps) -> None:
         if not having:
             continue
         score = sum_of_targets(attended.logits, having)
-        behind = partial(attended.scores_behind, having)
-        attention = TokenAttention(attended.layers, score, cells, behind)
+        own = partial(attended.own_gradients, having)
+        attention = TokenAttention(attended.layers, score, cells, own)
         for method in explained.remaining(methods):
             with explained.fitting(method):
                 raw = method.run(attention).detach().cpu()

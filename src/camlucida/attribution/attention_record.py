@@ -17,12 +17,29 @@ class AttentionRecord:
     """The attention of forward passes.
 
     Attributes:
-        probabilities: of each attention, in the order in which they ran; parts of the graph.
+        attentions: in the order in which they ran, parts of the graph.
         blocks: the modules around them.
     """
 
-    probabilities: Sequence[Tensor]
+    attentions: Attentions
     blocks: Blocks
+
+    @property
+    def probabilities(self) -> Sequence[Tensor]:
+        """Of each attention, in the order in which they ran; parts of the graph."""
+        return self.attentions.probabilities
+
+    def values(self, layer: Tensor) -> Tensor | None:
+        """What an attention weighs.
+
+        Args:
+            layer: its probabilities.
+
+        Returns:
+            (B, heads, keys, d); None where that is not seen.
+        """
+        numbers = (n for n, other in enumerate(self.probabilities) if other is layer)
+        return self.attentions.values.get(next(numbers, -1))
 
 
 @contextmanager
@@ -42,4 +59,4 @@ def recording(module: nn.Module) -> Iterator[AttentionRecord]:
     """
     attentions, blocks = Attentions(), Blocks(module)
     with attentions, blocks.noted(attentions):
-        yield AttentionRecord(attentions.probabilities, blocks)
+        yield AttentionRecord(attentions, blocks)

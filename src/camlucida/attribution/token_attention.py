@@ -29,8 +29,8 @@ class TokenAttention:
         layers: probabilities of each layer as the model made them, parts of the graph.
         score: the sum of the images' scores, a scalar of the graph.
         cells: (B, N) numbers of tokens → (B, *grid).
-        behind: makes, of each layer but the last, the sum of the scores that the model's head gives
-            the tokens behind the block of this layer.
+        own: makes, of each layer, the gradient by its attention of the sum of the scores that the
+            model's head gives the tokens behind its block.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class TokenAttention:
         layers: Sequence[Tensor],
         score: Tensor,
         cells: Cells,
-        behind: Callable[[], Sequence[Tensor]],
+        own: Callable[[], Sequence[Tensor]],
     ) -> None:
-        self._layers, self._score, self._behind = layers, score, behind
+        self._layers, self._score, self._own = layers, score, own
         self.cells = cells
 
     @cached_property
@@ -74,9 +74,7 @@ class TokenAttention:
         Raises:
             NoEvidenceError: the blocks are not modules that follow each other.
         """
-        scores = [*self._behind(), self._score]
-        pairs = zip(scores, self._layers)
-        return [_heads(gradients_by(score, [layer])[0]) for score, layer in pairs]
+        return [_heads(gradient) for gradient in self._own()]
 
 
 def gradients_by(score: Tensor, layers: Sequence[Tensor]) -> tuple[Tensor, ...]:

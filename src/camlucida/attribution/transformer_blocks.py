@@ -19,14 +19,38 @@ from camlucida.models.walk import named_modules
 
 
 @dataclass(frozen=True)
-class _Block:
-    """A call of a module around one attention, from tokens to as many tokens."""
+class Block:
+    """A call of a module around one attention, from tokens to as many tokens.
+
+    Attributes:
+        path: of the module.
+        call: number of the call.
+        args, kwargs: of the call.
+        given: the tokens among these.
+        tokens: behind the block.
+        output: the whole of what the module returned.
+    """
 
     path: str
     call: int
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     given: Tensor
     tokens: Tensor
     output: Any
+
+    def run(self, module: nn.Module, tokens: Tensor) -> Any:
+        """Call the module as it was called, but for the tokens.
+
+        Args:
+            module: of the path.
+            tokens: (B, n, D).
+        """
+        args = [tokens if value is self.given else value for value in self.args]
+        kwargs = {
+            name: tokens if value is self.given else value for name, value in self.kwargs.items()
+        }
+        return module(*args, **kwargs)
 
 
 class Blocks:
@@ -41,7 +65,7 @@ class Blocks:
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, Block] = {}
         self._calls: Counter[str] = Counter()
 
     @contextmanager
@@ -78,7 +102,8 @@ class Blocks:
             one = len(probabilities) == start + 1
             if one and isinstance(given, Tensor) and made is not None and given.shape == made.shape:
                 # Of nested modules the outermost ends last.
-                block = _Block(path, self._calls[path], given, made, output)
+                call = self._calls[path]
+                block = Block(path, call, args, kwargs, given, made, output)
                 self._blocks[id(probabilities[start])] = block
             self._calls[path] += 1
 
@@ -95,12 +120,20 @@ class Blocks:
             :func:`~camlucida.attribution.probe.replaced`; None where the blocks are not modules of
             which each takes what the one before it returns.
         """
-        blocks = [self._blocks.get(id(layer)) for layer in layers]
+        blocks = self.around(layers)
         known = [block for block in blocks if block is not None]
         follow = all(_same(before.tokens, block.given) for before, block in pairwise(known))
         if len(known) < len(blocks) or not follow:
             return None
         return [_all_return(known, block.tokens) for block in known[:-1]]
+
+    def around(self, layers: Sequence[Tensor]) -> list[Block | None]:
+        """The block of each attention; None where it has none.
+
+        Args:
+            layers: attention probabilities.
+        """
+        return [self._blocks.get(id(layer)) for layer in layers]
 
 
 def _same(tokens: Tensor, given: Tensor) -> bool:
@@ -108,13 +141,13 @@ def _same(tokens: Tensor, given: Tensor) -> bool:
     return tokens is given or torch.equal(tokens, given)
 
 
-def _all_return(blocks: Sequence[_Block], tokens: Tensor) -> dict[str, dict[int, Stub]]:
+def _all_return(blocks: Sequence[Block], tokens: Tensor) -> dict[str, dict[int, Stub]]:
     stubs: dict[str, dict[int, Stub]] = {}
     for block in blocks:
         stubs.setdefault(block.path, {})[block.call] = _returning(block, tokens)
     return stubs
 
 
-def _returning(block: _Block, tokens: Tensor) -> Stub:
+def _returning(block: Block, tokens: Tensor) -> Stub:
     changed = replace_tensor(block.output, block.tokens, tokens)
     return lambda run: changed

@@ -1,6 +1,8 @@
 """Maps of a transformer's attention, against rewrites of their papers in float64."""
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import timm
@@ -10,6 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from camlucida import explain
+from camlucida.attribution import attention_maps
 from camlucida.attribution.attention import Attentions
 from camlucida.core.errors import ModelError, NoEvidenceError
 from tests.support import nets, transformers
@@ -117,6 +120,14 @@ def small_timm(name: str = "vit_tiny_patch16_224", **options: object) -> nn.Modu
     shape = {"img_size": SIZE, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 2}
     net = timm.create_model(name, num_classes=3, **shape, **options)
     return nets.seeded(net).double()
+
+
+class Mixed(timm.models.vision_transformer.Block):
+    """A block whose tokens are centred together: none can run without the others."""
+
+    def forward(self, x: Tensor, **options: object) -> Tensor:
+        x = super().forward(x, **options)
+        return x - x.mean(1, keepdim=True)
 
 
 def small_torchvision() -> nn.Module:
@@ -231,13 +242,43 @@ def test_all_methods_and_images_share_one_forward_pass() -> None:
     net, inputs, calls = small_timm(), images(3), []
     raw(net, "legrad", inputs)  # the first looks at the model, too
     attention = net.blocks[0].attn
-    attention.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    attention.register_forward_hook(lambda module, args, output: calls.append(output.shape[:2]))
     together = explain(net, inputs, [0, 1], [*METHODS, "gradcam"], layer="blocks.0")
-    assert calls == [3]  # legrad's head reads tokens that are kept
+    # Legrad's head reads tokens that are kept; of a block the class token alone runs again.
+    assert calls == [(3, 25), (3, 1), (3, 1)]
     for e in together:
         image = inputs[int(e.scan.id[-1])][None]
         (alone,) = explain(net, image, int(e.target), e.method, "blocks.0")
         torch.testing.assert_close(e.raw, alone.raw)
+
+
+@pytest.mark.parametrize(
+    ("make", "by_rows"),
+    [
+        (small_torchvision, True),
+        (small_timm, True),
+        (partial(small_timm, qkv_bias=True, class_token=True, init_values=0.5), True),
+        (partial(small_timm, global_pool="avg", class_token=False), False),  # reads all rows
+        (partial(small_timm, "vit_tiny_patch16_224", block_fn=Mixed), False),
+    ],
+)
+def test_legrad_from_the_rows_that_are_read(
+    make: Callable[[], nn.Module], by_rows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = make()
+    inputs = images(2, (32, 32) if make is small_torchvision else SIZE)
+    whole, found = attention_maps.gradient_by_rows, []
+
+    def noted(*args: object) -> Tensor | None:
+        found.append(whole(*args))
+        return found[-1]
+
+    monkeypatch.setattr(attention_maps, "gradient_by_rows", noted)
+    maps = raw(net, "legrad", inputs)
+    assert len(found) == 2
+    assert all((gradient is not None) == by_rows for gradient in found)
+    monkeypatch.setattr(attention_maps, "gradient_by_rows", lambda *args: None)
+    torch.testing.assert_close(maps, raw(net, "legrad", inputs), rtol=1e-9, atol=1e-12)
 
 
 def test_attention_is_made_only_where_a_method_asks_for_it(monkeypatch: object) -> None:
