@@ -20,10 +20,10 @@ from camlucida.cli.common import (
     print_failure,
 )
 from camlucida.cli.option_values import load, targets
-from camlucida.core.errors import UsageError
+from camlucida.core.errors import CamlucidaError, UsageError
 
 if TYPE_CHECKING:
-    from camlucida.workflows.dicom_watch import WatchedImage
+    from camlucida.workflows.dicom_watch import Room, WatchedImage
 
 NextFiles = Callable[[], list[Path]]
 
@@ -81,6 +81,20 @@ def watch_command(
     once: Annotated[
         bool, typer.Option("--once", help="End when what the folder holds is done.")
     ] = False,
+    quota: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Gigabytes that --out may hold; images beyond are refused. Default: what the disk "
+            "has room for.",
+        ),
+    ] = None,
+    keep_names: Annotated[
+        bool,
+        typer.Option(
+            "--keep-names", help="Names of files in the log and of folders. Default: keyed ones."
+        ),
+    ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Explain DICOM images as they arrive, and send the objects of `export dicom` back. Research
@@ -88,18 +102,21 @@ def watch_command(
     from camlucida.attribution.methods import method_names
     from camlucida.io.dicom.extra import check_highdicom
     from camlucida.workflows.dicom_export import ExportRequest
-    from camlucida.workflows.dicom_watch import Watch, parse_node
+    from camlucida.workflows.dicom_watch import Room, Watch, parse_node
 
     check_highdicom()
     node = None if send_to is None else parse_node(send_to)
     request = ExportRequest(threshold, contours, fractional)
     methods = method_names(method or ["gradcam"])
     loaded = load(model, None, None, device)
-    watch = Watch(loaded, out, request, node, targets(target), methods, layer)
+    watch = Watch(loaded, out, request, node, targets(target), methods, layer, keep_names)
+    room = Room(out, None if quota is None else int(quota * 1e9))
     failures = 0
-    with output_folder(out), _source(dicom_in, out, host, caller or [], once) as next_files:
+    with output_folder(out), _source(dicom_in, room, host, caller or [], once) as next_files:
         try:
             for path in _files(next_files, once):
+                if not dicom_in.isdecimal():  # at a port, senders are refused
+                    _check_room(room)
                 result = watch.process(path)
                 failures += len(result.failures)
                 _print(result, str(node))
@@ -110,7 +127,7 @@ def watch_command(
 
 @contextmanager
 def _source(
-    dicom_in: str, out: Path, host: str, callers: list[str], once: bool
+    dicom_in: str, room: Room, host: str, callers: list[str], once: bool
 ) -> Iterator[NextFiles]:
     """What gives the files that have arrived since it was last called."""
     from camlucida.workflows.dicom_watch import FolderPoll, receiving
@@ -124,10 +141,22 @@ def _source(
     if once:
         raise UsageError("--once needs a folder: at a port nothing says what is all")
     queue: SimpleQueue[Path] = SimpleQueue()
-    with receiving(out / "inbox", int(dicom_in), queue.put, host, callers) as port:
+    inbox = room.folder / "inbox"
+    with receiving(inbox, int(dicom_in), queue.put, host, callers, room, print_failure) as port:
         print(f"camlucida watch, for research use only: CAMLUCIDA@{host}:{port}", flush=True)
         print("Ctrl+C ends it", flush=True)
         yield lambda: _queued(queue)
+
+
+def _check_room(room: Room) -> None:
+    """End the watch where nothing more can be written: the next image would meet the same.
+
+    Raises:
+        CamlucidaError: the disk is full, or the quota used up.
+    """
+    refusal = room.refusal(0)
+    if refusal is not None:
+        raise CamlucidaError(str(refusal), "then start the watch again: it goes on where it was")
 
 
 def _queued(queue: SimpleQueue[Path]) -> list[Path]:
@@ -155,7 +184,7 @@ def _print(result: WatchedImage, node: str) -> None:
     sent = f", sent to {node}" if result.sent else ""
     count = len(result.objects)
     if count:
-        print(f"{result.path.name}: {count} objects in {result.folder}{sent}", flush=True)
+        print(f"{result.name}: {count} objects in {result.folder}{sent}", flush=True)
     for failure in result.failures:
         print_failure(failure)
     for note in result.notes:

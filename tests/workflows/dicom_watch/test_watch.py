@@ -3,19 +3,32 @@
 import shutil
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from queue import SimpleQueue
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pydicom import dcmread
 
 from camlucida.core.errors import UsageError
+from camlucida.io.dicom.patients import case_name
 from camlucida.models import load_model
 from camlucida.workflows.dicom_export import ExportRequest
-from camlucida.workflows.dicom_watch import FolderPoll, Node, Watch, parse_node, receiving, send
+from camlucida.workflows.dicom_watch import (
+    FolderPoll,
+    Node,
+    Room,
+    Watch,
+    parse_node,
+    receiving,
+    send,
+)
 from camlucida.workflows.dicom_watch.network import SendError, check_host
+from camlucida.workflows.dicom_watch.room import RESERVE
 from tests.support.command_line import run_once
 from tests.support.dicom_exports import STUDY, write_film
+from tests.support.leaks import NAME, PLANTED, words_in
 from tests.support.models_on_disk import write_model
 
 pytest.importorskip("highdicom")
@@ -97,7 +110,56 @@ def test_own_objects_and_broken_files_cost_nothing_else(tmp_path, model):
     assert "not explained again" in str(watch.process(own).notes[0])
     assert not watch.process(own).objects
     (failure,) = watch.process(broken).failures
+    assert str(failure).startswith(f"{case_name('broken')}_")
+    (failure,) = replace(watch, keep_names=True).process(broken).failures
     assert "broken.dcm" in str(failure)
+
+
+def test_the_log_names_nobody_unless_names_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("camlucida.cli.watch.PAUSE", 0)
+    write_model(tmp_path)
+    (tmp_path / "in").mkdir()
+    film(tmp_path / f"in/{NAME}.dcm")
+    film(tmp_path / f"in/{NAME}_own.dcm", Manufacturer="camlucida")
+    (tmp_path / f"in/{NAME}_broken.dcm").write_bytes(
+        (tmp_path / f"in/{NAME}.dcm").read_bytes()[:-500]
+    )
+    words = ("--dicom-in", "in", "--model", "card.toml", "--once")
+    done = run_once(tmp_path, "watch", *words, "--out", "out")
+    assert words_in(done.out + done.err, (*PLANTED, NAME)) == []
+    assert done.err.splitlines()[-1] == "error: 1 fault"
+    kept = run_once(tmp_path, "watch", *words, "--out", "kept", "--keep-names")
+    assert f"{NAME}_own.dcm: written by camlucida" in kept.err
+
+
+def test_no_more_is_taken_than_the_quota_allows(tmp_path, monkeypatch):
+    (tmp_path / "inbox").mkdir()
+    source = film(tmp_path / "film.dcm")
+    room = Room(tmp_path / "inbox", source.stat().st_size * 3 // 2)
+    queue, refused = SimpleQueue(), SimpleQueue()
+    with receiving(room.folder, 0, queue.put, room=room, refused=refused.put) as port:
+        node = Node("CAMLUCIDA", "127.0.0.1", port)
+        send([source], node)
+        queue.get(timeout=SECONDS)
+        film(source, SOPInstanceUID="1.2.3.4")
+        with pytest.raises(SendError, match="status A700"):
+            send([source], node)
+    assert "--quota allows" in str(refused.get(timeout=SECONDS))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=RESERVE))
+    assert "is full" in str(Room(tmp_path).refusal(1))
+
+
+def test_a_quota_that_is_used_up_ends_the_watch_of_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("camlucida.cli.watch.PAUSE", 0)
+    write_model(tmp_path)
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    film(tmp_path / "in/film.dcm")
+    (tmp_path / "out/earlier").write_bytes(bytes(1_100_000))
+    words = ("--model", "card.toml", "--once", "--quota", "0.001")
+    done = run_once(tmp_path, "watch", "--dicom-in", "in", *words, "--out", "out")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "out holds 1,100,000 bytes, and --quota allows 1,000,000" in done.err
 
 
 def test_a_growing_file_waits_and_a_hidden_one_is_left_out(tmp_path):
@@ -166,8 +228,8 @@ def test_the_command_explains_what_a_folder_holds(tmp_path, monkeypatch):
     words = ("--model", "card.toml", "--target", "Nodule", "--once", "--out", "out")
     done = run_once(tmp_path, "watch", "--dicom-in", "in", *words)
     assert done.code == 0, done.err
-    assert "film.dcm: " in done.out
-    assert list((tmp_path / "out").glob("film_*/dicom/film_report.dcm"))
+    assert f"{case_name('film')}_" in done.out
+    assert list((tmp_path / "out").glob(f"{case_name('film')}_*/dicom/film_report.dcm"))
     absent = run_once(tmp_path, "watch", "--dicom-in", "absent", *words)
     assert (absent.code, "absent is no folder" in absent.err) == (2, True)
     port = run_once(tmp_path, "watch", "--dicom-in", "11112", *words)

@@ -2,6 +2,7 @@
 
 from camlucida.workflows.dicom_watch.job import Watch, WatchedImage
 from camlucida.workflows.dicom_watch.network import Node, parse_node, receiving, send
+from camlucida.workflows.dicom_watch.room import Room
 from camlucida.workflows.dicom_watch.waiting import FolderPoll
 
-__all__ = ["FolderPoll", "Node", "Watch", "WatchedImage", "parse_node", "receiving", "send"]
+__all__ = ["FolderPoll", "Node", "Room", "Watch", "WatchedImage", "parse_node", "receiving", "send"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydicom import dcmread
@@ -15,6 +15,8 @@ from camlucida.core.errors import CamlucidaError, ImageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, write_json
 from camlucida.core.messages import Message, declare
+from camlucida.datasets.keyed_names import keyed_message
+from camlucida.io.dicom.patients import case_name
 from camlucida.io.dicom_export.content import MANUFACTURER
 from camlucida.io.image import quiet
 from camlucida.io.read import file_bytes
@@ -39,7 +41,7 @@ class WatchedImage:
     """What became of an image.
 
     Attributes:
-        path: of its file.
+        name: of the image in the log.
         folder: of its explanations and objects.
         objects: files that were written.
         sent: whether they were sent.
@@ -47,7 +49,7 @@ class WatchedImage:
         notes: of the export.
     """
 
-    path: Path
+    name: str
     folder: Path
     objects: list[Path] = field(default_factory=list)
     sent: bool = False
@@ -61,10 +63,11 @@ class Watch:
 
     Attributes:
         model: loaded.
-        out: folder; each image gets one in it, named by its file and content.
+        out: folder; each image gets one in it, named by its name and content.
         request: of the export.
         node: to which objects are sent; None: they are only written.
         targets, methods, layers: as of ``explain``.
+        keep_names: the log and the folders have the names of the files; else keyed ones.
     """
 
     model: LoadedModel
@@ -74,6 +77,7 @@ class Watch:
     targets: Sequence[TargetLike] | None = None
     methods: Sequence[str] = ("gradcam",)
     layers: Sequence[str] | None = None
+    keep_names: bool = False
 
     def process(self, path: Path) -> WatchedImage:
         """Explain, export and send one image; nothing that was done before is done again.
@@ -84,28 +88,40 @@ class Watch:
         Returns:
             What became of it; an image that cannot be used has failures, and nothing is raised.
         """
+        stem = slug(path.stem) if self.keep_names else case_name(path.stem)
+        name = path.name if self.keep_names else stem
         try:
             content = file_bytes(path)
             digest = hashlib.sha256(content).hexdigest()[:8]
-            result = WatchedImage(path, self.out / f"{slug(path.stem)}_{digest}")
+            name = path.name if self.keep_names else f"{stem}_{digest}"
+            result = WatchedImage(name, self.out / f"{stem}_{digest}")
             if _is_own(path):
-                result.notes.append(Message("dicom_watch.own", {"file": path.name}))
+                result.notes.append(Message("dicom_watch.own", {"file": name}))
                 return result
-            self._export(result)
-            return self._sent(result)
+            self._export(path, result)
+            return self._logged(path, self._sent(result))
         except CamlucidaError as error:
             failure = Failure.of(str(path), error, named=True)
-            return WatchedImage(path, self.out, failures=[failure])
+            return self._logged(path, WatchedImage(name, self.out, failures=[failure]))
 
-    def _export(self, result: WatchedImage) -> None:
+    def _logged(self, path: Path, result: WatchedImage) -> WatchedImage:
+        """The result with the name of the log in place of the file's, unless names are kept."""
+        if self.keep_names:
+            return result
+        names = {str(path): result.name, path.name: result.name, path.stem: result.name}
+        failures = [_renamed(failure, names) for failure in result.failures]
+        notes = [keyed_message(note, names) for note in result.notes]
+        return replace(result, failures=failures, notes=notes)
+
+    def _export(self, path: Path, result: WatchedImage) -> None:
         objects = result.folder / OBJECTS
         if (objects / "export.json").is_file():
-            result.notes.append(Message("dicom_watch.done", {"file": result.path.name}))
+            result.notes.append(Message("dicom_watch.done", {"file": result.name}))
             result.objects.extend(sorted(objects.glob("*.dcm")))
             return
         explained = explain_to_folder(
             self.model,
-            [result.path],
+            [path],
             result.folder,
             targets=self.targets,
             methods=self.methods,
@@ -117,7 +133,7 @@ class Watch:
         result.failures.extend(explained.failures)
         if not explained.records:
             if not explained.failures:
-                raise ImageError(f"{result.path} has no map", "; ".join(map(str, explained.notes)))
+                raise ImageError(f"{path} has no map", "; ".join(map(str, explained.notes)))
             return
         exported = export_dicom(result.folder, objects, self.request)
         result.objects.extend(exported.files)
@@ -131,8 +147,15 @@ class Watch:
         send(result.objects, self.node)
         names = [path.name for path in result.objects]
         write_json(result.folder / SENT, {"to": str(self.node), "files": names})
-        about = {name: getattr(result, name) for name in ("failures", "notes", "objects")}
-        return WatchedImage(result.path, result.folder, sent=True, **about)
+        return replace(result, sent=True)
+
+
+def _renamed(failure: Failure, names: Mapping[str, str]) -> Failure:
+    """A failure in whose words the names of the file, the longest first, give way to others."""
+    what = failure.what
+    for given, name in names.items():
+        what = what.replace(given, name)
+    return replace(failure, image=names.get(failure.image, failure.image), what=what)
 
 
 def _was_sent(folder: Path, node: Node) -> bool:

@@ -14,8 +14,18 @@ from pydicom.uid import UID
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import slug, write_bytes
+from camlucida.core.messages import Message, declare
 from camlucida.io.dicom.extra import check_pynetdicom
 from camlucida.io.image import quiet
+from camlucida.workflows.dicom_watch.room import Room
+
+declare(
+    "dicom_watch",
+    {
+        "large": "an image of {size:,} bytes is not taken; the limit is {largest:,}",
+        "unwritten": "an image that was sent cannot be written to {folder}: {reason}",
+    },
+)
 
 TITLE = "CAMLUCIDA"
 """The AE title under which images are taken and objects are sent."""
@@ -98,6 +108,8 @@ def receiving(
     arrived: Callable[[Path], object],
     host: str = "127.0.0.1",
     callers: Sequence[str] = (),
+    room: Room | None = None,
+    refused: Callable[[object], object] = lambda reason: None,
 ) -> Iterator[int]:
     """Take images that are sent to a port (C-STORE), as long as the context lasts.
 
@@ -107,6 +119,8 @@ def receiving(
         arrived: called, in another thread, with each file that is complete.
         host: address to listen on.
         callers: AE titles that may send; empty: any.
+        room: says when no more is taken; senders are told so.
+        refused: called, in another thread, with the reason for which an image is not taken.
 
     Yields:
         The port.
@@ -129,7 +143,7 @@ def receiving(
     entity.add_supported_context("1.2.840.10008.1.1")  # verification: C-ECHO
 
     def store(event: Any) -> int:
-        return _stored(event, folder, arrived)
+        return _stored(event, folder, arrived, room, refused)
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -144,20 +158,37 @@ def receiving(
         server.shutdown()
 
 
-def _stored(event: Any, folder: Path, arrived: Callable[[Path], object]) -> int:
+def _stored(
+    event: Any,
+    folder: Path,
+    arrived: Callable[[Path], object],
+    room: Room | None,
+    refused: Callable[[object], object],
+) -> int:
     """Write what was sent; the status tells the sender whether it is kept."""
     try:
         content = event.encoded_dataset()
-        if len(content) > LARGEST:
+        refusal = _refusal(len(content), room)
+        if refusal is not None:
+            refused(refusal)
             return NO_ROOM
         path = folder / f"{slug(str(event.request.AffectedSOPInstanceUID))}.dcm"
         write_bytes(path, content)
-    except OSError:
+    except OSError as error:
+        values = {"folder": str(folder), "reason": str(error.strerror)}
+        refused(Message("dicom_watch.unwritten", values))
         return NO_ROOM
     except Exception:  # noqa: BLE001, whatever a sender makes of a message
         return NOT_UNDERSTOOD
     arrived(path)
     return SUCCESS
+
+
+def _refusal(size: int, room: Room | None) -> Message | None:
+    """Why an image of so many bytes is not taken; None where it is."""
+    if size > LARGEST:
+        return Message("dicom_watch.large", {"size": size, "largest": LARGEST})
+    return None if room is None else room.refusal(size)
 
 
 def send(files: Sequence[Path], node: Node) -> None:
