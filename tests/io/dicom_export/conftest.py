@@ -21,7 +21,7 @@ def made(header, content):
     objects = {
         "overlay": secondary_capture(header, content, content.maps[0], instance(1)),
         "segmentation": segments,
-        "report": structured_report(header, content, instance(3), segments),
+        "report": structured_report([header], content, instance(3), segments),
         "contours": presentation_state(header, content, instance(4)),
         "fractional": fractional_segmentation(header, content, instance(5)),
     }

@@ -37,7 +37,7 @@ def segmentation(header: Dataset, content: ImageContent, instance: dict[str, Any
         pixel_array=masks[None].astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=[
-            segment(number, item, content, _label(item, content))
+            segment(number, item, content, region_label(item, content))
             for number, item in enumerate(content.drawn, start=1)
         ],
         content_label="HEATMAP",
@@ -96,5 +96,11 @@ def segment(number: int, item: ExportedMap, content: ImageContent, label: str) -
     return description
 
 
-def _label(item: ExportedMap, content: ImageContent) -> str:
+def region_label(item: ExportedMap, content: ImageContent) -> str:
+    """What viewers list: target, method and threshold.
+
+    Args:
+        item: the map.
+        content: of the image.
+    """
     return shortened_before(item.title, f" {content.region}")

@@ -6,6 +6,7 @@ coordinates of the patient, and a radiograph has none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydicom import Dataset
@@ -26,18 +27,19 @@ from camlucida.io.dicom_export.content import (
     shortened,
 )
 from camlucida.io.dicom_export.source import add_identity
+from camlucida.io.dicom_export.volume import volume_region
 
 
 def structured_report(
-    header: Dataset,
+    headers: Sequence[Dataset],
     content: ImageContent,
     instance: dict[str, Any],
     segments: Dataset | None,
 ) -> Dataset:
-    """The report of an image.
+    """The report of an image, or of a volume.
 
     Args:
-        header: of the image.
+        headers: of the image, or of the slices of the volume.
         content: of the image.
         instance: UIDs and numbers.
         segments: the segmentation of the same content; None where no map has a region.
@@ -45,7 +47,7 @@ def structured_report(
     from highdicom.coding_schemes import CodingSchemeIdentificationItem
     from highdicom.sr import ComprehensiveSR, MeasurementReport
 
-    groups = [_group(header, content, item, segments) for item in content.maps]
+    groups = [_group(headers, content, item, segments) for item in content.maps]
     report = MeasurementReport(
         observation_context=_context(content.algorithm),
         procedure_reported=codes.SCT.ImagingProcedure,
@@ -54,7 +56,7 @@ def structured_report(
     )
     report[0].ContentSequence.append(_comment(content))
     result = ComprehensiveSR(
-        evidence=[header] if segments is None else [header, segments],
+        evidence=[*headers] if segments is None else [*headers, segments],
         content=report[0],
         is_complete=True,
         specific_character_set="ISO_IR 192",
@@ -62,7 +64,7 @@ def structured_report(
         **equipment(content.algorithm),
         **instance,
     )
-    add_identity(result, header)
+    add_identity(result, headers[0])
     return result
 
 
@@ -96,7 +98,7 @@ def _comment(content: ImageContent) -> Any:
 
 
 def _group(
-    header: Dataset, content: ImageContent, item: ExportedMap, segments: Dataset | None
+    headers: Sequence[Dataset], content: ImageContent, item: ExportedMap, segments: Dataset | None
 ) -> Any:
     """Prediction, algorithm and region of one map."""
     from highdicom import sr
@@ -113,11 +115,17 @@ def _group(
     }
     number = _number(content, item)
     if segments is None or number is None:
-        source = sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID)
+        sources = [
+            sr.SourceImageForMeasurementGroup(each.SOPClassUID, each.SOPInstanceUID)
+            for each in headers
+        ]
         tracking = sr.TrackingIdentifier(identifier=shortened(item.title))
         return sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=tracking, source_images=[source], **shared
+            tracking_identifier=tracking, source_images=sources, **shared
         )
+    header = headers[0]
+    if len(headers) > 1:
+        return volume_region(header, segments, number, shared)
     description = segments.SegmentSequence[number - 1]
     region = sr.ReferencedSegmentationFrame(
         sop_class_uid=segments.SOPClassUID,

@@ -80,6 +80,21 @@ def read_series(folder: Path) -> Volume:
     return Volume(values, stack.affine, name, True, window, facts, warnings, synthetic)
 
 
+def slice_files(folder: Path) -> list[Path]:
+    """The files of the slices of :func:`read_series`, in its order.
+
+    Args:
+        folder: of the series.
+
+    Raises:
+        ImageError: as of :func:`read_series`.
+    """
+    slices, _ = _without_copies(_slices(folder))
+    _check_one_series(folder, slices)
+    stack = stacked(folder, [each.plane for each in slices])
+    return [slices[number].path for number in stack.order]
+
+
 def series_sha256(folder: Path) -> str | None:
     """A hash of the DICOM files of a folder, whatever they are called: that of their volume.
 

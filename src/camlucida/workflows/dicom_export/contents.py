@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import ImageError
 from camlucida.core.regions import binary_mask
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.figures.capture import captures
 from camlucida.figures.contours import half_maximum
 from camlucida.io.dicom_export import Algorithm, ExportedMap, ImageContent
@@ -84,12 +87,59 @@ def image_content(
     )
 
 
+def volume_content(
+    explanations: Sequence[Explanation],
+    algorithm: Algorithm,
+    threshold: float,
+    mismatch: bool = False,
+    colormap: str | None = None,
+) -> ImageContent:
+    """What is exported of a volume: masks in the voxels of its series.
+
+    Args:
+        explanations: of one volume that was read again.
+        algorithm, threshold, mismatch: as of :func:`image_content`.
+        colormap: not used.
+
+    Raises:
+        ImageError: the volume is gone, or has changed.
+    """
+    maps = []
+    for each in explanations:
+        if not isinstance(each.scan, VolumeScan):
+            raise ImageError(f"{each.scan.id} is gone, or has changed", "explain it again")
+        values = each.scan.to_stored(each.map()).clip(min=0)
+        maps.append(_exported(each, values, _NO_PICTURE, threshold, ()))
+    scan = explanations[0].scan
+    return ImageContent(tuple(maps), algorithm, threshold, scan.synthetic, False, mismatch)
+
+
+_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
+
+
 def _map(explanation: Explanation, picture: NDArray[np.uint8], threshold: float) -> ExportedMap:
     values = explanation.numpy().clip(min=0)
+    shares = _shares(explanation, values)
+    lines = half_maximum(shares, fraction=threshold) if shares.any() else []
+    contours = tuple(line[:, ::-1] + 0.5 for line in lines)
+    return _exported(explanation, values, picture, threshold, contours)
+
+
+def _shares(explanation: Explanation, values: NDArray[Any]) -> NDArray[np.float32]:
+    """The positive part of a map in shares of its maximum; 0 of one without evidence."""
     top = float(values.max(initial=0.0))
     shown = top > 0 and not explanation.is_empty
-    shares = np.asarray(values / top if shown else values * 0, np.float32)
-    lines = half_maximum(shares, fraction=threshold) if shown else []
+    return np.asarray(values / top if shown else values * 0, np.float32)
+
+
+def _exported(
+    explanation: Explanation,
+    values: NDArray[Any],
+    picture: NDArray[np.uint8],
+    threshold: float,
+    contours: tuple[NDArray[np.float64], ...],
+) -> ExportedMap:
+    shares = _shares(explanation, values)
     about = explanation.provenance
     return ExportedMap(
         label=explanation.target,
@@ -102,7 +152,7 @@ def _map(explanation: Explanation, picture: NDArray[np.uint8], threshold: float)
         probability=explanation.probability,
         values=shares,
         mask=binary_mask(shares, threshold),
-        contours=tuple(line[:, ::-1] + 0.5 for line in lines),
+        contours=contours,
         picture=picture,
         empty=str(explanation.empty_reason) if explanation.is_empty else "",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from camlucida.io.dicom_export.presentation_state import is_grey, presentation_s
 from camlucida.io.dicom_export.secondary_capture import secondary_capture
 from camlucida.io.dicom_export.segmentation import segmentation
 from camlucida.io.dicom_export.structured_report import structured_report
+from camlucida.io.dicom_export.volume import is_series, read_sources, volume_segmentation
 from camlucida.io.image import quiet
-from camlucida.workflows.dicom_export.contents import image_content, is_baseline
+from camlucida.workflows.dicom_export.contents import image_content, is_baseline, volume_content
 from camlucida.workflows.dicom_export.stored import StoredImage, stored_images
 
 declare(
@@ -43,6 +44,10 @@ declare(
         "no_contours": (
             "no contours of {count} colour {count:|image|images}: presentation states are written "
             "for grey ones"
+        ),
+        "volumes": (
+            "{count} {count:|volume has|volumes have} a segmentation and a report; overlays, "
+            "contours and fractions are of single images"
         ),
         "no_region": (
             "{count} {count:|map|maps} without evidence: no segment, and the report says so"
@@ -149,6 +154,7 @@ class Exporter:
         self._baselines: set[str] = set()
         self._without_region = 0
         self._without_contours = 0
+        self._volumes = 0
 
     def export(self, image: StoredImage) -> Failure | None:
         """Write the objects of an image: all of them, or none.
@@ -183,32 +189,20 @@ class Exporter:
             yield Message("dicom_export.baseline", {"methods": methods, "count": count})
         if self._without_region:
             yield Message("dicom_export.no_region", {"count": self._without_region})
+        if self._volumes:
+            yield Message("dicom_export.volumes", {"count": self._volumes})
         if self._without_contours:
             yield Message("dicom_export.no_contours", {"count": self._without_contours})
 
     def _export(self, image: StoredImage) -> None:
-        header = read_source(image.path, image.sha256)
-        name = image.id
-        if self.request.deidentify:
-            header = deidentified(header)
-            name = image.id if image.keyed else case_name(image.id)
-        maps = [_named(each, name) for each in image.load()]
-        explained = [e for e in maps if not is_baseline(e.method) and e.no_picture is None]
-        self._baselines |= {each.method for each in maps if is_baseline(each.method)}
-        if not explained:
-            fix = "baselines explain nothing, and some layers have no place in the image"
-            raise ImageError(f"{image.path} has no map of a method that lies over it", fix)
-        with stamped(image.mismatch):
-            content = image_content(
-                explained,
-                image.algorithm,
-                self.request.threshold,
-                image.mismatch,
-                self.request.colormap,
-            )
+        is_volume = is_series(image.path)
+        headers, name = self._headers(image, is_volume)
+        content = self._content(image, name, is_volume)
+        self._volumes += is_volume
         try:
             with quiet("pydicom", "highdicom"):
-                objects = list(self._objects(header, content))
+                objects_of = self._objects_of_volume if is_volume else self._objects
+                objects = list(objects_of(headers, content))
                 encoded = [(kind, made, _encoded(made)) for kind, made in objects]
         except CamlucidaError as error:
             raise ImageError(f"{image.path}: {error.what}", error.fix) from error
@@ -218,9 +212,49 @@ class Exporter:
                 f"{image.path}: its header allows no object ({type(error).__name__})",
                 "check the image with dciodvfy, and export it again from the archive",
             ) from None
-        self._write(name, image, header, content, encoded)
+        self._write(name, image, headers[0], content, encoded)
 
-    def _objects(self, header: Dataset, content: ImageContent) -> Iterator[tuple[str, Dataset]]:
+    def _headers(self, image: StoredImage, is_volume: bool) -> tuple[list[Dataset], str]:
+        """The header of an image, or those of the slices of a volume; and the name of both."""
+        read = read_sources if is_volume else _read_one
+        headers = read(image.path, image.sha256)
+        if not self.request.deidentify:
+            return headers, image.id
+        name = image.id if image.keyed else case_name(image.id)
+        return list(map(deidentified, headers)), name
+
+    def _content(self, image: StoredImage, name: str, is_volume: bool) -> ImageContent:
+        """What is exported of an image; raises ImageError where no map explains anything."""
+        maps = [_named(each, name) for each in image.load()]
+        explained = [e for e in maps if not is_baseline(e.method) and e.no_picture is None]
+        self._baselines |= {each.method for each in maps if is_baseline(each.method)}
+        if not explained:
+            fix = "baselines explain nothing, and some layers have no place in the image"
+            raise ImageError(f"{image.path} has no map of a method that lies over it", fix)
+        make = volume_content if is_volume else image_content
+        request = self.request
+        with stamped(image.mismatch):
+            return make(
+                explained, image.algorithm, request.threshold, image.mismatch, request.colormap
+            )
+
+    def _objects_of_volume(
+        self, headers: Sequence[Dataset], content: ImageContent
+    ) -> Iterator[tuple[str, Dataset]]:
+        """A segmentation and a report: the others are of one picture."""
+        segments = None
+        if content.drawn:
+            instance = self._series.next_instance(headers[0], "segmentation")
+            segments = volume_segmentation(headers, content, instance)
+            yield "segmentation", segments
+        instance = self._series.next_instance(headers[0], "report")
+        yield "report", structured_report(headers, content, instance, segments)
+
+    def _objects(
+        self, headers: Sequence[Dataset], content: ImageContent
+    ) -> Iterator[tuple[str, Dataset]]:
+        (header,) = headers
+
         def instance(kind: str) -> dict[str, Any]:
             return self._series.next_instance(header, kind)
 
@@ -230,7 +264,7 @@ class Exporter:
         if content.drawn:
             segments = segmentation(header, content, instance("segmentation"))
             yield "segmentation", segments
-        yield "report", structured_report(header, content, instance("report"), segments)
+        yield "report", structured_report(headers, content, instance("report"), segments)
         if content.drawn and self.request.contours and not is_grey(header):
             self._without_contours += 1
         elif content.drawn and self.request.contours:
@@ -273,6 +307,10 @@ class Exporter:
                 "objects": files,
             }
         )
+
+
+def _read_one(path: Path, sha256: str | None) -> list[Dataset]:
+    return [read_source(path, sha256)]
 
 
 def _record(item: Any) -> dict[str, Any]:

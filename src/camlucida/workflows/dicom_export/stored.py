@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -18,10 +18,15 @@ from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.io.dicom_export import Algorithm
 from camlucida.io.image import RawImage
 from camlucida.io.read import read_image
+from camlucida.io.volumes import read_volume
+from camlucida.models import Card
 from camlucida.models.detectors import Detection
+from camlucida.models.preprocessing import prepare_volume
+from camlucida.models.preprocessing.volume_spec import VolumeInput
 from camlucida.runs.keyed import is_keyed
 from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.read import Run, is_run
@@ -101,6 +106,7 @@ def _of_folder(folder: Path) -> Iterator[StoredImage]:
     try:
         model = about["model"]
         algorithm = Algorithm(str(model["name"]), str(model.get("sha256") or ""))
+        card = Card.model_validate(model["card"])
         for image, group in groupby(records, key=lambda record: str(record["id"])):
             of_image = list(group)
             first = of_image[0]
@@ -109,18 +115,20 @@ def _of_folder(folder: Path) -> Iterator[StoredImage]:
                 Path(first["image"]),
                 first["image_sha256"],
                 algorithm,
-                partial(_maps_of_folder, folder, of_image),
+                partial(_maps_of_folder, folder, of_image, card),
             )
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder) from error
 
 
-def _maps_of_folder(folder: Path, records: Sequence[Mapping[str, Any]]) -> list[Explanation]:
-    image = read_image(records[0]["image"])
+def _maps_of_folder(
+    folder: Path, records: Sequence[Mapping[str, Any]], card: Card
+) -> list[Explanation]:
+    scans = _scans_of(records, card)
     try:
         with np.load(folder / records[0]["files"]["maps"], allow_pickle=False) as arrays:
             maps = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-        return [_explanation(record, maps, image) for record in records]
+        return [_explanation(record, maps, scan) for record, scan in zip(records, scans)]
     except CamlucidaError:
         raise
     except (KeyError, TypeError, ValueError, OSError) as error:
@@ -128,20 +136,9 @@ def _maps_of_folder(folder: Path, records: Sequence[Mapping[str, Any]]) -> list[
 
 
 def _explanation(
-    record: Mapping[str, Any], maps: Mapping[str, torch.Tensor], image: RawImage
+    record: Mapping[str, Any], maps: Mapping[str, torch.Tensor], scan: Scan
 ) -> Explanation:
-    geometry, reason = record["geometry"], record["empty_reason"]
-    if geometry is None or len(record["grid"]) != 2:
-        raise UsageError(f"the map of {record['target']} lies over no film", "export films")
-    sides = stored_geometry({"original": record["image_size"], **geometry})
-    scan = Scan(
-        torch.zeros(1, *sides.model),
-        image.display,
-        sides,
-        str(record["id"]),
-        image.source,
-        synthetic=bool(record["synthetic"]),
-    )
+    reason = record["empty_reason"]
     box = record["detection"]
     return Explanation(
         raw=maps[record["map_key"]].float(),
@@ -157,6 +154,39 @@ def _explanation(
         provenance=_provenance(record),
         detection=Detection(**box | {"box": tuple(box["box"])}) if box else None,
     )
+
+
+def _scans_of(records: Sequence[Mapping[str, Any]], card: Card) -> Iterator[Scan]:
+    """The film or volume of each record of an image, which is read once."""
+    if card.volume is not None:
+        volume = _volume(records[0], card.volume)
+        yield from [volume] * len(records)
+        return
+    image = read_image(records[0]["image"])
+    for record in records:
+        yield _scan(record, image)
+
+
+def _scan(record: Mapping[str, Any], image: RawImage) -> Scan:
+    """The film of a record."""
+    geometry = record["geometry"]
+    if geometry is None or len(record["grid"]) != 2:
+        raise UsageError(f"the map of {record['target']} lies over no film", "export films")
+    sides = stored_geometry({"original": record["image_size"], **geometry})
+    return Scan(
+        torch.zeros(1, *sides.model),
+        image.display,
+        sides,
+        str(record["id"]),
+        image.source,
+        synthetic=bool(record["synthetic"]),
+    )
+
+
+def _volume(record: Mapping[str, Any], spec: VolumeInput) -> VolumeScan:
+    """The volume of a record, prepared as it was."""
+    scan = prepare_volume(read_volume(record["image"]), spec)
+    return replace(scan, id=str(record["id"]))
 
 
 def _provenance(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def receiving(
         arrived: called, in another thread, with each file that is complete.
         host: address to listen on.
         callers: AE titles that may send; empty: any.
-        room: says when no more is taken; senders are told so.
+        room: decides when no more is taken, which the status of the answer states.
         refused: called, in another thread, with the reason for which an image is not taken.
 
     Yields:
