@@ -430,10 +430,10 @@ def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
         assert page.locator(".cell").count() < 100
 
 
-@pytest.mark.parametrize("address", ["/#/explain", "/#/compare", "/#/cohort"])
+@pytest.mark.parametrize("address", ["/#/explain", "/#/compare", "/#/cohort", "/#/review"])
 def test_accessibility(browser, film, address):
     with opened(browser, address) as page:
-        page.locator(".findings button, .cell, .pane .stage").first.wait_for()
+        page.locator(".findings button, .cell, .pane .stage, .panel [type=text]").first.wait_for()
         tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
         found = Axe().run(page, options={"runOnly": tags}).response
         serious = [

@@ -132,7 +132,7 @@ export class ReviewPage {
     this.side.replaceChildren(
       section(
         about,
-        element("p", {}, "Is there ", element("b", {}, String(one.case["target"])), "? Draw where, then answer."),
+        element("p", {}, "Is ", element("b", {}, String(one.case["target"])), " present? Draw where, then answer."),
         this.tools,
         ...answers,
       ),
@@ -231,7 +231,7 @@ export class ReviewPage {
         return element("p", {}, element("b", {}, name), `: ${said}`);
       });
       const kappas = pairs.map(({ readers: [a, b], cases, kappa, low, high }) => {
-        const interval = low === null || high === null ? "" : ` (${number(low)} to ${number(high)})`;
+        const interval = low === null || high === null ? " (no interval: too few patients)" : ` (${number(low)} to ${number(high)})`;
         const value = kappa === null ? "undefined" : number(kappa) + interval;
         return element("p", {}, `${a} and ${b}, ${cases} cases: kappa ${value}`);
       });

@@ -163,7 +163,7 @@ export class StudyPage {
     const children: Node[] = [
       section(
         where,
-        element("p", {}, "Is there ", element("b", {}, task.label), "?"),
+        element("p", {}, "Is ", element("b", {}, task.label), " present?"),
         element("p", { class: "quiet" }, `Shown: ${task.arm}`),
         ...answers,
         note,
