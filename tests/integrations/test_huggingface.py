@@ -37,4 +37,11 @@ def test_the_option_writes_it(hub, small_run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     assert run("passport", str(tmp_path / "r"), "--model-card") == 0
     names = sorted(path.name for path in (tmp_path / "r/passport").iterdir())
-    assert names == ["card_README.md", "card_passport.html", "card_passport.json"]
+    assert names == [
+        "card_README.md",
+        "card_measurements.png",
+        "card_passport.html",
+        "card_passport.json",
+    ]
+    card = (tmp_path / "r/passport/card_README.md").read_text("utf-8")
+    assert "](card_measurements.png)" in card

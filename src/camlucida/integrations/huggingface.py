@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from camlucida.core.errors import UsageError
 from camlucida.core.files import slug, unique, write_bytes
 from camlucida.core.messages import Estimate, Message
 from camlucida.core.numbers import number
-from camlucida.report.passport.checks import Check
+from camlucida.figures.estimates import Estimate as Drawn
+from camlucida.figures.files import SCREEN_DPI, save_figure
+from camlucida.figures.measurements import Panel, measurements_figure
+from camlucida.report.passport.checks import KINDS, Check
 from camlucida.report.passport.page import Passport
 
 TASKS = {
@@ -22,7 +27,7 @@ HEAD = ("Measurement", "Maps", "Value", "Reference", "Patients", "Verdict")
 
 
 def write_model_cards(passports: Sequence[Passport], out: Path) -> list[Path]:
-    """Write ``MODEL_README.md`` of each model of a run.
+    """Write ``MODEL_README.md`` and ``MODEL_measurements.png`` of each model of a run.
 
     Args:
         passports: of :func:`camlucida.workflows.passport.passports`.
@@ -34,13 +39,35 @@ def write_model_cards(passports: Sequence[Passport], out: Path) -> list[Path]:
     taken: set[str] = set()
     paths = []
     for passport in passports:
-        path = out / f"{unique(slug(str(passport.model['name'])), taken)}_README.md"
-        write_bytes(path, model_card(passport).encode())
-        paths.append(path)
+        stem = unique(slug(str(passport.model["name"])), taken)
+        figure = _figure(passport)
+        pictures = []
+        if figure is not None:
+            pictures = save_figure(figure, out / f"{stem}_measurements", ("png",), SCREEN_DPI)
+        path = out / f"{stem}_README.md"
+        write_bytes(path, model_card(passport, *(each.name for each in pictures)).encode())
+        paths += [path, *pictures]
     return paths
 
 
-def model_card(passport: Passport) -> str:
+def _figure(passport: Passport) -> Figure | None:
+    """The measurements of a passport by kind; None where nothing was measured."""
+    panels = []
+    for kind in KINDS:
+        checks = [check for check in passport.checks if check.kind == kind]
+        if checks:
+            panels.append(_panel(checks))
+    return measurements_figure(panels, passport.synthetic) if panels else None
+
+
+def _panel(checks: Sequence[Check]) -> Panel:
+    names = [" – ".join(filter(None, (str(check.title), check.series))) for check in checks]
+    values = [check.value for check in checks]
+    estimates = [Drawn(each.estimate, each.low, each.high, each.chance) for each in values]
+    return Panel(names, estimates, all(each.percent for each in values))
+
+
+def model_card(passport: Passport, figure: str = "") -> str:
     """The text of a ``README.md`` for a model repository: metadata, evaluation, and what is open.
 
     The performance stands in the metadata (``model-index``), too. What only the authors know, such
@@ -48,6 +75,7 @@ def model_card(passport: Passport) -> str:
 
     Args:
         passport: of the model.
+        figure: name of the file with its measurements; "" for none.
 
     Returns:
         Markdown with a YAML head, as ``huggingface_hub`` reads it.
@@ -79,10 +107,10 @@ def model_card(passport: Passport) -> str:
     data = ModelCardData(library_name="pytorch", tags=tags)
     if results:
         data.model_name, data.eval_results = name, results
-    return f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(_text(passport)) + "\n"
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(_text(passport, figure)) + "\n"
 
 
-def _text(passport: Passport) -> Iterator[str]:
+def _text(passport: Passport, figure: str) -> Iterator[str]:
     name = str(passport.model["name"])
     yield f"# {_plain(name)}\n"
     yield "**Research use only. Not for diagnosis.**\n"
@@ -97,6 +125,8 @@ def _text(passport: Passport) -> Iterator[str]:
     yield f"- SHA-256 of the weights: `{passport.model['sha256']}`\n"
     yield "## Evaluation\n"
     yield from _evaluation(passport)
+    if figure:
+        yield f"![Measurements with 95% intervals and chance levels]({figure})\n"
     yield "## Not measured\n"
     yield "\n".join(f"- {kind}" for kind in passport.missing) or "Nothing is missing."
     yield (
