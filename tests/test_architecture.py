@@ -5,8 +5,7 @@ import ast
 import graphlib
 import subprocess
 import sys
-
-import pytest
+from functools import cache
 
 from tests.support.paths import REPOSITORY
 
@@ -27,9 +26,14 @@ def room_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(path):
     """Names of modules and objects that a file imports, and whether it does so at import time."""
-    pending = [(ast.parse(path.read_text(encoding="utf-8")), True)]
+    pending = [(parsed(path), True)]
     while pending:
         node, at_import = pending.pop()
         if isinstance(node, ast.Import):
@@ -45,7 +49,7 @@ def imported(path):
 
 def called_with_names(path, function):
     """Literal beginnings of the package's modules that a file hands to a function."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(function):
             continue
         strings = [part for part in ast.walk(node) if isinstance(part, ast.Constant)]
@@ -56,36 +60,43 @@ def test_every_room_is_listed():
     assert {room_of(path) for path in FILES} - {"__init__", "__main__"} == set(ROOMS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_downwards(path):
-    room = room_of(path)
-    if room not in ROOMS:
-        return
-    allowed = set(ROOMS[: ROOMS.index(room) + 1])
-    used = {name.split(".")[1] for name, _ in imported(path) if name.startswith("camlucida.")}
-    assert used & set(ROOMS) <= allowed
+def offenders(fault):
+    """Each file with a fault, by its name → the fault."""
+    faults = {path.relative_to(ROOT).as_posix(): fault(path) for path in FILES}
+    return {name: found for name, found in faults.items() if found}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_modules_of_the_package_are_imported_by_name_at_bridges_alone(path):
-    named = set(called_with_names(path, "import_module"))
-    assert named == BRIDGES.get(path.relative_to(ROOT).as_posix(), set())
+def test_imports_point_downwards():
+    def upwards(path):
+        room = room_of(path)
+        above = set(ROOMS[ROOMS.index(room) + 1 :]) if room in ROOMS else set()
+        used = {name.split(".")[1] for name, _ in imported(path) if name.startswith("camlucida.")}
+        return used & above
+
+    assert offenders(upwards) == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_heavy_packages_are_imported_where_they_are_used(path):
-    room = room_of(path)
-    at_import = {name.partition(".")[0] for name, now in imported(path) if now}
-    outside = at_import - set(sys.stdlib_module_names) - {"camlucida"}
-    assert not outside & {"torchvision", "timm", "torchxrayvision", "segmentation_models_pytorch"}
-    assert not outside & {"transformers", "onnx", "onnx2torch", "onnxruntime"}
-    assert not outside & {"lightning", "pytorch_lightning", "mlflow", "xarray", "monai", "fiftyone"}
-    if room == "core":
-        assert outside <= {"torch", "numpy"}
-    if room == "attribution":
-        assert outside <= {"torch", "numpy", "PIL"}
-    if room in ROOMS[: ROOMS.index("figures")]:
-        assert not outside & {"matplotlib", "jinja2", "typer", "fastapi", "starlette"}
+def test_modules_of_the_package_are_imported_by_name_at_bridges_alone():
+    assert offenders(lambda path: set(called_with_names(path, "import_module"))) == BRIDGES
+
+
+def test_heavy_packages_are_imported_where_they_are_used():
+    heavy = {
+        *("torchvision", "timm", "torchxrayvision", "segmentation_models_pytorch"),
+        *("transformers", "onnx", "onnx2torch", "onnxruntime"),
+        *("lightning", "pytorch_lightning", "mlflow", "xarray", "monai", "fiftyone"),
+    }
+    late = {"matplotlib", "jinja2", "typer", "fastapi", "starlette"}
+    enough = {"core": {"torch", "numpy"}, "attribution": {"torch", "numpy", "PIL"}}
+
+    def too_early(path):
+        room = room_of(path)
+        at_import = {name.partition(".")[0] for name, now in imported(path) if now}
+        outside = at_import - set(sys.stdlib_module_names) - {"camlucida"}
+        refused = heavy | late if room in ROOMS[: ROOMS.index("figures")] else heavy
+        return outside & refused | outside - enough.get(room, outside)
+
+    assert offenders(too_early) == {}
 
 
 def test_no_files_import_each_other_in_a_circle():
