@@ -9,7 +9,7 @@ from hypothesis import settings
 from camlucida.runs import Run, execute
 from tests.support.cohorts import write_cohort
 from tests.support.disk import unsynchronised
-from tests.support.figures import blank, coarsen
+from tests.support.figures import blank, coarsen, draw
 from tests.support.paths import REPOSITORY
 
 # Each test process has a core of its own.
@@ -43,10 +43,19 @@ def quick_disk():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def coarse_figures():
-    """Figures have few pixels, and fonts that are quick to write into a PDF."""
+def blank_figures():
+    """Files of figures hold no picture: most tests are of numbers and words; drawing is slow."""
     with pytest.MonkeyPatch.context() as patch:
         coarsen(patch)
+        blank(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def drawn_figures():
+    """Figures are drawn, with few pixels, and fonts that are quick to write into a PDF."""
+    with pytest.MonkeyPatch.context() as patch:
+        draw(patch)
         yield
 
 
@@ -54,12 +63,7 @@ def coarse_figures():
 def fine_figures(monkeypatch):
     """Figures are a user's."""
     coarsen(monkeypatch, 300, 42)
-
-
-@pytest.fixture
-def blank_figures(monkeypatch):
-    """Files of figures are written without a picture: for tests of numbers and words."""
-    blank(monkeypatch)
+    draw(monkeypatch)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -37,6 +37,7 @@ def ages(tmp_path):
     return path
 
 
+@pytest.mark.usefixtures("drawn_figures")
 def test_a_regression(ages, tmp_path, capsys):
     out = tmp_path / "out"
     options = (

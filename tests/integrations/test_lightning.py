@@ -13,8 +13,6 @@ from camlucida.core.errors import UsageError
 from camlucida.integrations.lightning import PACKAGES, attention_callback
 from tests.integrations.test_training import data, network, panel_in
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
-
 
 @pytest.fixture(scope="module")
 def lightning():

@@ -15,8 +15,6 @@ from camlucida.core.geometry import Geometry
 from camlucida.core.scan import Scan
 from camlucida.integrations.training import COLUMNS, SHOWN, AttentionPanel
 
-pytestmark = pytest.mark.usefixtures("blank_figures")
-
 
 def network() -> nn.Module:
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camlucida.core.messages import Estimate
@@ -32,6 +32,7 @@ def test_random_values_reach_half_their_maximum_as_often_as_stated(cells):
     assert np.mean(shares) == pytest.approx(area_above_half_of_noise(cells), abs=0.02)
 
 
+@settings(max_examples=25)
 @given(st.floats(0.01, 1), st.floats(0.02, 3), st.integers(10, 500))
 def test_with_the_patients_that_are_needed_a_difference_is_told(estimate, width, patients):
     """The planned standard error, 1/√n of the measured one, is under d ÷ (z₀.₉₇₅ + z₀.₈)."""

@@ -79,6 +79,7 @@ def runs(tmp_path_factory) -> dict[str, Run]:
     }
 
 
+@pytest.mark.usefixtures("drawn_figures")
 @pytest.mark.parametrize("task", ["multiclass", "regression", "segmentation"])
 def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
     report = gather((runs[task],), tmp_path)

@@ -19,6 +19,8 @@ from camlucida.report.writers.latex import picture_prefix, section, write_latex
 from camlucida.report.writers.latex_text import escape, has_chinese
 from tests.support.documents import NASTY, compiled, document, texts
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 HOST = r"""\documentclass%s{article}
 \usepackage{graphicx}
 %s

@@ -29,6 +29,8 @@ from camlucida.workflows.evaluation.page import (
 )
 from tests.support.evaluations import LAYER, evaluation, row
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 ABOUT = EvaluationAbout(
     model="<script>alert(1)</script>",
     sha256="ab" * 32,

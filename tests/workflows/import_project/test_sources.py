@@ -42,7 +42,6 @@ def test_labels_in_a_table(tmp_path, capsys):
     follow(capsys, system.folder, command)
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_a_file_of_classifiers(tmp_path, capsys, monkeypatch):
     pytest.importorskip("torchxrayvision")
     monkeypatch.setattr(s001, "SIZE", 64)
@@ -62,7 +61,6 @@ def test_a_file_of_classifiers(tmp_path, capsys, monkeypatch):
     assert (folder / "index.html").is_file()
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_values_in_a_workbook(tmp_path, capsys):
     system = s002.write(tmp_path, subjects=6, two_inputs=False)
     out, command = imported(capsys, tmp_path)
@@ -111,7 +109,6 @@ def test_seeds_with_stored_predictions(tmp_path, capsys, small_grid):
     follow(capsys, system.folder, command)
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_a_segmentation_with_outlines(tmp_path, capsys):
     system = s004.write(tmp_path, images=2)
     out, command = imported(capsys, tmp_path)

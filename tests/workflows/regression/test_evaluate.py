@@ -20,6 +20,8 @@ from tests.support.figures import DPI
 from tests.support.models_on_disk import write_model
 from tests.support.regression_study import COUNT, command, evaluated, read, write_study
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 FIGURES = (
     *("evaluation_results", "bland_altman", "age_group_comparison"),
     *("gradcam_best_sample", "gradcam_worst_sample", "gradcam_sample_2"),

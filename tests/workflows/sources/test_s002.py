@@ -73,7 +73,6 @@ def test_evaluate(system, capsys):
     assert "NO SPLIT" not in done.err
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_with_the_preprocessing_of_training(system, capsys):
     options = ("--model", "card.toml", "--split", "all", "--output-dir", "all")
     done = run(capsys, system.folder, *COMMAND, *options)
@@ -84,7 +83,6 @@ def test_with_the_preprocessing_of_training(system, capsys):
     assert ours == pytest.approx(system.predicted, abs=0.05)
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_a_head_of_two_inputs(tmp_path, capsys):
     system = s002.write(tmp_path, subjects=6, size=32)
     done = run(capsys, system.folder, *COMMAND, "--split", "all", "--output-dir", "out")

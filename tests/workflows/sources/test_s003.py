@@ -43,7 +43,6 @@ def test_last_epoch_beside_the_best_weights(system, capsys, monkeypatch):
     assert "NOT THE MODEL OF THE STORED PREDICTIONS" in tex
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_folds_without_predictions(system, capsys):
     done = run(
         capsys,

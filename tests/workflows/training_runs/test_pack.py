@@ -33,6 +33,8 @@ from tests.support.documents import compiled, english_in
 from tests.support.training_runs import FOLDS, SEEDS, blank, edit_summary, pack
 from tests.support.worded import assert_worded
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 SAVE = "camlucida.workflows.training_runs.pictures.save_figure"
 FIRST = ("results_4", f"{FOLDS}/fold_2")
 GRIDS = ("density_gradcam_seed42", "fold_2_gradcam")
