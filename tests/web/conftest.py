@@ -1,6 +1,7 @@
 """One server of the suite's process, with the small run, its model, and a film."""
 
 import socket
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -10,7 +11,8 @@ from starlette.testclient import TestClient
 
 from camlucida.web.app import create_app, guarded
 from camlucida.web.serve import settings_of
-from camlucida.web.settings import Limits
+from camlucida.web.settings import Limits, ModelEntry
+from tests.support.volumes import write_volume_model
 
 
 def free_port():
@@ -43,8 +45,11 @@ def settings(small_run, state, **changes):
 
 @pytest.fixture(scope="session")
 def app(small_run, tmp_path_factory):
-    """The application, with its processes, for all tests."""
-    made = create_app(settings(small_run, tmp_path_factory.mktemp("state")))
+    """The application, with its processes, for all tests; its last model is one of volumes."""
+    of_run = settings(small_run, tmp_path_factory.mktemp("state"))
+    card = write_volume_model(tmp_path_factory.mktemp("model"))
+    models = (*of_run.models, ModelEntry("volumes", "volumes", str(card)))
+    made = create_app(replace(of_run, models=models))
     yield made
     made.state.workbench.close()
 

@@ -86,11 +86,6 @@ def test_a_display_that_is_no_window_is_given_itself():
     assert film["data"] == encode_samples(np.rint(65535 * sigmoid.astype(float)).astype(np.uint16))
 
 
-def test_the_same_bytes_are_one_film(client, film):
-    again = client.post("/api/films?name=other.png", content=png()).json()
-    assert (again["id"], again["name"]) == (film, "a.png")
-
-
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

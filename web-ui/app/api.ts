@@ -1,17 +1,23 @@
 /** The server's interface: GET /api/openapi.json describes it. */
 
-import type { FilmData, MapData } from "../viewer/data.js";
+import type { FilmData, VolumeData } from "../viewer/data.js";
+import type { AnyMap } from "./shown.js";
 
 export interface Film {
   readonly id: string;
   readonly name: string;
   readonly given: boolean;
-  readonly size?: readonly [number, number];
+  /** Rows and columns; of a volume slices before them. */
+  readonly size?: readonly number[];
+  /** Both of a DICOM file of many frames; not known before it was decoded. */
+  readonly kinds?: readonly ("film" | "volume")[];
   readonly patient?: Readonly<Record<string, string>>;
 }
 
 export interface ShownFilm extends Film {
   readonly film: FilmData;
+  /** Of a volume. */
+  readonly volume?: VolumeData;
   readonly notes: readonly string[];
   readonly synthetic: boolean;
 }
@@ -34,6 +40,8 @@ export interface Model extends Named {
   readonly labels: readonly string[];
   readonly layers: readonly Layer[];
   readonly notes: readonly string[];
+  /** Whether it is one of volumes. */
+  readonly volume: boolean;
   /** Whether it was trained on synthetic films alone. */
   readonly synthetic: boolean;
 }
@@ -65,10 +73,7 @@ export interface Findings {
   readonly notes: readonly string[];
 }
 
-export interface ShownMap extends MapData {
-  readonly notes: readonly string[];
-  readonly cell: readonly [number, number];
-}
+export type ShownMap = AnyMap & { readonly notes: readonly string[] };
 
 export interface Score {
   readonly score: number;

@@ -40,6 +40,8 @@ export interface Asked {
 
 export class Ask {
   readonly root: HTMLElement;
+  private readonly controls = element("div");
+  private readonly volumes = element("p", { class: "quiet" }, "Parts can be hidden in films alone, not in a volume.");
   private readonly result = element("div", { class: "result", "aria-live": "polite" });
   private readonly drawButton: HTMLButtonElement;
   private readonly action = new Choice("Region", () => void this.test());
@@ -65,8 +67,7 @@ export class Ask {
     const form = element("div", { class: "sides" }, ...this.sides, apply);
     const slide = button("Slide over the film", "Hide one cell after the other", null, () => void this.slide());
     const hottest = button("Hide hottest cells", "Hide the hottest cells of the map, more and more", null, () => void this.hideHottest());
-    this.root = section(
-      "Ask the model",
+    this.controls.append(
       element("div", { class: "buttons" }, this.drawButton, this.brush.button, slide, hottest),
       this.brush.root,
       this.action.root,
@@ -74,6 +75,14 @@ export class Ask {
       element("details", {}, element("summary", {}, "Box by numbers"), form),
       this.result,
     );
+    this.volumes.hidden = true;
+    this.root = section("Ask the model", this.controls, this.volumes);
+  }
+
+  /** The tests are of films alone. */
+  offer(film: boolean): void {
+    this.controls.hidden = !film;
+    this.volumes.hidden = film;
   }
 
   /** The film or the target is another: what was measured is not of it. */

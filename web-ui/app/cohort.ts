@@ -1,6 +1,5 @@
 /** Cohort: every case of a run in a gallery that draws what is on the screen, and one case. */
 
-import type { MapData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
 import type { Viewer } from "../viewer/viewer.js";
@@ -10,6 +9,7 @@ import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
 import { Choice, MISMATCH, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
 import { Plot, type Points } from "./plot.js";
 import { saveFile } from "./save.js";
+import { type AnyMap, viewerData } from "./shown.js";
 
 interface Column {
   readonly name: string;
@@ -38,7 +38,9 @@ export interface Measurement {
 export interface OneCase {
   readonly case: Case & { readonly trust: readonly Measurement[] };
   readonly film: string;
-  readonly maps: readonly MapData[];
+  /** Whether the film is a volume. */
+  readonly volume: boolean;
+  readonly maps: readonly AnyMap[];
   /** By which the model is offered; null where the server was started with others. */
   readonly model: string | null;
   /** Whether the model was trained on synthetic films alone. */
@@ -204,7 +206,7 @@ export class CohortPage {
     this.status.say("Opening the case…");
     try {
       const one = await get<OneCase>(`runs/${this.run.value}/cases/${id}`);
-      const film = await get<ShownFilm>(`films/${one.film}`);
+      const film = await filmOf(one);
       this.status.say("");
       this.showCase(one, film);
     } catch (error) {
@@ -216,21 +218,22 @@ export class CohortPage {
     const host = element("div", { class: "host" });
     const back = button("← Cases", "Back to the cases (Escape)", null, () => this.back());
     const wanted = new URLSearchParams({ film: one.film, ...(one.model === null ? {} : { model: one.model }) });
-    const ask = element("a", { href: `#/explain?${wanted.toString()}` }, "Explain this film, ask the model");
+    const ask = element("a", { href: `#/explain?${wanted.toString()}` }, one.volume ? "Explain this volume" : "Explain this film, ask the model");
     this.side.replaceChildren(
       element("section", { class: "buttons" }, back, ask),
       section(caseName(one.case), ...origins(one, film), facts(one.case)),
       section("Can it be trusted?", ...trust(one.case.trust)),
     );
     this.content.replaceChildren(host, this.status.root);
-    const data = {
-      film: film.film, maps: one.maps, boxes: [], outlines: [],
-      notice: one.mismatch ? `${MISMATCH} · Research use only` : "Research use only",
-      synthetic: film.synthetic, colormap: null, first: one.maps[0]?.id ?? "",
-    };
-    this.viewer = mountViewer(host, data);
+    const notice = one.mismatch ? `${MISMATCH} · Research use only` : "Research use only";
+    this.viewer = mountViewer(host, viewerData(film, one.maps, notice));
     back.focus();
   }
+}
+
+/** The film of a case, or its volume. */
+export function filmOf(one: OneCase): Promise<ShownFilm> {
+  return get<ShownFilm>(`films/${one.film}?volume=${one.volume}`);
 }
 
 const FACTS = [

@@ -1,6 +1,6 @@
 /** Compare: two to six maps of one film side by side, their weighted mean and their disagreement. */
 
-import type { MapData, ViewerData } from "../viewer/data.js";
+import type { MapData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
 import { combine, memberOf } from "../viewer/ensemble.js";
 import { type Film as Samples, decodeFilm } from "../viewer/film.js";
@@ -18,14 +18,16 @@ import {
   type Named,
   type Question,
   type ShownFilm,
-  type ShownMap,
 } from "./api.js";
 import { type PaneContent, Panes } from "./panes.js";
 import { saveFile } from "./save.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
+import { viewerData } from "./shown.js";
 import { SCALES, type Scale } from "../viewer/settings.js";
 
 const MOST = 6;
+
+type FilmMap = MapData & { readonly notes: readonly string[] };
 
 const SCALE_NAMES: Readonly<Record<Scale, string>> = {
   own: "of each map", shared: "of all maps", fixed: "fixed",
@@ -190,10 +192,13 @@ export class ComparePage {
     this.status.say("Opening the film…");
     try {
       const film = await get<ShownFilm>(`films/${this.film.value}`);
+      if (film.volume !== undefined) {
+        throw new Error(`${film.name} is a volume: its maps are compared on the page Explain, in its viewer.`);
+      }
       const samples = await decodeFilm(film.film);
       if (opening !== this.opens) return;
       this.samples = samples;
-      this.panes.setFilm(samples, dataOf(film));
+      this.panes.setFilm(samples, viewerData(film, []));
       for (const each of this.choices) each.forget("");
       this.show();
       this.showSettings();
@@ -277,18 +282,18 @@ export class ComparePage {
     this.show();
   }
 
-  private async made(choice: PaneChoice, question: Question): Promise<ShownMap> {
+  private async made(choice: PaneChoice, question: Question): Promise<FilmMap> {
     const method = this.methods.find((each) => each.name === question.method);
-    if (!method || !isSlow(method)) return post<ShownMap>("maps", question);
+    if (!method || !isSlow(method)) return post<FilmMap>("maps", question);
     const request = choice.requests;
     const line = new ProgressLine(method.title);
-    const progress = (job: Job<ShownMap>): boolean => {
+    const progress = (job: Job<FilmMap>): boolean => {
       if (request !== choice.requests) return false;
       line.show(job, choice.work);
       return true;
     };
     try {
-      const { state, result } = await follow<ShownMap>({ kind: "map", ...question }, progress);
+      const { state, result } = await follow<FilmMap>({ kind: "map", ...question }, progress);
       if (result === null) throw new Error(state);
       return result;
     } finally {
@@ -343,13 +348,6 @@ async function haveALabelInCommon(models: readonly Named[]): Promise<boolean> {
   // The server does not tell capital letters from small ones either.
   const [ours, others] = [first, second].map(({ labels }) => labels.map((label) => label.toLowerCase()));
   return ours!.length + others!.length === 0 || ours!.some((label) => others!.includes(label));
-}
-
-function dataOf(film: ShownFilm): ViewerData {
-  return {
-    film: film.film, maps: [], boxes: [], outlines: [],
-    notice: "Research use only", synthetic: film.synthetic, colormap: null,
-  };
 }
 
 function slider(

@@ -1,6 +1,6 @@
 /** Explain: films, models, methods, labels and layers on the left, the film with its maps beside them. */
 
-import type { MapData, ViewerData } from "../viewer/data.js";
+import type { MapData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
 import type { Viewer } from "../viewer/viewer.js";
@@ -25,6 +25,8 @@ import {
 } from "./api.js";
 import { Ask } from "./ask.js";
 import { saveFile } from "./save.js";
+import { asSeries, droppedFiles } from "./series.js";
+import { type AnyMap, viewerData } from "./shown.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, probabilityText, section } from "./parts.js";
 
 export class ExplainPage {
@@ -46,7 +48,7 @@ export class ExplainPage {
   private known: Film[] = [];
   private film: ShownFilm | null = null;
   private target = "";
-  private maps: MapData[] = [];
+  private maps: AnyMap[] = [];
   /** What was asked for each map of the server, by its id. */
   private readonly questions = new Map<string, Question>();
   private requests = 0;
@@ -71,7 +73,7 @@ export class ExplainPage {
       section("Map", this.method.root, this.layer.root, this.work, this.exportButton(), this.saving, this.notes),
       this.ask.root,
     );
-    const empty = element("p", { class: "empty" }, "Choose a film, or drop one here.");
+    const empty = element("p", { class: "empty" }, "Choose a film, or drop one here: an image, NIfTI, or all DICOM files of a series.");
     this.host.append(empty);
     const stage = element("div", { class: "stage" }, this.host, this.status.root);
     this.root = element("div", { class: "explain" }, side, stage);
@@ -111,12 +113,12 @@ export class ExplainPage {
   }
 
   private giveButton(): HTMLElement {
-    const input = element("input", { type: "file", multiple: true, "aria-label": "Films to give" });
+    const input = element("input", { type: "file", multiple: true, "aria-label": "Films or volumes to give" });
     input.addEventListener("change", () => {
       void this.give([...(input.files ?? [])]);
       input.value = "";
     });
-    return element("label", { class: "give" }, "Give films…", input);
+    return element("label", { class: "give" }, "Give films or volumes…", input);
   }
 
   /** All maps of the film that stand in the list. */
@@ -141,14 +143,15 @@ export class ExplainPage {
     this.root.addEventListener("drop", (event) => {
       event.preventDefault();
       this.root.classList.remove("dropping");
-      void this.give([...(event.dataTransfer?.files ?? [])]);
+      void droppedFiles(event.dataTransfer).then((files) => this.give(files), (error) => this.status.fail(error));
     });
   }
 
   /** Several files, one after the other; one that cannot be read costs itself alone. */
-  private async give(files: readonly File[]): Promise<void> {
+  private async give(given: readonly File[]): Promise<void> {
     const failures: string[] = [];
     let first: Film | null = null;
+    const files = await this.packed(given);
     for (const [index, file] of files.entries()) {
       this.status.say(`Reading ${file.name} (${index + 1} of ${files.length})…`);
       try {
@@ -164,6 +167,19 @@ export class ExplainPage {
     this.status.say("");
     if (first !== null) await this.open(first.id);
     if (failures.length > 0) this.status.fail(failures.join("; "));
+  }
+
+  /** For a model of volumes, DICOM files that are given together are one series. */
+  private async packed(files: readonly File[]): Promise<readonly File[]> {
+    if (files.length < 2) return files;
+    this.status.say(`Reading ${files.length} files…`);
+    try {
+      const { volume } = await get<Model>(`models/${this.model.value}`);
+      return volume ? await asSeries(files) : files;
+    } catch (error) {
+      this.status.fail(error);
+      return [];
+    }
   }
 
   private listFilms(): void {
@@ -195,15 +211,29 @@ export class ExplainPage {
     try {
       const film = await get<ShownFilm>(`films/${id}`);
       if (request !== this.requests) return;
-      this.film = film;
-      this.maps = [];
-      this.listFilms();
-      this.show();
-      this.ask.clear(true);
+      this.showFilm(film);
       await this.changeModel();
     } catch (error) {
       if (request === this.requests) this.status.fail(error);
     }
+  }
+
+  private showFilm(film: ShownFilm): void {
+    this.film = film;
+    this.maps = [];
+    this.listFilms();
+    this.show();
+    this.ask.clear(true);
+    this.ask.offer(film.volume === undefined);
+  }
+
+  /** A DICOM file of many frames is a film to one model, and a volume to another. */
+  private async showAsSeenBy(model: Model, request: number): Promise<void> {
+    const { film } = this;
+    const isBoth = (film?.kinds?.length ?? 0) > 1;
+    if (film === null || !isBoth || (film.volume !== undefined) === model.volume) return;
+    const other = await get<ShownFilm>(`films/${film.id}?volume=${model.volume}`);
+    if (request === this.requests) this.showFilm(other);
   }
 
   /** Layers and findings of the chosen model, then the map of its first finding. */
@@ -213,6 +243,7 @@ export class ExplainPage {
     this.status.say("Running the model…");
     try {
       const described = await get<Model>(`models/${model}`);
+      await this.showAsSeenBy(described, request);
       const findings = this.film === null ? null : await get<Findings>(`models/${model}/findings/${this.film.id}`);
       if (request !== this.requests) return;
       this.fillLayers(described);
@@ -228,7 +259,10 @@ export class ExplainPage {
       this.listFindings(findings);
       await this.explain();
     } catch (error) {
-      if (request === this.requests) this.status.fail(error);
+      if (request !== this.requests) return;
+      this.findings.replaceChildren(); // those of another film or model
+      this.target = "";
+      this.status.fail(error);
     }
   }
 
@@ -303,11 +337,11 @@ export class ExplainPage {
 
   private addMap(make: (like: MapData) => MapData): void {
     const like = this.maps[0];
-    if (like !== undefined) this.place(make(like));
+    if (like !== undefined && !("at" in like)) this.place(make(like));
   }
 
   /** The newest map first; the others stay for comparison. */
-  private place(map: MapData): void {
+  private place(map: AnyMap): void {
     this.maps = [map, ...this.maps.filter((other) => other.id !== map.id)];
     this.show();
   }
@@ -315,17 +349,13 @@ export class ExplainPage {
   private show(): void {
     const { film } = this;
     if (film === null) return;
-    const data: ViewerData = {
-      film: film.film, maps: this.maps, boxes: [], outlines: [],
-      notice: "Research use only", synthetic: film.synthetic, colormap: null,
-      first: this.maps[0]?.id ?? "",
-    };
+    const data = viewerData(film, this.maps);
     if (this.viewer !== null) {
       void this.showAgain(this.viewer, data);
       return;
     }
     this.host.replaceChildren();
-    this.shown = film.id;
+    this.shown = shownAs(film);
     this.viewer = mountViewer(this.host, data, {
       onRegion: (box, done) => this.ask.drawn(box, done),
       onPaint: (painting) => this.ask.painted(painting),
@@ -335,11 +365,11 @@ export class ExplainPage {
   }
 
   /** Other maps of the same film leave its part and its grey levels as the person set them. */
-  private async showAgain(viewer: Viewer, data: ViewerData): Promise<void> {
+  private async showAgain(viewer: Viewer, data: ReturnType<typeof viewerData>): Promise<void> {
     const { view } = viewer.stage;
     const { x, y, zoom } = view;
     const levels = viewer.settings;
-    const film = this.film?.id ?? "";
+    const film = shownAs(this.film);
     const same = film === this.shown;
     this.shown = film;
     await viewer.show(data);
@@ -358,6 +388,11 @@ export class ExplainPage {
     const next = this.known[at + by];
     if (next !== undefined) void this.open(next.id);
   }
+}
+
+/** What is in the viewer: one file can be a film and a volume. */
+function shownAs(film: ShownFilm | null): string {
+  return film === null ? "" : `${film.id} ${film.volume === undefined ? "film" : "volume"}`;
 }
 
 /** A probability as a bar, with its threshold. */

@@ -1,6 +1,5 @@
 /** Review: a reader's verdict on each case, in a random order, the map hidden at first if wanted. */
 
-import type { ViewerData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
 import type { Settings, Tool } from "../viewer/settings.js";
@@ -8,7 +7,8 @@ import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import { type Named, type ShownFilm, get, put } from "./api.js";
 import { BrushTools } from "./brush_tools.js";
-import type { OneCase } from "./cohort.js";
+import { type OneCase, filmOf } from "./cohort.js";
+import { type AnyMap, viewerData } from "./shown.js";
 import { Choice, Status, answer, answerByKey, field, probabilityText, section } from "./parts.js";
 
 const VERDICTS = ["agrees", "partly", "artefact", "cannot say"] as const;
@@ -110,7 +110,7 @@ export class ReviewPage {
         return;
       }
       const one = await get<OneCase>(`runs/${this.run.value}/cases/${progress.next}`);
-      const film = await get<ShownFilm>(`films/${one.film}`);
+      const film = await filmOf(one);
       this.status.say("");
       this.begun = performance.now();
       const about = `Case ${progress.done + 1} of ${progress.total}`;
@@ -132,7 +132,7 @@ export class ReviewPage {
     this.side.replaceChildren(
       section(
         about,
-        element("p", {}, "Is ", element("b", {}, String(one.case["target"])), " present? Draw where, then answer."),
+        element("p", {}, "Is ", element("b", {}, String(one.case["target"])), film.volume === undefined ? " present? Draw where, then answer." : " present?"),
         this.tools,
         ...answers,
       ),
@@ -192,11 +192,9 @@ export class ReviewPage {
     this.brush.show(settings);
   }
 
-  private async show(film: ShownFilm, maps: ViewerData["maps"]): Promise<void> {
-    const data = {
-      film: film.film, maps, boxes: [], outlines: [],
-      notice: "Research use only", synthetic: film.synthetic, colormap: null,
-    };
+  private async show(film: ShownFilm, maps: readonly AnyMap[]): Promise<void> {
+    this.tools.hidden = film.volume !== undefined; // a box would be of one plane
+    const data = viewerData(film, maps);
     if (this.viewer !== null) {
       await this.viewer.show(data);
       return;

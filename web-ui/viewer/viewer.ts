@@ -109,6 +109,7 @@ export class Viewer {
     this.stage.cross = null;
     this.marking.setFilm(film, data.film.id);
     this.settings = settingsFor(data, this.settings);
+    if (!this.tools().includes(this.settings.tool)) this.settings.tool = "pan";
     this.stage.setFilm(film, data);
     this.notice.textContent = data.synthetic
       ? `${data.notice} · ${this.words.synthetic}`
@@ -119,13 +120,15 @@ export class Viewer {
 
   /** The planes of a volume; none of an image. */
   private beginVolume(data: ViewerData, film: Film): void {
-    this.volume?.dispose();
+    const before = this.volume;
+    before?.dispose();
     this.volume = null;
     this.root.classList.toggle("volume", data.volume !== undefined);
     if (data.volume === undefined) return;
     const volume = new Volume(data, film.samples);
     const painter = this.options.painter ?? null;
     this.volume = new VolumePanel(volume, this.words, painter, this.stage, () => this.nextPlane());
+    if (before !== null) this.volume.stayAt(before);
     this.root.append(this.volume.beside, this.volume.bar);
   }
 
@@ -294,6 +297,7 @@ export class Viewer {
   /** What a drag can do here. */
   private tools(): Tool[] {
     const { onRegion, onPaint } = this.options;
+    if (this.volume !== null) return ["pan", "window"]; // a mark would be of one plane
     return ["pan", "window", ...(onRegion ? ["region" as const] : []), ...(onPaint ? ["brush" as const] : [])];
   }
 

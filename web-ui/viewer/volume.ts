@@ -28,6 +28,11 @@ export class Volume {
     this.cells = new Map(this.about.maps.map((map) => [map.id, cellsOf(map)]));
   }
 
+  /** Whether it shows maps, and the voxels of another. */
+  hasMapsOf(other: Volume): boolean {
+    return this.samples === other.samples && this.about.maps.length > 0;
+  }
+
   /** Width and height of a plane in pixels, and in voxels. */
   sizeOf(axis: Axis): { width: number; height: number; down: Axis; across: Axis } {
     const { size, spacing } = this.about;

@@ -67,6 +67,13 @@ export class VolumePanel {
     watchClicks(stage.root, clicked, this.ended.signal);
   }
 
+  /** Other maps of the same volume: the plane and the voxel stay. */
+  stayAt(before: VolumePanel): void {
+    if (!before.volume.hasMapsOf(this.volume)) return;
+    this.at = before.at;
+    this.axis = before.axis;
+  }
+
   private otherAxes(): Axis[] {
     return AXES.filter((axis) => axis !== this.axis);
   }

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from camlucida.core.errors import CamlucidaError, ImageError, UsageError
 from camlucida.core.failures import Failure
-from camlucida.core.files import parse_toml
 
 if TYPE_CHECKING:
     from camlucida.models import LoadedModel
@@ -90,28 +89,6 @@ def _found(
     return list(paths), failures
 
 
-def _states_volumes(card: str) -> bool:
-    """Whether a model card is of a model of volumes; nothing heavy is imported to see it.
-
-    Args:
-        card: as ``--model`` has it. What cannot be read is refused when the model is loaded.
-    """
-    from camlucida.io.monai_bundle import states_volumes
-
-    path = Path(card).expanduser()
-    if card.startswith("monai:"):
-        return states_volumes(Path(card.removeprefix("monai:")).expanduser())
-    try:
-        text = path.read_text("utf-8-sig") if path.suffix == ".toml" else ""
-        table = parse_toml(text)
-        factory = str(table.get("factory", ""))
-        if factory.startswith("monai:") and "volume" not in table:
-            return states_volumes(path.parent / Path(factory.removeprefix("monai:")).expanduser())
-        return "volume" in table
-    except (OSError, ValueError):
-        return False
-
-
 def find_inputs(items: Sequence[str], card: str) -> tuple[list[Path], list[Failure]]:
     """:func:`find_images`, or the volumes that arguments name for a model of volumes.
 
@@ -122,7 +99,9 @@ def find_inputs(items: Sequence[str], card: str) -> tuple[list[Path], list[Failu
     Raises:
         UsageError: none of them names any.
     """
-    if not _states_volumes(card):
+    from camlucida.io.card_file import is_of_volumes
+
+    if not is_of_volumes(card):
         return find_images(items)
     from camlucida.io.volumes import expand_volumes
 

@@ -31,8 +31,8 @@ def serve_command(
     items: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Runs, folders that hold runs, films, or folders of films. Default: synthetic "
-            "films of the package."
+            help="Runs, folders that hold runs, films, volumes, or folders of these. Default: "
+            "synthetic films of the package."
         ),
     ] = None,
     models: Annotated[

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from camlucida.core.messages import Message
 from camlucida.io.child import Child
 from camlucida.io.image import RawImage
 
+if TYPE_CHECKING:
+    from camlucida.io.volumes.volume import Volume
+
 SECONDS = 60.0
 """Longest time for one file."""
 
@@ -28,6 +31,9 @@ FILES = 50
 
 MEMORY = 6 * 2**30
 """Bytes of address space that the decoders may take."""
+
+FILM_ABOUT = "image.json"
+"""Describes a decoded film."""
 
 _ARRAYS = ("pixels", "display", "windowed")
 _DAMAGED = "the file is damaged: export it again, or open it in a viewer"
@@ -48,14 +54,18 @@ class Decoder:
     def decode(self, path: Path, folder: Path, name: str, patient: bool = False) -> dict[str, Any]:
         """Decode a file into a folder, from which :func:`read_decoded` reads it.
 
+        A volume is read by :func:`~camlucida.io.decoded_volumes.read_decoded_volume`. A DICOM file
+        of many frames is both, where their positions are known.
+
         Args:
-            path: the file.
+            path: the file, or the folder of a DICOM series.
             name: of the file in messages.
             folder: that exists.
             patient: whether the patient's attributes are read too.
 
         Returns:
-            ``size`` (rows, columns), ``format``, ``synthetic``; and ``patient`` where wanted.
+            ``size`` (rows, columns, and slices before them), ``format``, ``synthetic``, ``kinds``
+            ("film", "volume"); and ``patient`` where wanted.
 
         Raises:
             ImageError: the file cannot be read, crashes the decoder, or takes too long.
@@ -113,7 +123,7 @@ def write_decoded(image: RawImage, folder: Path) -> None:
         "warnings": [warning.to_json() for warning in image.warnings],
         "synthetic": image.synthetic,
     }
-    write_json(folder / "image.json", about)
+    write_json(folder / FILM_ABOUT, about)
 
 
 def add_warnings(folder: Path, warnings: Sequence[Message]) -> None:
@@ -125,10 +135,19 @@ def add_warnings(folder: Path, warnings: Sequence[Message]) -> None:
     """
     if not warnings:
         return
-    path = folder / "image.json"
+    path = folder / FILM_ABOUT
     about = json.loads(path.read_text("utf-8"))
     about["warnings"] += [warning.to_json() for warning in warnings]
     write_json(path, about)
+
+
+def holds_film(folder: Path) -> bool:
+    """Whether a film was decoded into a folder.
+
+    >>> holds_film(Path("nowhere"))
+    False
+    """
+    return (folder / FILM_ABOUT).is_file()
 
 
 def read_decoded(folder: Path) -> RawImage:
@@ -149,7 +168,7 @@ def read_decoded(folder: Path) -> RawImage:
     ('a', (2, 2), True)
     """
     try:
-        about = json.loads((folder / "image.json").read_text("utf-8"))
+        about = json.loads((folder / FILM_ABOUT).read_text("utf-8"))
         arrays = {name: _array(folder / f"{name}.npy") for name in _ARRAYS}
         warnings = tuple(map(Message.from_json, about["warnings"]))
         return RawImage(
@@ -180,16 +199,32 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
 
     path = Path(request["path"])
     try:
-        image = decode_into(path, Path(request["folder"]))
+        reply = _decode_kinds(path, Path(request["folder"]))
     except CamlucidaError as error:
         return {"error": error.to_json()}
     except OSError as error:
         return {"error": {"what": f"the film cannot be kept: {error.strerror}", "fix": ""}}
     except MemoryError:
         return {"error": {"what": f"{path} needs too much memory", "fix": _DAMAGED}}
-    reply = {
-        "size": list(image.pixels.shape[:2]),
-        "format": image.source.get("format"),
-        "synthetic": image.synthetic,
-    }
     return reply | ({"patient": patient_attributes(path)} if request["patient"] else {})
+
+
+def _decode_kinds(path: Path, folder: Path) -> dict[str, Any]:
+    """Leave the film, the volume, or both that a file is; what the reply says of it."""
+    from camlucida.io import decoded_volumes
+
+    if decoded_volumes.is_volume_alone(path):
+        volume = decoded_volumes.read_untrusted(path, folder)
+        decoded_volumes.write_volume(volume, folder)
+        return _about(volume.values.shape, volume, ["volume"])
+    image = decode_into(path, folder)
+    frames = decoded_volumes.volume_of_frames(path)
+    if frames is None:
+        return _about(image.pixels.shape[:2], image, ["film"])
+    decoded_volumes.write_volume(frames, folder)
+    return _about(frames.values.shape, image, ["film", "volume"])
+
+
+def _about(size: Sequence[int], image: RawImage | Volume, kinds: list[str]) -> dict[str, Any]:
+    about = {"format": image.source.get("format"), "synthetic": image.synthetic}
+    return {"size": list(size), **about, "kinds": kinds}

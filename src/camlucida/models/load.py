@@ -177,7 +177,7 @@ def of_images(model: LoadedModel) -> LoadedModel:
     if model.card.volume is not None:
         raise UsageError(
             f"{model.name} is a model of volumes, and this command is for images",
-            "explain, run, evaluate, report, doctor and layers take volumes",
+            "explain, run, evaluate, report, doctor, layers and serve take volumes",
         )
     return model
 

@@ -175,6 +175,15 @@ class Run:
         (raw,) = self.raw([index])
         return self._restored(index, raw, None, levels)
 
+    def card(self, model: str) -> Card:
+        """The card of a model, as it was when it ran.
+
+        Args:
+            model: its name in the run.
+        """
+        cards = (each["resolved"] for each in self.about["models"] if each["name"] == model)
+        return Card.model_validate(next(cards))
+
     def explanations_of(self, indices: Sequence[int], scan: Scan) -> list[Explanation]:
         """The stored maps of these rows of :meth:`explanations`, with an image already read.
 
@@ -281,10 +290,7 @@ class Run:
 
     def _scan(self, row: Mapping[str, Any], provenance: Mapping[str, Any], levels: bool) -> Scan:
         """The image again, prepared as it was; or its geometry alone."""
-        card = next(
-            model["resolved"] for model in self.about["models"] if model["name"] == row["model"]
-        )
-        return stored_scan(row, provenance, Card.model_validate(card), levels)
+        return stored_scan(row, provenance, self.card(row["model"]), levels)
 
 
 _FILES = ("about", "cohort", "ledger")

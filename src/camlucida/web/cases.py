@@ -16,21 +16,19 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-import torch
 
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.errors import ImageError
-from camlucida.core.scan import Scan
 from camlucida.io.image import RawImage
+from camlucida.io.volumes import Volume
 from camlucida.metrics import METRICS
 from camlucida.phantom import is_packaged
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
 from camlucida.runs.mismatch import any_mismatch
-from camlucida.runs.stored_scan import stored_geometry
 from camlucida.web.conditions import checked_column, order_clause, where_clause
 from camlucida.web.errors import NotFoundError
+from camlucida.web.inputs import case_scan
 from camlucida.web.plain import plain, plain_row
 from camlucida.web.settings import FilmEntry
 
@@ -142,6 +140,20 @@ class RunCases:
             "mismatch": self.mismatch,
             "columns": columns,
         }
+
+    @property
+    def is_of_volumes(self) -> bool:
+        """Whether a model of the run is one of volumes."""
+        cards = [model["resolved"] for model in self.run.about["models"]]
+        return any(card.get("volume") is not None for card in cards)
+
+    def is_volume(self, number: int) -> bool:
+        """Whether a case is a volume.
+
+        Raises:
+            NotFoundError: there is no such case.
+        """
+        return self.run.card(str(self._row(number)["model"])).volume is not None
 
     @property
     def mismatch(self) -> bool:
@@ -271,12 +283,12 @@ class RunCases:
         row = self._row(number)
         return FilmEntry(str(row["image"]), Path(str(row["path"])))
 
-    def explanations(self, number: int, image: RawImage) -> list[Explanation]:
+    def explanations(self, number: int, image: RawImage | Volume) -> list[Explanation]:
         """The stored maps of a case's film by its model; that of the case first.
 
         Args:
             number: of the case.
-            image: the film.
+            image: the film or volume.
 
         Raises:
             NotFoundError: there is no such case.
@@ -286,20 +298,7 @@ class RunCases:
         maps = self.run.explanations()
         of_film = maps[(maps["image"] == row["image"]) & (maps["model"] == row["model"])]
         others = [int(index) for index in of_film.index if index != number]
-        if image.source.get("sha256") != row["image_sha256"]:
-            raise ImageError(
-                f"{row['path']} is no longer the film that was explained", "put it back"
-            )
-        geometry = stored_geometry(row)
-        nothing = torch.zeros(1, *geometry.model)  # the model does not run
-        scan = Scan(
-            nothing,
-            image.display,
-            geometry,
-            row["image"],
-            source={"sha256": row["image_sha256"]},
-            synthetic=image.synthetic,
-        )
+        scan = case_scan(row, self.run.card(str(row["model"])), image)
         return self.run.explanations_of([number, *others], scan)
 
     def _row(self, number: int) -> Mapping[Any, Any]:

@@ -13,11 +13,15 @@ import pandas as pd
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug, unique, write_bytes, write_json
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.figures.image_files import write_image
 from camlucida.figures.notice import notice_line
 from camlucida.figures.save import image_job, image_records
+from camlucida.figures.volumes.save import write_volume
 from camlucida.io import read_image
+from camlucida.io.image import RawImage
 from camlucida.io.tables.write import csv_bytes
+from camlucida.io.volumes import Volume, read_volume
 from camlucida.runs import Run
 from camlucida.web.cases import RunCases
 from camlucida.workflows.report import write_report
@@ -64,8 +68,9 @@ def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
     """Write a ZIP file.
 
     A folder a film and model has the film, the raw maps (``.npz``), and of each map the overlay
-    and the annotated picture; ``explanations.json`` and ``explanations.csv`` describe all of them,
-    and ``predictions.csv`` has every prediction for each film, with or without a map.
+    and the annotated picture, or of a volume three planes and the map as NIfTI.
+    ``explanations.json`` and ``explanations.csv`` describe all of them, and ``predictions.csv``
+    has every prediction for each film, with or without a map.
 
     Args:
         path: of the file.
@@ -73,7 +78,7 @@ def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
         step: called as the images are drawn.
 
     Raises:
-        UsageError: a map is not two-dimensional.
+        UsageError: a map is not two-dimensional, or nibabel is not installed.
         OSError: there is no room for the files.
     """
     with TemporaryDirectory(prefix="camlucida-export-") as name:
@@ -115,7 +120,7 @@ def export_cases(path: Path, run: Path, numbers: Iterable[int], step: Step) -> N
     chosen = cases.table.iloc[list(numbers)]
     for number, row in zip(chosen["case_id"], chosen.to_dict("records")):
         film = cases.film_of(number)
-        (explanation, *_) = cases.explanations(number, read_image(film.path))
+        (explanation, *_) = cases.explanations(number, _read(cases, number))
         key = (film.name, str(row["model"]))
         if key not in images:
             synthetic = cases.saw_synthetic_images(key[1])
@@ -127,6 +132,11 @@ def export_cases(path: Path, run: Path, numbers: Iterable[int], step: Step) -> N
     export_zip(path, list(images.values()), step)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("cases.csv", csv_bytes(chosen))
+
+
+def _read(cases: RunCases, number: int) -> RawImage | Volume:
+    path = cases.film_of(number).path
+    return read_volume(path) if cases.is_volume(number) else read_image(path)
 
 
 def export_report(path: Path, run: Path) -> None:
@@ -177,12 +187,16 @@ def _about(image: ExportedImage) -> dict[str, Any]:
 
 
 def _written(image: ExportedImage, root: Path, folder: str) -> list[dict[str, Any]]:
-    """The records of the files that are written of an image."""
-    job = image_job(image.explanations, root / folder, KINDS)
-    notice = notice_line(image.explanations[0].scan.synthetic, "image")
+    """The records of the files that are written of an image or volume."""
+    scan = image.explanations[0].scan
+    notice = notice_line(scan.synthetic, "image")
     about = _about(image) | {"folder": folder, "notice": notice}
     del about["image_sha256"]  # the records have it
-    records = image_records(image.explanations, job, write_image(job))
+    if isinstance(scan, VolumeScan):
+        records = write_volume(image.explanations, scan, root / folder)
+    else:
+        job = image_job(image.explanations, root / folder, KINDS)
+        records = image_records(image.explanations, job, write_image(job))
     return [about | record for record in records]
 
 

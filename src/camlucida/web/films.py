@@ -21,7 +21,8 @@ from typing import Any
 import anyio
 
 from camlucida.core.errors import CamlucidaError, ImageError, UsageError
-from camlucida.io.decoded import Decoder, add_warnings, read_decoded
+from camlucida.io.decoded import Decoder, add_warnings, holds_film, read_decoded
+from camlucida.io.decoded_volumes import holds_volume
 from camlucida.metrics.artefacts import letters_warning
 from camlucida.web.errors import DiskLimitError, NotFoundError, TooLargeError
 from camlucida.web.settings import FilmEntry, Limits
@@ -139,7 +140,7 @@ class Films:
         film = self.film(id)
         folder = self._cache / id
         with self._lock:
-            if not (folder / "image.json").is_file():
+            if not (holds_film(folder) or holds_volume(folder)):
                 self._about[id] = self._decode(film.path, folder, film.name)
                 self._trim(keep=id)
             os.utime(folder)
@@ -220,6 +221,8 @@ class Films:
         folder.mkdir(exist_ok=True)
         try:
             about = self._decoder.decode(path, folder, name, self._show_phi)
+            if not holds_film(folder):
+                return about
             warnings = letters_warning(read_decoded(folder).display)
             add_warnings(folder, warnings)
             return about | {"letters": bool(warnings)}

@@ -22,16 +22,16 @@ from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Target, spec_of
 from camlucida.core.errors import EmptyRegionError, UsageError
+from camlucida.core.volume_scan import is_volume
 from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
-from camlucida.io.decoded import read_decoded
 from camlucida.metrics.imputation import Fill
-from camlucida.models import LoadedModel, load_model, of_images
+from camlucida.models import LoadedModel, load_model
 from camlucida.models.layer_list import list_layers
-from camlucida.models.preprocessing import prepare, unit_scale
+from camlucida.models.preprocessing import unit_scale
 from camlucida.phantom import is_packaged
-from camlucida.report.viewer.data import map_data
 from camlucida.web.errors import NotFoundError
 from camlucida.web.export import ExportedImage, export_zip
+from camlucida.web.inputs import prepared, shown_map_data
 from camlucida.web.settings import ModelEntry
 
 MODELS = 3
@@ -66,9 +66,8 @@ class OfferedModel:
     @cached_property
     def layers(self) -> list[dict[str, Any]]:
         """The layers with a grid, in the order in which they run."""
-        spec = self.loaded.card.input
         weight = next(self.explained.module.parameters())
-        image = torch.zeros(1, spec.channels, *spec.height_width).to(weight)
+        image = torch.zeros(1, *self.loaded.input_shape).to(weight)
         infos = list_layers(
             self.explained.module,
             image,
@@ -123,7 +122,8 @@ class Inference:
             "sha256": offered.loaded.sha256,
             "task": offered.explained.spec.task,
             "labels": [label for label in card.labels if label],
-            "input": [card.input.channels, *card.input.height_width],
+            "input": list(offered.loaded.input_shape),
+            "volume": card.volume is not None,
             "layers": offered.layers,
             "notes": [str(note) for note in offered.loaded.notes],
             "synthetic": offered.saw_synthetic_films,
@@ -157,7 +157,7 @@ class Inference:
         about = explanation.provenance.get("activation_note")
         extra = {"notes": notes if about is None else [*notes, str(about)]}
         cell = [round(side, 1) for side in explanation.cell]
-        return map_data(explanation, name) | extra | {"model": model, "cell": cell}
+        return shown_map_data(explanation, name) | extra | {"model": model, "cell": cell}
 
     def region(
         self,
@@ -261,6 +261,9 @@ class Inference:
         self, model: str, film: str, folder: str, target: str, steps: int = 0
     ) -> tuple[KeptImage, TestedImage]:
         image = self._image(model, film, folder)
+        (scan,) = image.batch.scans
+        if is_volume(scan):
+            raise UsageError("parts of a volume cannot be hidden here", "explain a film")
         (chosen, *_) = _targets(image, [target])
         run: list[float] = []
 
@@ -269,7 +272,6 @@ class Inference:
             self.progress(len(run), steps, run)
 
         card = self._model(model).loaded.card
-        (scan,) = image.batch.scans
         return image, TestedImage(image.model, scan, chosen, unit_scale(card.input), progress)
 
     def _model(self, model: str) -> OfferedModel:
@@ -277,7 +279,7 @@ class Inference:
             entry = next((each for each in self.models if each.id == model), None)
             if entry is None:
                 raise NotFoundError(f"no model {model!r}", "see GET /api/models")
-            loaded = of_images(load_model(entry.source, device=self.device, **entry.options))
+            loaded = load_model(entry.source, device=self.device, **entry.options)
             self._loaded[model] = OfferedModel(model, loaded)
             while len(self._loaded) > MODELS:
                 gone, _ = self._loaded.popitem(last=False)
@@ -295,7 +297,7 @@ class Inference:
         offered = self._model(model)
         key = (model, film)
         if key not in self._images:
-            scan = prepare(read_decoded(Path(folder)), offered.loaded.card.input)
+            scan = prepared(Path(folder), offered.loaded)
             self._images[key] = KeptImage.of(offered.explained, scan)
             while len(self._images) > IMAGES:
                 self._images.popitem(last=False)

@@ -7,12 +7,16 @@ import socket
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import uvicorn
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.io import expand_paths, write_synthetic_png
+from camlucida.io.card_file import is_of_volumes
+from camlucida.io.volumes import expand_volumes
+from camlucida.io.volumes.nifti import is_nifti
 from camlucida.models.card import read_card
 from camlucida.phantom import image, model_cards
 from camlucida.runs import Run
@@ -55,7 +59,7 @@ def settings_of(
     """What the user named, as settings.
 
     Args:
-        items: folders of runs, folders that hold runs, or films.
+        items: folders of runs, folders that hold runs, films, or volumes.
         cards: models, in place of those of the runs and the packaged ones.
         state: folder for what outlives the server.
         host, port, device, show_phi: as in :class:`~camlucida.web.settings.Settings`.
@@ -64,13 +68,14 @@ def settings_of(
         UsageError: an item is neither a run nor a film, or ``host`` can be reached from elsewhere.
     """
     check_host(host)
+    of_volumes = any(map(is_of_volumes, chain.from_iterable(map(_cards_in, cards))))
     folders: list[Path] = []
     films: list[FilmEntry] = []
     for item in items:
         inside = _runs_in(Path(item))
         folders += inside
         if not inside:
-            films += _films(item)
+            films += _films(item, of_volumes)
     runs = dict(zip(identifiers([_run_name(folder) for folder in folders]), folders))
     if not items:
         films = list(packaged_films(state / "packaged"))
@@ -164,24 +169,36 @@ def _run_name(folder: Path) -> str:
     return path.parent.name if path.name == "run" else path.name
 
 
-def _films(item: str) -> Iterator[FilmEntry]:
+def _films(item: str, of_volumes: bool) -> Iterator[FilmEntry]:
+    """The films and volumes of an item; DICOM files of a folder are a volume to a model of them."""
+    volumes, _ = expand_volumes([item])
+    volumes = [path for path in volumes if of_volumes or is_nifti(path)]
     paths, errors = expand_paths([item])
-    if errors:
-        raise UsageError(f"{errors[0].what}, and no run", "give a run, a folder of runs, or films")
-    for path in paths:
+    if errors and not volumes:
+        raise UsageError(
+            f"{errors[0].what}, and no run", "give a run, a folder of runs, films, or volumes"
+        )
+    series = {path for path in volumes if path.is_dir()}
+    others = [path for path in paths if path.parent not in series]
+    for path in dict.fromkeys([*volumes, *others]):
         yield FilmEntry(path.name, path)
 
 
 def _named_models(cards: Iterable[str]) -> list[tuple[str, ModelEntry]]:
     entries = []
     for card in cards:
-        folder = Path(card)
-        sources = [str(path) for path in sorted(folder.glob("*.toml"))]
-        if folder.is_dir() and not sources:
+        sources = _cards_in(card)
+        if not sources:
             raise UsageError(f"no model card (*.toml) in {card}", "give a card or a checkpoint")
-        for source in sources or [card]:
+        for source in sources:
             entries.append((_model_name(source), ModelEntry("", "", source)))
     return entries
+
+
+def _cards_in(card: str) -> list[str]:
+    """The cards of a folder, or the one that is named."""
+    folder = Path(card)
+    return [str(path) for path in sorted(folder.glob("*.toml"))] if folder.is_dir() else [card]
 
 
 def _model_name(source: str) -> str:

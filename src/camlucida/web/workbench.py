@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from camlucida.core.errors import UsageError
 from camlucida.web.cases import RunCases, open_runs
 from camlucida.web.films import Films
 from camlucida.web.job_files import JobFiles
 from camlucida.web.jobs import Jobs
 from camlucida.web.security import Sessions
-from camlucida.web.settings import ModelEntry, Settings
+from camlucida.web.settings import ModelEntry, Settings, StudyPlan
 from camlucida.web.store import Store
 from camlucida.web.study import Study
 from camlucida.web.worker import Worker
@@ -67,7 +68,7 @@ class Workbench:
         self.jobs = Jobs(self.store, long_worker, self.files.arguments, settings.limits.jobs)
         self.drawing = ThreadPoolExecutor(DRAWING, "drawing")
         plan = settings.study
-        self.study = None if plan is None else Study(plan, self.runs[plan.run], self.store)
+        self.study = None if plan is None else study_of(plan, self.runs, self.store)
 
     def offered(self, models: Sequence[Mapping[str, Any]], name: str) -> str | None:
         """The identifier of a run's model; None where the server was started without it.
@@ -98,3 +99,23 @@ class Workbench:
         self.worker.stop()
         self.films.close()
         self.store.close()
+
+
+def study_of(plan: StudyPlan, runs: Mapping[str, RunCases], store: Store) -> Study:
+    """The reader study of a plan.
+
+    Args:
+        plan: of the study.
+        runs: by identifier.
+        store: that keeps the readings.
+
+    Raises:
+        UsageError: its run is of volumes.
+    """
+    run = runs[plan.run]
+    if run.is_of_volumes:
+        raise UsageError(
+            "the run is of volumes, and a reader study shows films",
+            "read volumes on the page Review: camlucida serve RUN",
+        )
+    return Study(plan, run, store)

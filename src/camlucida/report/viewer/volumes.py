@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,16 +69,24 @@ def viewed_volume(
         explanations: of one volume.
         names: of the maps, unique; their numbers if None.
     """
-    scan = as_volume(explanations[0].scan)
+    keys = names or [str(number) for number in range(len(explanations))]
+    maps = [viewed_map(*pair) for pair in zip(explanations, keys)]
+    alone = viewed_voxels(as_volume(explanations[0].scan))
+    return replace(alone, about={**alone.about, "at": list(maps[0]["at"]), "maps": maps})
+
+
+def viewed_voxels(scan: VolumeScan) -> ViewedVolume:
+    """The voxels of a volume without a map, in the axes that people look at.
+
+    Args:
+        scan: the volume. Its middle is shown first.
+    """
     order = shown_order(scan)
     voxels = order.apply(scan.voxels)
-    steps = np.array(spacing(scan.affine))[list(order.axes)]
-    block = _block(voxels.shape, steps)
+    steps, block = _steps(scan, order)
     reduced = _averaged(voxels, block)
     samples, window, units = _samples(reduced, shown_window(scan)[0])
     depth, height, width = samples.shape
-    keys = names or [str(number) for number in range(len(explanations))]
-    maps = [_map(*pair, scan, block) for pair in zip(explanations, keys)]
     oriented = 0 if scan.oriented else 1
     about = {
         "size": [depth, height, width],
@@ -87,11 +95,30 @@ def viewed_volume(
         "names": [words(f"viewed_volume.{pair[oriented]}") for pair in NAMES],
         "edges": [list(edges_of(axis, scan.oriented)) for axis in range(3)],
         "numbering": [_numbering(axis, scan, order, block) for axis in range(3)],
-        "at": list(maps[0]["at"]),
-        "maps": maps,
+        "at": [depth // 2, height // 2, width // 2],
+        "maps": [],
         "note": _note(voxels.shape, samples.shape),
     }
     return ViewedVolume(samples.reshape(depth * height, width), window, units, about)
+
+
+def viewed_map(explanation: Explanation, name: str) -> dict[str, Any]:
+    """A map of a volume for the viewer, in the axes of :func:`viewed_voxels`.
+
+    Args:
+        explanation: of a volume.
+        name: unique among the maps of the volume.
+    """
+    scan = as_volume(explanation.scan)
+    _, block = _steps(scan, shown_order(scan))
+    return _map(explanation, name, scan, block)
+
+
+def _steps(scan: VolumeScan, order: AxisOrder) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """Spacing in the shown axes, and how many voxels are averaged to one."""
+    steps = np.array(spacing(scan.affine))[list(order.axes)]
+    size = [scan.voxels.shape[axis] for axis in order.axes]
+    return steps, _block(size, steps)
 
 
 def _block(size: Sequence[int], steps: NDArray[np.float64]) -> tuple[int, int, int]:

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from camlucida.io.decoded import read_decoded
-from camlucida.report.viewer.data import decoded_film_data
 from camlucida.web.films import KnownFilm
+from camlucida.web.inputs import shown_data
 from camlucida.web.routes.common import PROBLEMS, Bench
 from camlucida.web.workbench import Workbench
 
@@ -40,15 +39,21 @@ async def add_film(
     bench: Bench,
     name: Annotated[str, Query(max_length=1000, description="For people alone.")] = "film",
 ) -> dict[str, Any]:
-    """Give a film: a PNG, JPEG, TIFF or DICOM file as the body of the request."""
+    """Give a film (PNG, JPEG, TIFF, DICOM) or volume as the body of the request.
+
+    A volume is NIfTI, a DICOM file of many frames, or a ZIP of the DICOM files of one series.
+    """
     film = await bench.films.add(name, request.stream())
     return film.to_json()
 
 
 @router.get("/{film}")
-async def film_data_of(film: str, bench: Bench) -> Response:
-    """The samples of a film in the form of the viewer, and what is known of it."""
-    body = await asyncio.to_thread(_encoded, bench, film)
+async def film_data_of(film: str, bench: Bench, volume: bool = False) -> Response:
+    """The samples of a film or volume in the form of the viewer, and what is known of it.
+
+    A DICOM file of many frames is both, and given as the volume where ``volume`` says so.
+    """
+    body = await asyncio.to_thread(_encoded, bench, film, volume)
     headers = {"cache-control": "private, max-age=3600"}  # an identifier is of one content
     return Response(body, media_type="application/json", headers=headers)
 
@@ -59,10 +64,7 @@ async def remove_film(film: str, bench: Bench) -> None:
     await asyncio.to_thread(bench.films.remove, film)
 
 
-def _encoded(bench: Workbench, film: str) -> bytes:
+def _encoded(bench: Workbench, film: str, volume: bool) -> bytes:
     folder = bench.films.decoded(film)
-    image = read_decoded(folder)
     known: KnownFilm = bench.films.film(film)
-    notes = [str(warning) for warning in image.warnings]
-    data = {"film": decoded_film_data(image, known.name), "notes": notes, **known.to_json()}
-    return json.dumps(data | {"synthetic": image.synthetic}).encode()
+    return json.dumps({**shown_data(folder, known.name, volume), **known.to_json()}).encode()

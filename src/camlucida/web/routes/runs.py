@@ -12,11 +12,11 @@ from fastapi import APIRouter, Query, Response
 from PIL import Image
 
 from camlucida.figures.overlay import reduced_overlay
-from camlucida.io.decoded import read_decoded
+from camlucida.figures.volumes.shown import in_one_plane
 from camlucida.io.tables.write import csv_bytes
-from camlucida.report.viewer.data import map_data
 from camlucida.web.cases import MOST, RunCases
 from camlucida.web.errors import NotFoundError
+from camlucida.web.inputs import decoded_image, shown_map_data
 from camlucida.web.routes.common import PROBLEMS, Bench
 from camlucida.web.workbench import Workbench
 
@@ -113,12 +113,15 @@ def cases_of(bench: Workbench, run: str) -> RunCases:
 def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
     row = of_run.case(number)
     film = bench.films.add_entry(of_run.film_of(number))
-    explanations = of_run.explanations(number, read_decoded(bench.films.decoded(film)))
-    maps = [map_data(each, str(index)) for index, each in enumerate(explanations)]
+    volume = of_run.is_volume(number)
+    image = decoded_image(bench.films.decoded(film), volume)
+    explanations = of_run.explanations(number, image)
+    maps = [shown_map_data(each, str(index)) for index, each in enumerate(explanations)]
     synthetic = of_run.saw_synthetic_images(row["model"])
     marks = {"synthetic_model": synthetic, "mismatch": of_run.mismatch}
     model = bench.offered(of_run.run.about["models"], row["model"])
-    return {"case": row, "film": film, "maps": maps, "model": model, **marks}
+    about = {"case": row, "film": film, "volume": volume, "maps": maps, "model": model}
+    return about | marks
 
 
 def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
@@ -126,8 +129,8 @@ def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
     kept = _thumbnail_file(bench, of_run, number)
     if not kept.is_file():
         film = bench.films.add_entry(entry)
-        image = read_decoded(bench.films.decoded(film))
-        explanation = of_run.explanations(number, image)[0]
+        image = decoded_image(bench.films.decoded(film), of_run.is_volume(number))
+        (explanation,) = in_one_plane(of_run.explanations(number, image)[:1])
         buffer = BytesIO()
         Image.fromarray(reduced_overlay(explanation, THUMBNAIL)).save(buffer, "PNG")
         kept.parent.mkdir(parents=True, exist_ok=True)
