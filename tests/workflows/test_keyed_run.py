@@ -82,6 +82,8 @@ def made(project, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         blank(patch)  # words are searched for, and drawing takes most of the time
         for name, words in commands.items():
+            typed = ["camlucida", name, str(project / f"{NAME}_films"), *map(str, words)]
+            patch.setattr("sys.argv", typed)  # what records hold of the command
             printed[name] = run_once(project, name, *words)
     opened = Run.open(run)
     write_model_cards(passports(opened, out), out / "cards")

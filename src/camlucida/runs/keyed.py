@@ -145,8 +145,19 @@ def keyed_record(record: dict[str, Any], file: CohortFile) -> dict[str, Any]:
         "models": models,
         DEIDENTIFIED: True,
     }
-    kept.pop("command", None)  # its words name files
-    return kept
+    return without_command(kept)
+
+
+def without_command(about: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without the command line, whose words name files.
+
+    Args:
+        about: with any entries.
+
+    >>> without_command({"command": "camlucida run doe.toml", "versions": {}})
+    {'versions': {}}
+    """
+    return {name: value for name, value in about.items() if name != "command"}
 
 
 def _keyed_model(model: dict[str, Any], group: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
 from camlucida.runs import Run
+from camlucida.runs.keyed import is_keyed, without_command
 from camlucida.workflows.comparison.page import ComparisonFigure, comparison_page
 from camlucida.workflows.comparison.texts import page_message, varied
 
@@ -50,6 +51,9 @@ def write_comparison(
         written += save_figure(figure, out / about_figure.name)
         figures.append(about_figure)
     folders = [str(run.folder.root) for run in runs]
+    if any(is_keyed(run.about) for run in runs):
+        folders = [run.folder.root.name for run in runs]
+        about = without_command(about)
     record, page = out / "comparison.json", out / "comparison.html"
     write_json(record, comparison_record(comparison, folders, about))
     write_page(comparison_page(comparison, figures, folders, about), page)

@@ -26,6 +26,7 @@ from camlucida.io.dicom_export.segmentation import segmentation
 from camlucida.io.dicom_export.structured_report import structured_report
 from camlucida.io.dicom_export.volume import is_series, read_sources, volume_segmentation
 from camlucida.io.image import quiet
+from camlucida.runs.keyed import without_command
 from camlucida.workflows.dicom_export.contents import image_content, is_baseline, volume_content
 from camlucida.workflows.dicom_export.stored import StoredImage, stored_images
 
@@ -130,8 +131,8 @@ def export_dicom(
     outcome = exporter.outcome
     outcome.notes += exporter.notes()
     record = {**(about or {}), "notice": NOTICE, "images": outcome.records}
-    if request.deidentify:
-        record.pop("command", None)  # its words name the folder
+    if request.deidentify or images[0].keyed:
+        record = without_command(record)
     write_json(out / "export.json", record)
     return outcome
 
