@@ -128,7 +128,7 @@ def test_a_missing_driver_names_its_package(monkeypatch):
 def test_a_copy_knows_its_address_on_every_machine(tmp_path):
     path = copy_path("s3://bucket/films/a.png")
     assert address_of(path) == "s3://bucket/films/a.png"
-    elsewhere = tmp_path / "camlucida/objects/s3/bucket/films/a.png"
+    elsewhere = tmp_path / "camlucida/object-copies/s3/bucket/films/a.png"
     assert address_of(elsewhere) == "s3://bucket/films/a.png"
 
 

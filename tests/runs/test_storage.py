@@ -12,6 +12,7 @@ from camlucida.runs import run as runs
 from camlucida.runs.merge import merge
 from camlucida.runs.slots import Shard
 from camlucida.runs.storage import RunStore
+from tests.cli.test_cli import run as command
 from tests.support.cohorts import files, write_cohort
 from tests.support.storage import names_at, put_folder
 
@@ -99,6 +100,21 @@ def test_an_interrupted_upload_is_resumed(cohort, whole, store, forget, elsewher
     assert "ledger.sqlite" in names_at(AT)
 
 
+def test_a_run_without_a_part_is_begun_anew_elsewhere(cohort, whole, store, forget):
+    with pytest.MonkeyPatch.context() as patch:
+        cut_after(patch, store, 2)
+        with pytest.raises(CamlucidaError):
+            run(cohort)
+    forget()
+    assert names_at(AT) == {"cohort.parquet", "run.json"}
+    with pytest.raises(UsageError, match="there is no run at"):
+        Run.open(AT)
+    with pytest.raises(UsageError, match="holds a run already"):
+        run(cohort)
+    run(cohort, resume=True)
+    assert files(Run.open(AT).folder.root) == files(whole)
+
+
 def test_a_run_that_has_not_ended_can_be_read(cohort, store, forget, monkeypatch):
     with pytest.MonkeyPatch.context() as patch:
         cut_after(patch, store, 5)
@@ -156,6 +172,16 @@ def test_shards_are_merged_in_the_store(cohort, whole, forget):
     assert files(Run.open(AT).folder.root) == files(whole)
     with pytest.raises(UsageError, match="is not empty"):
         merge([f"{AT}-shards"], AT)
+
+
+def test_commands_take_the_address_of_a_run(cohort, forget, capsys):
+    assert command("run", str(cohort), "--out", AT, "--device", "cpu") == 0
+    assert f"4 of 4 items done: {AT}" in capsys.readouterr().out
+    forget()
+    assert command("show", AT) == 0
+    assert "done: 4" in capsys.readouterr().out
+    assert command("show", "memory://bucket/nothing") == 2
+    assert "there is no run at memory://bucket/nothing" in capsys.readouterr().err
 
 
 def test_no_run_at_the_address():

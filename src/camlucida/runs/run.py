@@ -212,9 +212,8 @@ def _in_cohort(ledger: Ledger) -> list[LedgerEntry]:
 
 def _folder(out: str | Path, store: RunStore | None, resume: bool) -> RunFolder:
     folder = RunFolder(run_root(out))
-    if store is not None:
-        store.pull()
-    if folder.exists() and not resume:
+    is_stored = store is not None and store.pull()
+    if (is_stored or folder.exists()) and not resume:
         raise UsageError(
             f"{out} holds a run already", "add --resume to go on with it, or give another --out"
         )

@@ -81,6 +81,8 @@ class RunStore:
             return False
         here = self._local_parts()
         parts = {name: size for name, size in there.items() if _is_part(name)}
+        if not parts and LEDGER not in there:
+            return True  # it was begun, and no result is there: its tables are written again
         is_ahead = LEDGER not in there and parts.items() <= here.items()
         if is_ahead and self.folder.ledger.is_file():
             return True
@@ -216,7 +218,7 @@ def local_run(path: str | Path) -> Path:
         UsageError: there is no run at the address, or it cannot be read.
     """
     store = store_of(path)
-    if store is not None and not store.pull():
+    if store is not None and not (store.pull() and store.folder.exists()):
         raise UsageError(f"there is no run at {store.address}", "correct the address")
     return run_root(path)
 

@@ -83,13 +83,13 @@ def copies_folder(kind: str) -> Path:
     """Where the local copies of one kind lie: ``$XDG_CACHE_HOME/camlucida/KIND``.
 
     Args:
-        kind: "objects" or "runs".
+        kind: "object-copies" or "runs".
     """
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(home) / "camlucida" / kind
 
 
-def copy_path(item: str | Path, kind: str = "objects") -> Path:
+def copy_path(item: str | Path, kind: str = "object-copies") -> Path:
     """Where the local copy of an object lies, or would lie.
 
     Args:
@@ -112,11 +112,11 @@ def address_of(path: Path) -> str | None:
     Returns:
         None for a path that is no copy.
 
-    >>> address_of(Path("/home/me/.cache/camlucida/objects/s3/bucket/a.png"))
+    >>> address_of(Path("/home/me/.cache/camlucida/object-copies/s3/bucket/a.png"))
     's3://bucket/a.png'
     >>> address_of(Path("/data/a.png")) is None
     True
     """
-    _, marker, rest = path.as_posix().rpartition("/camlucida/objects/")
+    _, marker, rest = path.as_posix().rpartition("/camlucida/object-copies/")
     scheme, _, key = rest.partition("/")
     return f"{scheme}://{key}" if marker and key else None
