@@ -2,15 +2,19 @@
 
 import base64
 import json
+import os
+import signal
 from multiprocessing import Pipe
 
 import numpy as np
 import pytest
 import torch
+import uvicorn
 
 from camlucida.attribution.engine import explain
 from camlucida.models import load_model
 from camlucida.web.jobs import FINISHED
+from camlucida.web.serve import EndingServer
 from camlucida.web.worker import WorkerError, serve_calls
 
 
@@ -207,6 +211,31 @@ def test_work_that_was_running_is_done_again(app, client, model, film):
     again = type(before)(store, before._worker, before._prepare, 5)
     assert events(client, "left")[-1]["state"] == "done"
     again._closed = True
+
+
+def test_a_signal_to_all_processes_loses_no_work_and_lets_go_of_who_follows_it(
+    app, client, model, film
+):
+    store = app.state.workbench.store
+    before = app.state.workbench.jobs
+    worker = type(before._worker)(before._worker.models, "cpu")
+    jobs = type(before)(store, worker, before._prepare, 5)
+    request = {"model": model, "film": film, "target": "0", "cells": 32, "cover": "mean"}
+    seen = jobs.add("occlusion", request)
+    while not seen["done"]:
+        seen = jobs.wait(seen["id"], seen, 1)
+    os.kill(worker._process.pid, signal.SIGINT)
+    app.state.workbench.jobs = jobs
+    try:
+        EndingServer(uvicorn.Config(app), jobs.end).handle_exit(signal.SIGTERM, None)
+        events(client, seen["id"])  # ends, though the job does not
+        assert worker._process.is_alive()
+        jobs.close()
+    finally:
+        app.state.workbench.jobs = before
+    (row,) = store.rows("SELECT state FROM jobs WHERE id = ?", seen["id"])
+    assert row["state"] == "running"  # and is done again by the next server
+    store.write("DELETE FROM jobs WHERE id = ?", seen["id"])
 
 
 def test_a_queue_is_bounded(app, client, model, film):

@@ -110,11 +110,20 @@ class Jobs:
                 self._changed.wait(seconds)
         return self.job(id)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the server ends: what follows a job is to let go of it."""
+        return self._closed
+
+    def end(self) -> None:
+        """From now on nothing is begun, and what ends was not finished."""
+        self._closed = True
+        self._notify()
+
     def close(self) -> None:
         """End; what runs is done again when the next server starts."""
-        self._closed = True
+        self.end()
         self._worker.stop()
-        self._notify()
         self._thread.join()
 
     def _notify(self) -> None:

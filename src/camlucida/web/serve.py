@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -133,7 +134,25 @@ def serve(settings: Settings, browser: bool, ready: Callable[[str], object]) -> 
         config = uvicorn.Config(
             guarded(app), log_level="warning", server_header=False, access_log=False
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        EndingServer(config, app.state.workbench.jobs.end).run(sockets=[listener])
+
+
+class EndingServer(uvicorn.Server):
+    """A server that says when it is to end: it waits for the pages that follow a job.
+
+    Args:
+        config: of the server.
+        end: called at the signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, end: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._end = end
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """At a signal."""
+        self._end()
+        super().handle_exit(sig, frame)
 
 
 def _listening(settings: Settings) -> socket.socket:

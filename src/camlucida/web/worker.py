@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import signal
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -111,7 +112,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         arguments = (there, tuple(self.models), self.device)
-        self._process = context.Process(target=serve_calls, args=arguments, daemon=True)
+        self._process = context.Process(target=_serve_alone, args=arguments, daemon=True)
         self._process.start()
         there.close()
         self._pipe = here
@@ -159,6 +160,12 @@ def _report(pipe: Connection, number: int, done: int, total: int, scores: Sequen
     pipe.send((number, "progress", (done, total, list(scores))))
 
 
+def _serve_alone(pipe: Connection, models: Sequence[ModelEntry], device: str) -> None:
+    """In a process of its own, which the server ends: Ctrl+C in the terminal reaches both."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve_calls(pipe, models, device)
+
+
 def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> None:
     """What the process runs: calls one by one, until the server is gone.
 
@@ -170,7 +177,7 @@ def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> 
     from camlucida.web.inference import Inference
 
     inference = Inference(models, device)
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # the server is gone
+    with suppress(EOFError, BrokenPipeError):  # the server is gone
         while True:
             number, name, arguments = pipe.recv()
             inference.progress = partial(_report, pipe, number)

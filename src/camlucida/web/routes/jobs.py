@@ -84,7 +84,7 @@ async def job_events(job: str, request: Request, bench: Bench) -> StreamingRespo
 
 async def _events(job: str, request: Request, bench: Workbench) -> AsyncIterator[str]:
     last = None
-    while not await request.is_disconnected():
+    while not (bench.jobs.is_ending or await request.is_disconnected()):
         last = await asyncio.to_thread(bench.jobs.wait, job, last, SECONDS)
         yield f"data: {json.dumps(last)}\n\n"
         if last["state"] in FINISHED:
