@@ -112,3 +112,4 @@ def test_a_report_shows_three_planes_of_each_case(cohort):
     page = (cohort / "report" / "report.html").read_text()
     assert "too many values" not in page
     assert "10 × 12 × 14 voxels" in page
+    assert "1 × 1 × 1" in page  # the cell of a map, in voxels

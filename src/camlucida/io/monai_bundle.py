@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from camlucida.core.errors import ModelError
 
-CONFIGS = ("inference.json", "evaluate.json", "train.json")
+CONFIGS = ("inference", "evaluate", "train")
 """Of the configurations that may hold the network, the first that is there."""
+
+ENDINGS = (".json", ".yaml", ".yml")
+"""Of configurations and metadata."""
 
 _OWN = 'build the network in a file of your own: factory = "net.py:build"'
 
@@ -22,8 +28,8 @@ class MonaiBundle:
 
     Attributes:
         folder: of the bundle.
-        config: the content of ``configs/inference.json``.
-        metadata: the content of ``configs/metadata.json``.
+        config: the content of ``configs/inference.json`` or ``.yaml``.
+        metadata: the content of ``configs/metadata.json`` or ``.yaml``.
     """
 
     folder: Path
@@ -97,16 +103,17 @@ def read_bundle(folder: Path) -> MonaiBundle:
         folder: that holds ``configs`` and ``models``.
 
     Raises:
-        ModelError: no such folder, no configuration in JSON, or no metadata.
+        ModelError: no such folder, no configuration in JSON or YAML, or no metadata.
     """
     configs = folder / "configs"
-    files = [configs / name for name in CONFIGS if (configs / name).is_file()]
+    files = list(chain.from_iterable(_named(configs, name) for name in CONFIGS))
     if not files:
         raise ModelError(
-            f"{folder} is no MONAI bundle: there is no configs/{CONFIGS[0]}",
-            "name the bundle's folder; configurations in YAML are saved as JSON first",
+            f"{folder} is no MONAI bundle: there is no configs/{CONFIGS[0]}.json or .yaml",
+            "name the bundle's folder",
         )
-    return MonaiBundle(folder, _document(files[0]), _document(configs / "metadata.json"))
+    metadata = [*_named(configs, "metadata"), configs / "metadata.json"]
+    return MonaiBundle(folder, _document(files[0]), _document(metadata[0]))
 
 
 def states_volumes(folder: Path) -> bool:
@@ -121,10 +128,17 @@ def states_volumes(folder: Path) -> bool:
         return False
 
 
+def _named(folder: Path, name: str) -> list[Path]:
+    """The files of a name, JSON first."""
+    paths = (folder / f"{name}{ending}" for ending in ENDINGS)
+    return [path for path in paths if path.is_file()]
+
+
 def _document(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        text = path.read_text("utf-8")
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "correct the file") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} is no table of settings", "correct the file")

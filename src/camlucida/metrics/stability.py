@@ -200,7 +200,8 @@ def view_agreement(
     """Mean Pearson correlation of E(x) with the maps of mirrored images, mirrored back, in [−1, 1].
 
     On the native grid. Mirroring a radiograph moves the heart, so that a model may rightly predict
-    otherwise: read it beside the change of the score.
+    otherwise: read it beside the change of the score. Volumes whose file states directions are
+    mirrored from left to right, and from head to foot; they come with these axes last.
 
     Args:
         heat: E(x), (*grid).

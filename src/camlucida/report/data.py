@@ -91,8 +91,8 @@ class ReportData:
         truth: one row an image and label: image, path, patient, task, label, truth, synthetic.
         cases: one row a map, see :func:`~camlucida.analysis.cases.case_table.case_table`.
         measured: ``cases`` with the columns of the heat table.
-        cells: of each case: height, width of a cell of the map in original pixels, ``mm`` its
-            longer side; NaN where unknown.
+        cells: of each case: depth (of volumes), height, width of a cell of the map in original
+            pixels, ``mm`` its longer side; NaN where unknown.
         problems: a line for each mask or table of boxes that cannot be read.
         performance: of the models, by task; no task without ground truth.
         not_evaluated: why the performance of some runs is not there.

@@ -15,7 +15,7 @@ from camlucida.report.data import SERIES, SeriesRows
 from camlucida.runs import Run
 from camlucida.runs.stored_scan import stored_geometry
 
-CELL_COLUMNS = ["height", "width", "mm"]
+CELL_COLUMNS = ["depth", "height", "width", "mm"]
 
 
 def run_names(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -83,16 +83,18 @@ def annotations_of(
 
 
 def cell_table(runs: Sequence[Run], cases: pd.DataFrame) -> pd.DataFrame:
-    """Size of a cell of each map, in original pixels and millimetres."""
+    """Size of a cell of each map, in original pixels and millimetres; depth of volumes alone."""
     spacing = {path: pixel_spacing(Path(path)) for path in dict.fromkeys(map(str, cases["path"]))}
-    rows: dict[Any, tuple[float, float, float]] = {}
+    rows: dict[Any, tuple[float, ...]] = {}
     for index in cases["run"].drop_duplicates().tolist():
         of_run = cases[cases["run"] == index]
         stored = runs[index].explanations()
         for case, number, path in zip(of_run.index, of_run["explanation"], of_run["path"]):
             row = stored.iloc[int(number)].to_dict()
             sides = stored_geometry(row).cell(row["grid"])
-            rows[case] = (sides[-2], sides[-1], _longer_side(sides, spacing[str(path)]))
+            depth = sides[-3] if len(sides) == 3 else float("nan")
+            longer = _longer_side(sides, spacing[str(path)])
+            rows[case] = (depth, sides[-2], sides[-1], longer)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=CELL_COLUMNS)
     return table.reindex(cases.index)
 

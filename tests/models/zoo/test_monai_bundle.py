@@ -6,10 +6,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import camlucida as cl
 from camlucida.core.errors import ModelError
-from camlucida.io.monai_bundle import states_volumes
+from camlucida.io.monai_bundle import read_bundle, states_volumes
 from camlucida.models import load_model
 from tests.support.volumes import write_nifti
 
@@ -74,6 +75,20 @@ def failure(folder, **parts):
     with pytest.raises(ModelError) as raised:
         load_model(f"monai:{folder}", device="cpu")
     return str(raised.value)
+
+
+def test_a_bundle_in_yaml_is_that_in_json(tmp_path):
+    bundle(tmp_path / "spleen")
+    configs = tmp_path / "spleen" / "configs"
+    in_json = read_bundle(tmp_path / "spleen")
+    for name in ("inference", "metadata"):
+        content = json.loads((configs / f"{name}.json").read_text())
+        (configs / f"{name}.yaml").write_text(yaml.safe_dump(content))
+        (configs / f"{name}.json").unlink()
+    assert read_bundle(tmp_path / "spleen") == in_json
+    (configs / "inference.yaml").write_text("a: !!python/object/apply:os.getcwd []")
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_bundle(tmp_path / "spleen")
 
 
 def test_a_bundle_is_its_network_with_labels_and_preprocessing(tmp_path):

@@ -10,13 +10,17 @@ from torch import Tensor, nn
 
 from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.orientation import axis_codes
 from camlucida.core.scan import Scan
+from camlucida.core.volume_scan import VolumeScan
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.explained_again import key_of, of_copies
 from camlucida.evaluation.maps.scores import Score
 from camlucida.metrics import METRICS
 from camlucida.metrics.base import Inputs
 from camlucida.metrics.stability import VIEWS, noisy_copies, view
+
+_LAST_TWO = (-2, -1)
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,19 @@ def stability_scores(
         return
     again = of_copies(model, scan, explanations, copies.tensors)
     split = len(copies.noisy)
+    axes = _upright_axes(scan)
     for explanation in explanations:
         altered = again[key_of(explanation)]
         heat = explanation.map(explanation.grid)
         maps = [copy.map(copy.grid) for copy in altered]
         scores = [copy.score for copy in altered[:split]]
-        views = dict(zip(copies.views, maps[split:]))
+        views = {
+            name: copy.movedim(axes, _LAST_TWO) for name, copy in zip(copies.views, maps[split:])
+        }
         given: dict[Inputs, tuple[Any, Any]] = {
             "noisy maps": (heat, maps[:split]),
             "noisy scores": (explanation.score, scores),
-            "views": (heat, views),
+            "views": (heat.movedim(axes, _LAST_TWO) if views else heat, views),
         }
         for inputs, pair in given.items():
             if not len(pair[1]):
@@ -79,5 +86,27 @@ def _copies(scan: Scan, names: Sequence[str], seed: int) -> _Copies:
     if with_inputs("noisy maps", "noisy scores", among=names):
         noisy = list(noisy_copies(scan.tensor, seed=seed))
     if with_inputs("views", among=names) and scan.tensor.ndim > 2:
-        views = {name: view(scan.tensor, name) for name in VIEWS}
+        axes = _upright_axes(scan)
+        upright = scan.tensor.movedim(axes, _LAST_TWO)
+        views = {name: view(upright, name).movedim(_LAST_TWO, axes).contiguous() for name in VIEWS}
     return _Copies(noisy, views)
+
+
+def _upright_axes(scan: Scan) -> tuple[int, int]:
+    """The axes of the model's input that run along the patient, and from left to right.
+
+    Counted from the end. Of an image, and where a file states no directions, the last two; so too
+    of stacked slices that are cut across one of these axes.
+    """
+    if not isinstance(scan, VolumeScan) or not scan.oriented:
+        return _LAST_TWO
+    stored = axis_codes(scan.affine)
+    codes = [stored[axis] for axis in scan.order.axes][-len(scan.geometry.model) :]
+    along, across = (_axis_of(codes, letters) for letters in ("SI", "LR"))
+    return _LAST_TWO if along is None or across is None else (along, across)
+
+
+def _axis_of(codes: Sequence[str], letters: str) -> int | None:
+    """The axis, counted from the end, that runs in one of two opposite directions."""
+    axes = [axis for axis, code in enumerate(codes) if code in letters]
+    return axes[0] - len(codes) if axes else None

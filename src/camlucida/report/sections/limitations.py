@@ -221,7 +221,7 @@ def _resolution(report: ReportData) -> Iterator[Message]:
     for _, rows in report.cases.groupby(["grid", "layer"], sort=False):
         grid, layer = rows["grid"].iloc[0], rows["layer"].iloc[0]
         cells = report.cells.loc[rows.index]
-        side = float(cells[["height", "width"]].max(axis=1).median())
+        side = float(cells[["depth", "height", "width"]].max(axis=1).median())
         if not isfinite(side):
             continue
         values: dict[str, Value] = {

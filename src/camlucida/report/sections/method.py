@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-import numpy as np
 import pandas as pd
 
 from camlucida.attribution.methods import METHODS
@@ -85,12 +84,12 @@ def _layers(report: ReportData) -> Iterator[tuple[Value, ...]]:
     for _, rows in report.cases.groupby(["model", "layer", "grid"], sort=False):
         model, layer, grid = (rows[key].iloc[0] for key in ("model", "layer", "grid"))
         cells = report.cells.loc[rows.index]
-        heights, widths = cells["height"].median(), cells["width"].median()
+        sides = cells[["depth", "height", "width"]].median().dropna()
         yield (
             str(model),
             str(layer),
             " × ".join(map(str, grid)),
-            f"{heights:.0f} × {widths:.0f}" if np.isfinite(heights) else "",
+            " × ".join(f"{side:.0f}" for side in sides),
             float(cells["mm"].median()),
             len(rows),
         )
