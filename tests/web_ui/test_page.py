@@ -263,6 +263,8 @@ def test_without_scripts_and_in_print_the_static_picture_remains(browser, folder
     page.goto(f"file://{folder}/index.html")
     ready(page)
     assert not page.get_by_alt_text("static picture").is_visible()
+    loaded = "() => document.querySelector('[alt=\"static picture\"]').naturalWidth > 0"
+    page.wait_for_function(loaded)  # before anybody prints
     page.emulate_media(media="print")
     page.get_by_alt_text("static picture").scroll_into_view_if_needed()
     assert page.get_by_alt_text("static picture").is_visible()

@@ -31,6 +31,13 @@ function fillWindow(place: HTMLElement, { words, cases }: PageData): void {
   const options = { words, below: "#text", wholePage: true, ...chosenPainter() };
   galleries.push(mountGallery(host, cases, options));
   document.documentElement.classList.add("with-viewer");
+  // The screen does not show the pictures of print, so that a browser would not load them in time.
+  if (cases.every(({ data }) => data !== undefined)) loadPictures();
+  else addEventListener("beforeprint", loadPictures);
+}
+
+function loadPictures(): void {
+  for (const picture of document.images) picture.loading = "eager";
 }
 
 /** A button at each figure that has a film with maps opens one dialog for all of them. */
