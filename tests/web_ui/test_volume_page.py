@@ -1,11 +1,16 @@
 """The viewer of a volume in a page that is opened from a folder, in Chromium."""
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import camlucida as cl
 from camlucida.models import load_model
-from camlucida.report.viewer.volumes import viewed_volume
+from camlucida.report.viewer.volumes import (
+    viewed_volume,
+    viewed_voxels,
+    volume_annotations,
+)
 from camlucida.workflows.explain import explain_to_folder
 from tests.support.browser import chromium
 from tests.support.volumes import with_lesion, write_nifti, write_volume_model
@@ -80,3 +85,23 @@ def test_a_large_volume_is_averaged_and_the_viewer_says_so(monkeypatch, tmp_path
     assert volume.about["size"] == [14, 6, 10]
     assert volume.about["note"].startswith("The volume is averaged for the viewer: 14 × 12 × 10")
     assert volume.film.shape == (14 * 6, 10)
+
+
+def test_an_annotation_lies_in_the_voxels_of_the_viewer(tmp_path, monkeypatch):
+    path = write_nifti(tmp_path / "head.nii.gz", with_lesion((10, 12, 14), (3, 8, 5)))
+    model = load_model(write_volume_model(tmp_path), device="cpu")
+    scan = model.read(path)
+    stored = np.zeros((14, 12, 10), bool)  # slices, rows and columns of the file
+    stored[5, 8, 3:5] = True
+
+    def mask():
+        (annotation,) = volume_annotations(scan, "Lesion", scan.from_stored(stored))
+        size = viewed_voxels(scan).about["size"]
+        inside = np.arange(len(annotation["runs"])) % 2 == 1
+        return np.repeat(inside, annotation["runs"]).reshape(size)
+
+    # head up, back down, left right: rows of the file run to the front
+    assert np.argwhere(mask()).tolist() == [[5, 12 - 1 - 8, 3], [5, 12 - 1 - 8, 4]]
+    assert volume_annotations(scan, "Lesion", None) == []
+    monkeypatch.setattr("camlucida.report.viewer.volumes.MOST_VOXELS", 1000)
+    assert np.argwhere(mask()).tolist() == [[5, 1, 3], [5, 1, 4]]  # two rows are one

@@ -79,6 +79,7 @@ def test_maps_are_evaluated_against_masks_of_three_axes(cohort, capsys):
     assert "road" not in rows.index.get_level_values("metric")
     assert "left out, for they are defined on images alone" in capsys.readouterr().err
     assert len(list(out.glob("case_*.png"))) == 3
+    assert all('"runs":' in path.read_text() for path in out.glob("case_*.view.js"))
 
 
 def test_deletion_and_insertion_are_measured_and_road_alone_is_refused(cohort, tmp_path, capsys):

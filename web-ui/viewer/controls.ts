@@ -1,7 +1,7 @@
 /** The panel beside the film. It shows the settings, and changes them through one function. */
 
 import { paletteNames } from "./colour.js";
-import type { MapData, ViewerData } from "./data.js";
+import { hasTruth, type MapData, type ViewerData } from "./data.js";
 import { button, element, freshId } from "./dom.js";
 import { mapList } from "./list.js";
 import { MODES, SCALES, type Mode, type Scale, type Settings } from "./settings.js";
@@ -76,9 +76,8 @@ export class Controls {
       ["boxes", words.boxes],
       ["truth", words.truth],
     ] as const;
-    const hasTruth = this.data.boxes.length + this.data.outlines.length > 0;
     for (const [name, text] of toggles) {
-      if (name === "truth" && !hasTruth) continue;
+      if (name === "truth" && !hasTruth(this.data)) continue;
       if (name === "boxes" && this.data.volume !== undefined) continue;
       const toggle = button(text, text, false, () => change({ [name]: !settings()[name] }));
       this.refreshers.push(() => toggle.setAttribute("aria-pressed", String(settings()[name])));

@@ -67,6 +67,13 @@ export interface VolumeMapData extends Omit<MapData, "grid" | "geometry" | "cell
   readonly at: Three<number>;
 }
 
+/** A mask that was annotated, in the voxels of the viewer. */
+export interface AnnotationData {
+  readonly label: string;
+  /** Voxels outside and inside by turns, row by row. */
+  readonly runs: readonly number[];
+}
+
 /** Voxels of a film whose rows are those of all slices, one slice below the other. */
 export interface VolumeData {
   /** Slices, rows and columns. */
@@ -84,6 +91,8 @@ export interface VolumeData {
   /** Voxel that is shown first. */
   readonly at: [number, number, number];
   readonly maps: readonly VolumeMapData[];
+  /** The ground truth. */
+  readonly annotations?: readonly AnnotationData[];
   /** What was reduced to come here; "" for nothing. */
   readonly note: string;
 }
@@ -119,4 +128,9 @@ export interface ViewerData {
   readonly first?: string;
   /** Of a volume, whose maps are here, and not in `maps`. */
   readonly volume?: VolumeData;
+}
+
+/** Whether there is a ground truth to be drawn, in this plane or in another. */
+export function hasTruth({ boxes, outlines, volume }: ViewerData): boolean {
+  return boxes.length + outlines.length + (volume?.annotations?.length ?? 0) > 0;
 }

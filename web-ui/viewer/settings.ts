@@ -1,6 +1,6 @@
 /** What a person has set. Plain values; the viewer draws them again after each change. */
 
-import type { ViewerData } from "./data.js";
+import { hasTruth, type ViewerData } from "./data.js";
 import { palette, paletteNames } from "./colour.js";
 
 export type Mode = "one" | "side" | "difference";
@@ -65,7 +65,7 @@ export function initialSettings(data: ViewerData): Settings {
     level: HALF,
     contour: true,
     boxes: false,
-    truth: data.boxes.length + data.outlines.length > 0,
+    truth: hasTruth(data),
     low: film.window[0],
     high: film.window[1],
     invert: film.invert,

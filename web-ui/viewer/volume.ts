@@ -3,6 +3,7 @@
 import type { FilmData, GeometryData, MapData, ViewerData, VolumeData, VolumeMapData } from "./data.js";
 import { type Film, floatsOfBase64 } from "./film.js";
 import { type Taps, taps } from "./geometry.js";
+import { type Line, maskOf, outlinesOf } from "./outline.js";
 
 export type Axis = 0 | 1 | 2;
 export type Voxel = [number, number, number];
@@ -19,12 +20,16 @@ export interface PlaneData {
 export class Volume {
   readonly about: VolumeData;
   private readonly cells: Map<string, Float32Array>;
+  private readonly annotations: readonly { readonly label: string; readonly mask: Uint8Array }[];
 
   constructor(
     private readonly data: ViewerData,
     private readonly samples: Film["samples"],
   ) {
     this.about = data.volume!;
+    const [depth, height, width] = this.about.size;
+    const annotations = this.about.annotations ?? [];
+    this.annotations = annotations.map(({ label, runs }) => ({ label, mask: maskOf(runs, depth * height * width) }));
     this.cells = new Map(this.about.maps.map((map) => [map.id, cellsOf(map)]));
   }
 
@@ -84,7 +89,23 @@ export class Volume {
     const maps = this.about.maps.map((map) => this.map(map, axis, at[axis], turned));
     const { bits } = this.data.film;
     const about: FilmData = { ...this.data.film, width, height, bits, data: "" };
-    return { film, data: { ...this.data, film: about, maps } };
+    const outlines = this.annotations.map(({ label, mask }) => ({ label, lines: this.linesOf(mask, axis, at[axis]) }));
+    return { film, data: { ...this.data, film: about, maps, outlines } };
+  }
+
+  /** Lines round a mask in a plane, in pixels of the plane. */
+  private linesOf(mask: Uint8Array, axis: Axis, index: number): Line[] {
+    const { width, height, down, across } = this.sizeOf(axis);
+    const { size } = this.about;
+    const strides = stridesOf(size);
+    const isInside = (row: number, column: number): boolean =>
+      row >= 0 && column >= 0 && row < size[down] && column < size[across] &&
+      mask[index * strides[axis] + row * strides[down] + column * strides[across]] === 1;
+    const toPixels = ([x, y]: readonly [number, number]): [number, number] => {
+      const below = (y * height) / size[down];
+      return [(x * width) / size[across], this.isTurned(axis) ? height - below : below];
+    };
+    return outlinesOf(size[down], size[across], isInside).map((line) => line.map(toPixels));
   }
 
   private film(axis: Axis, index: number, rows: Taps, columns: Taps): Film {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,8 +29,9 @@ from camlucida.metrics.annotations import Mask
 from camlucida.report.data import SERIES, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
 from camlucida.report.sections.base import section
-from camlucida.report.viewer.case_files import write_case
+from camlucida.report.viewer.case_files import CaseFile, write_case
 from camlucida.report.viewer.data import case_file, mask_outlines
+from camlucida.report.viewer.volumes import volume_annotations
 
 declare(
     "cases",
@@ -153,6 +155,14 @@ def _roles(report: ReportData) -> dict[Any, list[Message]]:
     return roles
 
 
+def _case_file(path: Path, explanation: Explanation, label: str, mask: Mask | None) -> CaseFile:
+    """A map for the viewer, with its annotation."""
+    if is_volume(explanation.scan):
+        annotations = volume_annotations(explanation.scan, label, mask)
+        return case_file(path, [explanation], annotations=annotations)
+    return case_file(path, [explanation], outlines=mask_outlines(label, mask))
+
+
 def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -> Picture:
     case = report.measured.loc[row]
     mask = report.mask(row)
@@ -161,9 +171,7 @@ def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)
     view = f"{stem}.view.js"
-    of_image = None if is_volume(explanation.scan) else mask
-    outlines = mask_outlines(str(case["target"]), of_image)
-    write_case(case_file(report.folder / view, [explanation], outlines=outlines))
+    write_case(_case_file(report.folder / view, explanation, str(case["target"]), mask))
     sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
     caption = Message("cases.caption", {"parts": chain("cases.two", sentences)})
     return Picture(stem, caption, view=view)

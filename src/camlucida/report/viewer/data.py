@@ -174,6 +174,7 @@ def case_file(
     explanations: Sequence[Explanation],
     colormap: str | None = None,
     outlines: Sequence[dict[str, Any]] = (),
+    annotations: Sequence[dict[str, Any]] = (),
 ) -> CaseFile:
     """The explanations of an image for the viewer.
 
@@ -182,12 +183,14 @@ def case_file(
         explanations: as in :func:`viewer_data`.
         colormap: the one to begin with.
         outlines: as there.
+        annotations: of a volume, as of
+            :func:`~camlucida.report.viewer.volumes.volume_annotations`.
     """
     scan = explanations[0].scan
     about = maps_data(explanations, outlines=outlines, colormap=colormap)
     if is_volume(scan):
         volume = viewed_volume(explanations)
-        about = {**about, "volume": volume.about}
+        about = {**about, "volume": {**volume.about, "annotations": list(annotations)}}
         return CaseFile(path, scan.id, volume.film, about, volume.window, volume.units)
     if scan.levels is None:
         return CaseFile(path, scan.id, scan.picture(), about)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
 from camlucida.core.orientation import AxisOrder, spacing
+from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import VolumeScan, as_volume
 from camlucida.figures.style import words
 from camlucida.figures.volumes.peak import map_peak
@@ -97,9 +98,37 @@ def viewed_voxels(scan: VolumeScan) -> ViewedVolume:
         "numbering": [_numbering(axis, scan, order, block) for axis in range(3)],
         "at": [depth // 2, height // 2, width // 2],
         "maps": [],
+        "annotations": [],
         "note": _note(voxels.shape, samples.shape),
     }
     return ViewedVolume(samples.reshape(depth * height, width), window, units, about)
+
+
+def volume_annotations(
+    scan: Scan, label: str, mask: NDArray[np.bool_] | None
+) -> list[dict[str, Any]]:
+    """An annotated mask in the voxels of :func:`viewed_voxels`; none without a mask.
+
+    Args:
+        scan: a volume.
+        label: of the annotation.
+        mask: (*geometry.original) bool.
+
+    Returns:
+        At most one: ``label``, and ``runs``, lengths of voxels outside and inside by turns, row by
+        row. A voxel of the viewer has what any of the voxels has that it is averaged of.
+    """
+    if mask is None or not mask.any():
+        return []
+    volume = as_volume(scan)
+    order = shown_order(volume)
+    shown = order.apply(volume.mask_to_stored(mask))
+    _, block = _steps(volume, order)
+    for axis, count in enumerate(block):
+        shown = np.logical_or.reduceat(shown, np.arange(0, shown.shape[axis], count), axis)
+    flat = np.concatenate([[False], shown.ravel()])
+    ends = [0, *(np.flatnonzero(flat[1:] != flat[:-1])).tolist(), shown.size]
+    return [{"label": label, "runs": np.diff(ends).tolist()}]
 
 
 def viewed_map(explanation: Explanation, name: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import REPLICATES
 from camlucida.report.viewer.case_files import write_case
 from camlucida.report.viewer.data import case_file, mask_outlines
+from camlucida.report.viewer.volumes import volume_annotations
 from camlucida.workflows.evaluation.page import (
     EvaluationAbout,
     EvaluationTables,
@@ -116,7 +117,8 @@ def _example(out: Path, chosen: tables.ChosenMap, source: Source | None) -> Exam
         if is_volume(explanation.scan):
             picture = overlay_image(explanation, truth=truth)
             write_bytes(out / name, png_bytes(np.asarray(picture), DPI))
-            write_case(case_file(out / view, [explanation]))
+            annotations = volume_annotations(explanation.scan, chosen.label, truth)
+            write_case(case_file(out / view, [explanation], annotations=annotations))
         else:
             figure = outlined(three_panel(explanation), truth)
             save_figure(figure, (out / name).with_suffix(""), ["png"])
