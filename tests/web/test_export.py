@@ -137,6 +137,26 @@ def test_the_report_of_a_run(app, small_run, tmp_path, monkeypatch):
     assert files.file("a").read_text() == f"report of {small_run.folder.root}"
 
 
+def test_a_job_that_cannot_be_prepared_costs_itself_alone(app):
+    jobs = app.state.workbench.jobs
+    job = jobs.add("export", {"of": "an earlier version"})
+    other = jobs.add("report", {"run": "none"})
+    for each in (job, other):
+        while each["state"] in ("queued", "running"):
+            each = jobs.wait(each["id"], each, 10)
+        assert each["state"] == "failed"
+        assert each["error"]["fix"]
+
+
+def test_what_an_ended_job_left_is_removed(app, tmp_path):
+    files = JobFiles(tmp_path / "files", app.state.workbench.runs, app.state.workbench.films)
+    left = tmp_path / "files/unfinished-1"
+    left.mkdir()
+    (left / "film.png").write_bytes(b"a film")
+    files.arguments("1", "export", {"maps": []})
+    assert not left.exists()
+
+
 def test_the_last_files_are_kept(app, tmp_path):
     (run,) = app.state.workbench.runs
     files = JobFiles(tmp_path / "files", app.state.workbench.runs, app.state.workbench.films)

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from camlucida.core.errors import NoEvidenceError
 from camlucida.io import read_image
 from camlucida.io.dicom.patients import case_name
 from camlucida.web.export import ExportedImage, export_zip
+from camlucida.workflows.explain_batches import BatchExplainer
 from tests.support.command_line import run_once
 from tests.support.explanations import explanation
 from tests.support.figures import blank
@@ -107,6 +109,28 @@ def test_letters_are_warned_of_where_they_are_burned_in(project, keyed):
     warned = {r["id"] for r in records if {"code": "privacy.letters"} in r["warnings"]}
     assert warned == {case_name(f"{NAME}_3")}
     assert f"{case_name(f'{NAME}_3')}: letters seem to be burned into the film" in keyed.err
+
+
+def test_deidentified_explanations_become_deidentified_objects(project, keyed):
+    done = run_once(project, "export", "dicom", "keyed", "--deidentify", "--out", "objects")
+    assert keyed.code == 1
+    assert done.code == 1  # pictures are no DICOM files
+    case = case_name(f"{NAME}_1")
+    (record,) = json.loads((project / "objects/export.json").read_text())["images"]
+    assert (record["id"], record["image"]) == (case, None)
+    assert (project / f"objects/{case}_report.dcm").is_file()
+    assert leaks(project / "objects", (*PLANTED, NAME, str(project))) == []
+    assert words_in(done.out + done.err, (*PLANTED, NAME)) == []
+
+
+def test_a_keyed_image_that_fails_has_the_name_of_its_image():
+    explainer = BatchExplainer(None, None, [], [], 1, group="folder-1")
+    scan = explanation([[1.0]], image="case-1").scan
+    told = []
+    explainer.on_failure = told.append
+    explainer.fail(scan, NoEvidenceError("no gradient"))
+    assert [failure.image for failure in [*explainer.failures, *told]] == ["case-1", "case-1"]
+    assert explainer.failures[0].what == "not explained"
 
 
 def test_the_zip_of_the_workbench_names_nobody(project, tmp_path):

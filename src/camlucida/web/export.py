@@ -81,7 +81,7 @@ def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
         UsageError: a map is not two-dimensional, or nibabel is not installed.
         OSError: there is no room for the files.
     """
-    with TemporaryDirectory(prefix="camlucida-export-") as name:
+    with TemporaryDirectory(dir=path.parent, prefix="unfinished-") as name:
         root = Path(name)
         folders: set[str] = set()
         records: list[dict[str, Any]] = []
@@ -149,7 +149,7 @@ def export_report(path: Path, run: Path) -> None:
     Raises:
         UsageError: nothing is done in the run yet.
     """
-    with TemporaryDirectory(prefix="camlucida-report-") as name:
+    with TemporaryDirectory(dir=path.parent, prefix="unfinished-") as name:
         report, _ = write_report([run], Path(name))
         write_bytes(path, report.read_bytes())
 

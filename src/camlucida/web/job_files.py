@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,18 @@ class JobFiles:
 
     def _new(self, id: str) -> str:
         """Where a job writes its file; room is made for it."""
-        files = sorted(self._folder.iterdir(), key=lambda file: file.stat().st_mtime)
+        for unfinished in filter(Path.is_dir, self._folder.iterdir()):  # of a job that was ended
+            shutil.rmtree(unfinished, ignore_errors=True)
+        files = sorted(filter(Path.is_file, self._folder.iterdir()), key=_changed)
         for file in files[: max(0, len(files) - KEPT + 1)]:
-            file.unlink()
+            file.unlink(missing_ok=True)
         return str(self._folder / id)
 
     def _map(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A map of a film, with the folder of the film's arrays and its name."""
         name = self._films.film(str(request["film"])).name
         return {**self._films.with_folder(request), "name": name}
+
+
+def _changed(file: Path) -> float:
+    return file.stat().st_mtime

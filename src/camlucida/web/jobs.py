@@ -164,6 +164,11 @@ class Jobs:
         except CamlucidaError as error:
             if not self._closed:
                 self._finish(id, "failed", error=as_json(error.to_json()))
+        # A job that an earlier version stored, or what the system refuses, costs itself alone.
+        except Exception as error:  # noqa: BLE001
+            about = {"code": "internal", "what": f"the job cannot be done ({type(error).__name__})"}
+            if not self._closed:
+                self._finish(id, "failed", error=as_json(about | {"fix": "start it again"}))
 
     def _finish(
         self, id: str, state: str, result: str | None = None, error: str | None = None

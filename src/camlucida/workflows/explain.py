@@ -31,7 +31,7 @@ from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
 from camlucida.report.viewer.case_files import CaseFile, write_case
 from camlucida.report.viewer.data import case_file
-from camlucida.workflows.explain_batches import BatchExplainer, Begun, layer_names
+from camlucida.workflows.explain_batches import BatchExplainer, Begun, group_of, layer_names
 from camlucida.workflows.explain_files import ImageWriter, Written
 from camlucida.workflows.prefetched import Prefetched
 
@@ -132,8 +132,8 @@ def explain_to_folder(
         colormap: matplotlib name.
         frame: of files that have several; the first if None.
         command: the command line, for the record; it names files, so ``deidentify`` leaves it out.
-        deidentify: keyed names in place of those of the files, no paths, and a warning where
-            letters seem to be burned in.
+        deidentify: keyed names in place of those of the files, whose paths are recorded with the
+            user alone, and a warning where letters seem to be burned in.
         failures: images that failed before, for the record.
         progress: called with the number of images done since the last call.
         on_failure: called with each failure as it happens, also with those before.
@@ -153,7 +153,7 @@ def explain_to_folder(
         batch_size or _default_batch(model),
         frame,
         fuse,
-        deidentify,
+        group_of(out) if deidentify else "",
     )
     outcome = ExplainOutcome(failures=explainer.failures, notes=list(model.notes))
     writer = _Writer(
@@ -183,7 +183,7 @@ def explain_to_folder(
         writer.finish()
     finally:
         writer.files.close()
-    outcome.notes += writer.closing_notes()
+    outcome.notes += [*writer.closing_notes(), *explainer.record_names()]
     about = _about(explainer, outcome, command, len(paths) + len(missing))
     write_json(out / "run.json", about)
     outcome.index = write_index(out, about, outcome.records, outcome.strips, writer.scripts)

@@ -25,10 +25,11 @@ from camlucida.core.errors import (
 )
 from camlucida.core.failures import Failure
 from camlucida.core.files import unique
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, declare, quoted
 from camlucida.core.scan import Scan
-from camlucida.io.dicom.patients import case_name
+from camlucida.io.dicom.patients import case_name, keyed_name
 from camlucida.io.image import image_id
+from camlucida.io.keyed_files import KeyedFile, add_files, keyed_path
 from camlucida.metrics.artefacts import letters_warning
 from camlucida.models import LoadedModel
 from camlucida.workflows.explain_lanes import Lanes
@@ -37,6 +38,7 @@ declare(
     "privacy",
     {
         "not_explained": "not explained",
+        "unrecorded": "what keyed names stand for is not recorded: {reason}",
     },
 )
 
@@ -84,10 +86,11 @@ class BatchExplainer:
         on_failure: called with each of them as it happens.
         undefined: maps that were left out → in how many images.
         explained: images that were explained so far.
-        keyed: whether images have keyed names in place of those of their files.
+        group: of keyed names, which images have in place of those of their files; "" for none.
         empty: reason why a region is empty → images in which it is, each once.
         with_letters: explained images into which letters seem to be burned; keyed ones have a
             warning each.
+        files: keyed name of an image → its file.
     """
 
     model: LoadedModel
@@ -97,16 +100,22 @@ class BatchExplainer:
     batch_size: int
     frame: int | None = None
     fuse: str | None = None
-    keyed: bool = False
+    group: str = ""
     failures: list[Failure] = field(default_factory=list)
     on_failure: Callable[[Failure], object] = lambda failure: None
     undefined: Counter[UndefinedMap] = field(default_factory=Counter)
     explained: int = 0
     empty: dict[str, list[str]] = field(default_factory=dict)
     with_letters: list[str] = field(default_factory=list)
+    files: dict[str, KeyedFile] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
     _lettered: set[str] = field(default_factory=set)
     _undefined_of: dict[str, list[UndefinedMap]] = field(default_factory=dict)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether images have keyed names."""
+        return bool(self.group)
 
     def read(self, paths: Sequence[Path]) -> list[ReadImage]:
         """Images of files, or what is wrong with them; nothing of this object changes."""
@@ -157,13 +166,26 @@ class BatchExplainer:
 
     def fail(self, scan: Scan, error: CamlucidaError) -> None:
         """Record that an image has no explanation."""
-        image = str(scan.source.get("path", scan.id))
-        self.add_failure(Failure.of(image, error, named=True))
+        image = scan.id if self.keyed else str(scan.source.get("path", scan.id))
+        self._add(Failure.of(image, error, named=True), scan.id)
 
     def add_failure(self, failure: Failure) -> None:
         """Record a failure, and tell whoever listens; the record of a keyed one has no words."""
-        self.failures.append(_keyed_failure(failure) if self.keyed else failure)
+        self._add(failure, case_name(image_id(Path(failure.image), None)))
+
+    def _add(self, failure: Failure, keyed: str) -> None:
+        """A failure, which is recorded under the keyed name where names are keyed."""
+        without_words = Failure(keyed, failure.code, str(Message("privacy.not_explained")))
+        self.failures.append(without_words if self.keyed else failure)
         self.on_failure(failure)
+
+    def record_names(self) -> list[Message]:
+        """Record with the user what keyed names stand for; a note where that cannot be."""
+        try:
+            add_files(self.group, self.files)
+        except UsageError as error:
+            return [Message("privacy.unrecorded", {"reason": quoted(str(error))})]
+        return []
 
     def _scans(self, images: Sequence[ReadImage]) -> Iterator[Scan]:
         for image in images:
@@ -175,9 +197,17 @@ class BatchExplainer:
                     scan = _keyed_scan(scan, image.letters)
                 # Ids that differ only in what a file name cannot hold would overwrite each other.
                 scan = replace(scan, id=unique(scan.id, self._ids))
+                if self.keyed:
+                    scan = self._without_path(scan, image.path)
                 if image.letters and not self.keyed:
                     self._lettered.add(scan.id)
                 yield scan
+
+    def _without_path(self, scan: Scan, path: Path) -> Scan:
+        """The image with a keyed path; the file behind it is remembered."""
+        self.files[scan.id] = KeyedFile("", str(path.absolute()))
+        place = keyed_path(self.group, scan.id).as_posix()
+        return replace(scan, source=scan.source | {"path": place})
 
     def _explain_scans(self, scans: Sequence[Scan]) -> Iterator[tuple[Scan, list[Explanation]]]:
         """Where a batch fails, its images are tried one by one."""
@@ -301,13 +331,15 @@ def layer_names(model: LoadedModel, layers: Sequence[str] | None) -> list[str]:
     return [requested] if isinstance(requested, str) else list(requested)
 
 
+def group_of(out: Path) -> str:
+    """The group of the keyed names of a folder.
+
+    Args:
+        out: the folder.
+    """
+    return keyed_name("folder", str(out.absolute()))
+
+
 def _keyed_scan(scan: Scan, letters: Sequence[Message]) -> Scan:
-    """The image under a keyed name, without its path."""
-    name = case_name(scan.id)
-    warnings = (*scan.warnings, *letters)
-    return replace(scan, id=name, source=scan.source | {"path": name}, warnings=warnings)
-
-
-def _keyed_failure(failure: Failure) -> Failure:
-    name = case_name(image_id(Path(failure.image), None))
-    return Failure(name, failure.code, str(Message("privacy.not_explained")))
+    """The image under a keyed name."""
+    return replace(scan, id=case_name(scan.id), warnings=(*scan.warnings, *letters))

@@ -116,6 +116,7 @@ def _of_folder(folder: Path) -> Iterator[StoredImage]:
                 first["image_sha256"],
                 algorithm,
                 partial(_maps_of_folder, folder, of_image, card),
+                keyed=bool(about.get("deidentified")),
             )
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder) from error
