@@ -160,8 +160,20 @@ def test_a_map_of_a_volume_is_live(folder, decoder, inference, tmp_path):
     assert made["grid"] == [14, 12, 10]
     # head up, back down, left right: the first axis of the file runs to the left already
     assert made["at"] == [5, 12 - 1 - 8, 3]
-    with pytest.raises(UsageError, match="parts of a volume"):
+    with pytest.raises(UsageError, match="and this is a volume"):
         inference.occlusion(**asked, target="Lesion", cells=2, cover="mean")
+
+
+def test_the_hottest_cells_of_a_volume_are_hidden(folder, decoder, inference, tmp_path):
+    decoder.decode(folder / "volumes" / "head.nii.gz", tmp_path, "head")
+    asked = {"model": "3d", "film": "a", "folder": str(tmp_path), "target": "Lesion"}
+    curve = inference.curve(**asked, method="gradcam", layer="auto", cover="mean")
+    scores = [each["score"] for each in curve["hottest"]]
+    assert (curve["shares"][0], curve["shares"][-1]) == (0, 1)
+    # the lesion alone is bright: the score is its mean, and falls at once to that of the filling
+    assert scores[1] == pytest.approx(scores[-1], rel=1e-3)
+    assert scores[0] > scores[1]
+    assert all(order[1]["score"] >= scores[1] for order in curve["random"])
 
 
 def test_a_volume_for_a_model_of_films_is_one_sentence(folder, decoder, inference, tmp_path):

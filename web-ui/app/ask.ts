@@ -16,6 +16,7 @@ import { Choice, ProgressLine, scoreText, section, signed, type Status } from ".
 /** Cells of a side of the grid that is slid over the film. */
 const CELLS = 8;
 const PLACES = 25;
+const COVERS = [["blur", "blur"], ["mean", "mean grey"], ["inpaint", "its border"]] as const;
 /** Milliseconds without another stroke or box before the random places are compared. */
 const PAUSE = 300;
 
@@ -40,8 +41,9 @@ export interface Asked {
 
 export class Ask {
   readonly root: HTMLElement;
-  private readonly controls = element("div");
-  private readonly volumes = element("p", { class: "quiet" }, "Parts can be hidden in films alone, not in a volume.");
+  /** What a volume does not have. */
+  private readonly ofFilms: HTMLElement[];
+  private readonly volumes = element("p", { class: "quiet" }, "Boxes, the brush and sliding are for films.");
   private readonly result = element("div", { class: "result", "aria-live": "polite" });
   private readonly drawButton: HTMLButtonElement;
   private readonly action = new Choice("Region", () => void this.test());
@@ -61,28 +63,33 @@ export class Ask {
       clear: () => this.clear(true),
     });
     this.action.fill([["hide", "hidden"], ["keep", "kept alone"]]);
-    this.cover.fill([["blur", "blur"], ["mean", "mean grey"], ["inpaint", "its border"]]);
+    this.cover.fill(COVERS);
     this.sides = ["x", "y", "width", "height"].map((name) => this.side(name));
     const apply = button("Test", "Test the box of these numbers", null, () => this.fromNumbers());
     const form = element("div", { class: "sides" }, ...this.sides, apply);
     const slide = button("Slide over the film", "Hide one cell after the other", null, () => void this.slide());
     const hottest = button("Hide hottest cells", "Hide the hottest cells of the map, more and more", null, () => void this.hideHottest());
-    this.controls.append(
+    const numbers = element("details", {}, element("summary", {}, "Box by numbers"), form);
+    this.ofFilms = [this.drawButton, this.brush.button, slide, this.action.root, numbers];
+    this.volumes.hidden = true;
+    this.root = section(
+      "Ask the model",
       element("div", { class: "buttons" }, this.drawButton, this.brush.button, slide, hottest),
       this.brush.root,
       this.action.root,
       this.cover.root,
-      element("details", {}, element("summary", {}, "Box by numbers"), form),
+      numbers,
+      this.volumes,
       this.result,
     );
-    this.volumes.hidden = true;
-    this.root = section("Ask the model", this.controls, this.volumes);
   }
 
-  /** The tests are of films alone. */
+  /** Of a volume the hottest cells alone can be hidden, by a blur or the mean. */
   offer(film: boolean): void {
-    this.controls.hidden = !film;
+    for (const each of this.ofFilms) each.hidden = !film;
+    if (!film) this.brush.root.hidden = true;
     this.volumes.hidden = film;
+    this.cover.fill(film ? COVERS : COVERS.slice(0, 2), film ? this.cover.value : "blur");
   }
 
   /** The film or the target is another: what was measured is not of it. */

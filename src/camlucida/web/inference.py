@@ -22,6 +22,7 @@ from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Target, spec_of
 from camlucida.core.errors import EmptyRegionError, UsageError
+from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import is_volume
 from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
 from camlucida.metrics.imputation import Fill
@@ -173,6 +174,7 @@ class Inference:
     ) -> dict[str, Any]:
         """The change of a score when a region is hidden, or alone kept."""
         image, tested = self._tested(model, film, folder, target)
+        _check_film(tested.scan)
         region = _region(tested.scan.geometry.original, box, mask)
         change = tested.region_change(region, action, cover, places)
         return {
@@ -189,6 +191,7 @@ class Inference:
     ) -> dict[str, Any]:
         """The score with one cell hidden after the other."""
         image, tested = self._tested(model, film, folder, target, cells**2 + 1)
+        _check_film(tested.scan)
         before, after = tested.occlusion(cells, cover)
         return {
             "target": tested.target.name,
@@ -262,8 +265,6 @@ class Inference:
     ) -> tuple[KeptImage, TestedImage]:
         image = self._image(model, film, folder)
         (scan,) = image.batch.scans
-        if is_volume(scan):
-            raise UsageError("parts of a volume cannot be hidden here", "explain a film")
         (chosen, *_) = _targets(image, [target])
         run: list[float] = []
 
@@ -272,7 +273,8 @@ class Inference:
             self.progress(len(run), steps, run)
 
         card = self._model(model).loaded.card
-        return image, TestedImage(image.model, scan, chosen, unit_scale(card.input), progress)
+        unit = None if is_volume(scan) else unit_scale(card.input)
+        return image, TestedImage(image.model, scan, chosen, unit, progress)
 
     def _model(self, model: str) -> OfferedModel:
         if model not in self._loaded:
@@ -303,6 +305,12 @@ class Inference:
                 self._images.popitem(last=False)
         self._images.move_to_end(key)
         return self._images[key]
+
+
+def _check_film(scan: Scan) -> None:
+    if is_volume(scan):
+        what = "a box and a grid of cells are of films, and this is a volume"
+        raise UsageError(what, "hide the hottest cells of its map")
 
 
 def _check_method(name: str) -> None:
