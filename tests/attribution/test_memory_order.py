@@ -52,6 +52,26 @@ def test_a_model_that_needs_the_usual_order_gets_it() -> None:
     assert torch.equal(first.raw, again.raw)
 
 
+class ReadsMemory(nn.Module):
+    """Cuts patches by strides of its own, which are right for one order alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(27, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = x.as_strided((len(x), 2, 2, 3, 3, 3), (108, 18, 3, 36, 6, 1))
+        return self.head(patches.flatten(3)).square().mean((1, 2))
+
+
+def test_a_model_that_gives_other_numbers_in_the_fastest_order_gets_the_usual_one() -> None:
+    net, images = nets.seeded(ReadsMemory()), nets.images(4, 3, 6, 6)
+    with torch.no_grad():
+        assert not torch.allclose(net(channels_last(images)), net(images), rtol=1e-2)
+        for _ in range(2):
+            assert torch.equal(in_fastest_order(net, images, net), net(images))
+
+
 def test_an_error_of_its_own_is_the_models() -> None:
     def fails(images: Tensor) -> Tensor:
         raise CamlucidaError("broken on purpose")

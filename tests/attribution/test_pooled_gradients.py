@@ -129,3 +129,9 @@ def test_half_precision_is_computed_in_single() -> None:
     assert gradient.dtype == torch.float32
     expected = head.weight[:2].float()[:, :, None, None].expand(2, 4, 5, 6) / 30
     torch.testing.assert_close(gradient, expected)
+
+
+def test_a_mean_over_the_images_too_has_no_closed_form():
+    layer = torch.rand(2, 3, 4, 4, requires_grad=True)
+    logits = torch.zeros(2, 3) + layer.mean(dim=None, keepdim=True).reshape(1, 1)
+    assert find_pooling(logits, layer) is None

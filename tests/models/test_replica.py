@@ -1,9 +1,11 @@
 """A copy of a model for another thread: its own modules, the same weights."""
 
 import threading
+from typing import Any
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from camlucida.models.replica import replica
 
@@ -19,8 +21,10 @@ def test_a_replica_computes_the_same_from_the_same_memory():
     twin = replica(model)
     x = torch.rand(3, 1, 4, 4)
     assert torch.equal(twin(x), model(x))
-    for ours, theirs in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
         assert ours.data_ptr() == theirs.data_ptr()
+    for ours, theirs in zip(model.buffers(), twin.buffers(), strict=True):
+        assert ours.data_ptr() != theirs.data_ptr()  # forward may write there
     assert twin.tied is twin[0].weight
     assert not any(part is other for part, other in zip(model.modules(), twin.modules()))
 
@@ -42,3 +46,66 @@ def test_what_could_lead_back_to_the_model_has_no_replica():
     patched[0].forward = patched[0].forward
     uncopied.lock = threading.Lock()
     assert [replica(model) for model in (hooked, patched, uncopied)] == [None] * 3
+
+
+REMEMBERED: list[Tensor] = []
+
+
+class OfClass(nn.Linear):
+    last: Any = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        OfClass.last = x
+        return super().forward(OfClass.last)
+
+
+class OfType(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        self.__class__.last = x
+        return super().forward(x)
+
+
+class OfFile(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        remember(x)
+        return super().forward(REMEMBERED.pop())
+
+
+def remember(x: Tensor) -> None:
+    REMEMBERED.append(x)
+
+
+class WithTable(nn.Linear):
+    table: dict[str, Tensor] = {}  # noqa: RUF012  the mistake that is tested
+
+
+class OfTable(WithTable):
+    def forward(self, x: Tensor) -> Tensor:
+        self.table["x"] = x
+        return super().forward(self.table["x"])
+
+
+class Itself:
+    def __deepcopy__(self, memo: object) -> "Itself":
+        return self
+
+
+class Plain(nn.Linear):
+    sizes = (2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = x.shape, self.sizes
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("kind", [OfClass, OfType, OfFile, OfTable])
+def test_state_outside_of_the_modules_would_be_of_both(kind):
+    assert replica(kind(2, 2)) is None
+    assert replica(Plain(2, 2)) is not None
+
+
+def test_what_both_copies_would_hold_leads_to_no_replica():
+    closure, kept = Plain(2, 2), Plain(2, 2)
+    closure.head = lambda x: closure(x)
+    kept.parts = {"store": (Itself(),)}
+    assert [replica(model) for model in (closure, kept)] == [None, None]

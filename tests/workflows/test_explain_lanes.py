@@ -92,3 +92,8 @@ def test_lanes_divide_cores_and_batch(model, two_cores):
         assert (lanes.ahead, lanes.part, torch.get_num_threads()) == (2, 1, 2)
     with Lanes(model, None, ["gradcam"], ["auto"], 1, images=100) as lanes:
         assert (lanes.ahead, lanes.part) == (0, 1)
+
+
+def test_autocast_of_the_calling_thread_is_of_no_other_thread(model, two_cores):
+    with torch.autocast("cpu"), Lanes(model, None, ["gradcam"], ["auto"], 8, images=100) as lanes:
+        assert lanes.ahead == 0

@@ -210,6 +210,8 @@ def _viewed(way: _Way, node: Any, index: int) -> _Way | None:
 
 def _reduced(way: _Way, node: Any, index: int) -> _Way | None:
     """The mean or the sum over all axes of the grid."""
+    if node._saved_dim is None:  # all axes, the images among them
+        return None
     sizes = tuple(node._saved_self_sym_sizes)
     axes = {_signed(axis) % len(sizes) for axis in node._saved_dim}
     cells = math.prod(way.shape[2:])

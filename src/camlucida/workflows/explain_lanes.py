@@ -115,6 +115,8 @@ class Lanes:
 def _most(model: LoadedModel, methods: Sequence[str], batch_size: int) -> int:
     """How many lanes are of use."""
     on_cpu = all(parameter.device.type == "cpu" for parameter in model.module.parameters())
+    if torch.is_autocast_enabled("cpu"):  # of the calling thread alone
+        return 1
     if not on_cpu or model.card.volume is not None or is_detector(unwrap(model.module)):
         return 1
     if not all(map(_is_of_one_pass, methods)):

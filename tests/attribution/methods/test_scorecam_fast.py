@@ -54,7 +54,7 @@ def test_up_to_64_channels_it_is_score_cam() -> None:
 
 def test_64_masks_for_a_label_and_16_for_each_further() -> None:
     net, inputs = nets.seeded(Wide()), nets.images(1, 1, 9, 9)
-    explain(net, inputs, 0, "gradcam", "features")  # whatever is found of a model once
+    explain(net, inputs, 0, "scorecam", "features")  # whatever is found of a model once
     for labels in ([0], [0, 1]):
         net.count = 0
         first, *_ = explain(net, inputs, labels, "scorecam:fast", "features")
@@ -75,7 +75,7 @@ def test_a_packaged_model_and_its_exact_map(tmp_path: Path) -> None:
 
 def test_channels_without_a_range_have_no_part() -> None:
     net, inputs = nets.seeded(Wide(70)), nets.images(1, 1, 9, 9)
-    explain(net, inputs, 0, "gradcam", "features")
+    explain(net, inputs, 0, "scorecam", "features")  # whatever is found of a model once
     with torch.no_grad():
         net.features[0].weight[10:].zero_()
     net.count = 0
