@@ -1,6 +1,6 @@
 /** Small charts: changes beside each other on a line, scores of a pass, and over the share that is hidden. */
 
-import { number } from "../viewer/words.js";
+import { ends, number } from "../viewer/words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 268;
@@ -55,8 +55,9 @@ export function pass(before: number, scores: readonly number[], cells: number, l
   const points = scores.map((score, i) => `${i === 0 ? "M" : "L"}${x(i)} ${y(score)}`);
   svg.append(made("path", { d: points.join(""), class: "hottest" }));
   const all = [before, ...scores];
-  svg.append(made("text", { x: 2, y: 16 }, number(Math.max(...all), 2)));
-  svg.append(made("text", { x: 2, y: height - 26 }, number(Math.min(...all), 2)));
+  const [low, high] = ends(Math.min(...all), Math.max(...all));
+  svg.append(made("text", { x: 2, y: 16 }, high));
+  svg.append(made("text", { x: 2, y: height - 26 }, low));
   svg.append(made("text", { x: 34, y: height - 8 }, "top row"));
   svg.append(made("text", { x: WIDTH - 10, y: height - 8, "text-anchor": "end" }, "bottom row"));
   return svg;
@@ -79,8 +80,9 @@ export function curve(
   for (const scores of random) svg.append(made("path", { d: path(scores), class: "random" }));
   svg.append(made("path", { d: path(hottest), class: "hottest" }));
   const all = [...hottest, ...random.flat()];
-  svg.append(made("text", { x: 2, y: 16 }, number(Math.max(...all), 2)));
-  svg.append(made("text", { x: 2, y: height - 26 }, number(Math.min(...all), 2)));
+  const [low, high] = ends(Math.min(...all), Math.max(...all));
+  svg.append(made("text", { x: 2, y: 16 }, high));
+  svg.append(made("text", { x: 2, y: height - 26 }, low));
   svg.append(made("text", { x: 34, y: height - 8 }, "0"));
   svg.append(made("text", { x: WIDTH - 10, y: height - 8, "text-anchor": "end" }, "all hidden"));
   return svg;

@@ -20,6 +20,15 @@ export function number(value: number, digits = 3): string {
   return text.replace(/-/g, "−");
 }
 
+/** The two ends of an axis, with as many digits, from two on, as tell them apart. */
+export function ends(low: number, high: number): readonly [string, string] {
+  for (let digits = 2; digits < 6; digits++) {
+    const pair = [number(low, digits), number(high, digits)] as const;
+    if (low === high || pair[0] !== pair[1]) return pair;
+  }
+  return [number(low, 6), number(high, 6)];
+}
+
 export function percent(share: number): string {
   const value = 100 * share;
   const text = Math.abs(value) < 10 && value !== 0 ? value.toFixed(1) : value.toFixed(0);
