@@ -67,6 +67,26 @@ def test_hashes_are_the_same_for_a_user_and_of_no_use_to_another(films, home):
     assert patients.patient_hash(films[0]) != first
 
 
+def test_of_keys_made_at_the_same_time_the_first_counts(home, monkeypatch):
+    first = bytes(range(patients.KEY_BYTES))
+
+    def link(_made, path):
+        path.write_bytes(first)
+        raise FileExistsError
+
+    monkeypatch.setattr(patients.os, "link", link)
+    assert patients.secret_key() == first
+    assert [path.name for path in (home / "camlucida").iterdir()] == ["patients.key"]
+
+
+def test_a_damaged_key_is_replaced(home):
+    key = home / "camlucida" / "patients.key"
+    key.parent.mkdir(parents=True)
+    key.write_bytes(b"short")
+    assert patients.secret_key() == key.read_bytes()
+    assert [path.name for path in key.parent.iterdir()] == ["patients.key"]
+
+
 def test_without_a_home_hashes_last_as_long_as_the_process(films, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
     assert patients.patient_hash(films[0]) == patients.patient_hash(films[1])

@@ -98,6 +98,20 @@ def test_a_data_list_of_several_labels_is_a_cohort(films, tmp_path):
     assert [image.positives for image in images] == [("Nodule",), ("Nodule", "Mass")]
 
 
+def test_numbers_of_numpy_and_unknown_labels_are_taken(films, tmp_path):
+    data = [
+        {"image": films[0], "label": np.array([1, np.nan]), "patient": np.int64(3)},
+        {"image": films[1], "label": [0, 1], "patient": np.int64(4)},
+    ]
+    path = cohort_of_datalist(data, tmp_path / "cohort", "card.toml", ["Nodule", "Mass"])
+    first, second = read_cohort(read_cohort_file(path), ("Nodule", "Mass")).images
+    assert (first.patient, first.positives, first.unknown) == ("3", ("Nodule",), {"Mass"})
+    assert (second.patient, second.positives) == ("4", ("Mass",))
+    classes = [{"image": films[0], "label": np.int64(1)}]
+    path = cohort_of_datalist(classes, tmp_path / "classes", "card.toml", ["Nodule", "Mass"])
+    assert read_cohort(read_cohort_file(path), ("Nodule", "Mass")).images[0].positives == ("Mass",)
+
+
 def test_a_data_list_of_masks_is_a_cohort(films, tmp_path):
     data = [{"image": films[0], "label": films[1]}]
     path = cohort_of_datalist(data, tmp_path / "cohort", "card.toml")
@@ -118,3 +132,8 @@ def test_data_lists_that_are_refused(data, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         cohort_of_datalist(data, tmp_path / "cohort", "card.toml")
     assert not (tmp_path / "cohort").exists()
+
+
+def test_a_share_is_no_label(tmp_path):
+    with pytest.raises(UsageError, match=r"item 0 has the label 0\.5"):
+        cohort_of_datalist([{"image": "a", "label": [0.5]}], tmp_path / "c", "card.toml", ["Mass"])

@@ -60,6 +60,13 @@ def test_labels_patients_and_groups_come_along(dataset, tmp_path):
     assert first.groups["view"] == "PA"
 
 
+def test_patients_of_merged_datasets_are_kept_apart(dataset, tmp_path):
+    merged = xrv.datasets.MergeDataset([dataset, dataset])
+    path = cohort_of_dataset(merged, tmp_path / "cohort", "card.toml", rows=[0, 1, 3])
+    images = read_cohort(read_cohort_file(path), ("Nodule", "Mass")).images
+    assert [image.patient for image in images] == ["0-7", "0-7", "1-7"]
+
+
 def test_masks_come_along(dataset, tmp_path, monkeypatch):
     label = list(dataset.pathologies).index("Nodule")
     mask = np.zeros((32, 32))

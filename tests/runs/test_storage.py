@@ -174,6 +174,17 @@ def test_shards_are_merged_in_the_store(cohort, whole, forget):
         merge([f"{AT}-shards"], AT)
 
 
+def test_a_merge_whose_upload_fails_can_be_done_again(cohort, store, tmp_path, monkeypatch):
+    for index in (1, 2):
+        execute(cohort, tmp_path / f"shards/{index}", batch_size=2, shard=Shard(index, 2))
+    with monkeypatch.context() as patch:
+        cut_after(patch, store, 3)
+        with pytest.raises(CamlucidaError, match=r"the line is gone.*then merge again"):
+            merge([tmp_path / "shards"], AT)
+    assert store.find(AT) == []
+    assert merge([tmp_path / "shards"], AT).counts["done"] == 4
+
+
 def test_commands_take_the_address_of_a_run(cohort, forget, capsys):
     assert command("run", str(cohort), "--out", AT, "--device", "cpu") == 0
     assert f"4 of 4 items done: {AT}" in capsys.readouterr().out

@@ -42,6 +42,7 @@ LABELS = f"""image,patient,Arztname,Nodule,Mass
 {NAME}_5,Huber Ida,Dr. Schmidt,0,1
 otherperson_7,Huber Eva,Dr. Schmidt,0,1
 """
+FAILING = ("run", "export", "evaluate", "compare")
 ADDRESS = "http://127.0.0.1:8329"
 
 
@@ -75,6 +76,7 @@ def made(project, tmp_path_factory):
         "passport": (run,),
         "compare": (run, "--by", "method", "--out", out / "compared"),
         "export": ("dicom", run, "--deidentify", "--out", out / "objects"),
+        "evaluate-chexlocalize": (run, "--truth", f"{NAME}_masks", "--out", out / "protocol"),
         "compact": (run,),
         "show": (run,),
     }
@@ -120,7 +122,7 @@ def test_the_words_are_in_the_inputs(project):
 def test_every_command_works_with_keyed_names(made):
     codes = {name: done.code for name, done in made[1].items()}
     # one image is damaged, three are no DICOM, and one mask is of another size
-    failing = dict.fromkeys(("run", "export", "evaluate", "compare"), 1)
+    failing = dict.fromkeys(FAILING, 1)
     assert codes == dict.fromkeys(made[1], 0) | failing, made[1]
 
 

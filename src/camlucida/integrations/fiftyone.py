@@ -46,9 +46,10 @@ def dataset_of_run(run: Run, name: str, media: str | Path) -> Any:
     fiftyone = _fiftyone()
     samples = list(samples_of_run(run, media))
     try:
-        dataset = fiftyone.Dataset(name, persistent=True)
+        dataset = fiftyone.Dataset(name)
         dataset.info = {"use": "research use only", "run": str(run.folder.root)}
         dataset.add_samples(samples)
+        dataset.persistent = True  # FiftyOne removes one that is only half made
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise CamlucidaError(

@@ -5,8 +5,10 @@ Its networks and bundles need no bridge: ``monai:FOLDER`` is a bundle.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +36,9 @@ def cohort_of_datalist(
 
     Args:
         data: one dict an item. ``image_key`` holds the path of the image. ``"label"`` may hold the
-            path of its mask, the index of its class, or a 0 or 1 for each of ``labels``. Texts and
-            numbers under other keys become columns, ``"patient"`` and ``"split"`` with their
-            meaning.
+            path of its mask, the index of its class, or for each of ``labels`` a 0, a 1, or NaN
+            where nothing is known. Texts and numbers under other keys become columns,
+            ``"patient"`` and ``"split"`` with their meaning.
         folder: new or empty.
         model: card, factory or checkpoint; a bundle as ``monai:FOLDER``.
         labels: names of the classes, where the label is an index or a list.
@@ -73,24 +75,35 @@ def _row(
     if LABEL in item:
         row |= _truth(item[LABEL], index, labels)
     rest = {key: value for key, value in item.items() if key not in (image_key, LABEL)}
-    return row | {key: value for key, value in rest.items() if isinstance(value, (str, int, float))}
+    return row | {key: value for key, value in rest.items() if isinstance(value, (str, Real))}
 
 
 def _truth(label: Any, index: int, labels: Sequence[str]) -> dict[str, Any]:
     """The columns of a label: a mask's file, the name of a class, or a column for each label."""
     if isinstance(label, (str, Path)):
         return {"mask": str(Path(label).absolute())}
-    if isinstance(label, int):
-        if not 0 <= label < len(labels):
-            raise UsageError(f"item {index}: no name for class {label}", "give labels = [...]")
-        return {"class": labels[label]}
+    if isinstance(label, Integral):
+        number = int(label)
+        if not 0 <= number < len(labels):
+            raise UsageError(f"item {index}: no name for class {number}", "give labels = [...]")
+        return {"class": labels[number]}
     values = list(label)
     if len(values) != len(labels):
         raise UsageError(
             f"item {index} has {len(values)} labels, and {len(labels)} are named",
             "give labels = [...], one name each",
         )
-    return {name: int(value) for name, value in zip(labels, values, strict=True)}
+    return {name: _state(value, index) for name, value in zip(labels, values, strict=True)}
+
+
+def _state(value: Any, index: int) -> int | str:
+    """0 or 1; blank where nothing is known (NaN)."""
+    number = float(value)
+    if math.isnan(number):
+        return ""
+    if number not in (0, 1):
+        raise UsageError(f"item {index} has the label {number:g}", "give 0, 1, or NaN if unknown")
+    return int(number)
 
 
 def to_metatensor(explanation: Explanation, image: MetaTensor) -> MetaTensor:

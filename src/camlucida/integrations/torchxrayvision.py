@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -74,11 +75,17 @@ def _row(dataset: Any, index: int, name: str) -> dict[str, Any]:
     row: dict[str, Any] = {"image": name}
     facts = dataset.csv.iloc[index]
     if "patientid" in facts:
-        row["patient"] = facts["patientid"]
+        row["patient"] = _patient(dataset, index, facts["patientid"])
     row |= {name: facts[name] for name in FACTS if name in facts}
     for label, value in zip(dataset.pathologies, dataset.labels[index], strict=True):
         row[label] = "" if np.isnan(value) else int(value)
     return row
+
+
+def _patient(dataset: Any, index: int, name: Any) -> Any:
+    """A patient; of merged datasets with the number of theirs, as two may number them alike."""
+    origin = getattr(dataset, "which_dataset", None)
+    return name if origin is None or pd.isna(name) else f"{int(origin[index])}-{name}"
 
 
 def _png(values: NDArray[Any], index: int) -> bytes:

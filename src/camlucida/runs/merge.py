@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from camlucida.runs.mismatch import MISMATCH, any_mismatch
 from camlucida.runs.parts import part_name, write_durable, write_durable_json
 from camlucida.runs.read import Run, find_runs
 from camlucida.runs.restore import cohort_keys, read_ledger
-from camlucida.runs.storage import run_root, store_of
+from camlucida.runs.storage import RunStore, run_root, store_of
 
 declare(
     "notes",
@@ -58,8 +58,22 @@ def merge(folders: Sequence[Path], out: str | Path) -> Run:
         raise UsageError(f"--out {out} is not empty", "give another folder")
     _join(shards, root)
     if store is not None:
-        store.push()
+        _upload(store, root)
     return Run.open(root)
+
+
+def _upload(store: RunStore, root: Path) -> None:
+    """The joined run in the store, whole or not at all: the shards are still there."""
+    try:
+        store.push()
+    except BaseException as error:
+        shutil.rmtree(root)
+        with suppress(CamlucidaError):  # the first error is raised
+            store.clear()
+        if isinstance(error, CamlucidaError):
+            fix = f"mend that, remove what is left at {store.address}, then merge again"
+            raise CamlucidaError(error.what, fix) from error
+        raise
 
 
 def _join(shards: Sequence[Run], out: Path) -> None:

@@ -128,6 +128,14 @@ class RunStore:
         here = self._local_parts()
         self._remove([name for name in self.sizes() if _is_part(name) and name not in here])
 
+    def clear(self) -> None:
+        """Remove the files of the run from the store.
+
+        Raises:
+            CamlucidaError: the store refuses it.
+        """
+        self._remove(self.sizes())
+
     # ---- files ----------------------------------------------------------------------------------
 
     def _path(self, name: str) -> Path:

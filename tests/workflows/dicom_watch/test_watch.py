@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 from pydicom import dcmread
 
 from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
 from camlucida.io.dicom.patients import case_name
 from camlucida.models import load_model
 from camlucida.workflows.dicom_export import ExportRequest
@@ -24,6 +26,7 @@ from camlucida.workflows.dicom_watch import (
     receiving,
     send,
 )
+from camlucida.workflows.dicom_watch.job import WatchedImage
 from camlucida.workflows.dicom_watch.network import SendError, check_host
 from camlucida.workflows.dicom_watch.room import RESERVE
 from tests.support.command_line import run_once
@@ -113,6 +116,16 @@ def test_own_objects_and_broken_files_cost_nothing_else(tmp_path, model):
     assert str(failure).startswith(f"{case_name('broken')}_")
     (failure,) = replace(watch, keep_names=True).process(broken).failures
     assert "broken.dcm" in str(failure)
+
+
+def test_a_short_name_of_a_file_changes_no_other_word(tmp_path, model):
+    watch = Watch(model, tmp_path / "out", ExportRequest())
+    failure = Failure("in/1.dcm", "image", "1.dcm has 16 bits, and 1 of 12 frames")
+    result = WatchedImage("case-2", tmp_path, failures=[failure])
+    (logged,) = watch._logged(Path("in/1.dcm"), result).failures
+    assert "has 16 bits" in logged.what
+    assert "of 12 frames" in logged.what
+    assert "1.dcm" not in logged.what
 
 
 def test_the_log_names_nobody_unless_names_are_kept(tmp_path, monkeypatch):

@@ -24,12 +24,14 @@ from camlucida.datasets.patients import (
     patient_of,
 )
 from camlucida.evaluation.maps.scores import sees_all
+from camlucida.io.dicom.patients import keyed_name
 from camlucida.io.keyed_files import actual_path
 from camlucida.io.saliency_pickles import check_label, map_files, read_saliency_map
 from camlucida.io.tables import listing, read_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.ceiling import area_average
 from camlucida.metrics.chexlocalize import upsample
+from camlucida.runs.keyed import is_keyed
 from camlucida.runs.read import Run, is_run
 from camlucida.runs.stored_scan import stored_geometry
 
@@ -127,13 +129,23 @@ def saved_maps(folder: Path, table: PatientTable | None = None) -> list[SavedMap
     Raises:
         UsageError: neither; two maps of one label in one image; a table without patients.
     """
-    maps = list(_of_run(Run.open(folder)) if is_run(folder) else _of_pickles(folder))
+    keyed = has_keyed_names(folder)
+    maps = list(_of_run(Run.open(folder), keyed) if is_run(folder) else _of_pickles(folder))
     if not maps:
         raise UsageError(f"{folder} holds no map of a label", "maps of labels are evaluated")
     _check_unique(maps)
     if table is None or table.path is None:
         return maps
-    return _with_patients(maps, table)
+    return _with_patients(maps, table, keyed)
+
+
+def has_keyed_names(folder: Path) -> bool:
+    """Whether a folder is that of a run with keyed names.
+
+    Args:
+        folder: as of :func:`saved_maps`.
+    """
+    return is_run(folder) and is_keyed(Run.open(folder).about)
 
 
 def labels_of(maps: Sequence[SavedMap]) -> list[str]:
@@ -172,7 +184,7 @@ def _as_path(image: str) -> str:
     return image.replace("_", "/", 2) if patient_in_name(image) else image
 
 
-def _of_run(run: Run) -> Iterator[SavedMap]:
+def _of_run(run: Run, keyed: bool) -> Iterator[SavedMap]:
     table = run.explanations()
     cohort = run.query("SELECT DISTINCT image, patient FROM cohort")
     patients = dict(zip(cohort["image"], cohort["patient"]))
@@ -192,7 +204,7 @@ def _of_run(run: Run) -> Iterator[SavedMap]:
             image,
             path,
             str(record["target_label"]),
-            patient or patient_in_name(path),
+            patient or _named(patient_in_name(path), keyed),
             partial(_read_stored, run, int(str(index)), record),
         )
 
@@ -214,7 +226,7 @@ def _check_unique(maps: Sequence[SavedMap]) -> None:
         raise UsageError(f"two maps of one label in one image: {listing(twice)}", "keep one")
 
 
-def _with_patients(maps: Sequence[SavedMap], table: PatientTable) -> list[SavedMap]:
+def _with_patients(maps: Sequence[SavedMap], table: PatientTable, keyed: bool) -> list[SavedMap]:
     where = table.path or Path()
     frame = read_table(where)
     column = find_patient_column(frame, table.patient_column, where)
@@ -226,7 +238,13 @@ def _with_patients(maps: Sequence[SavedMap], table: PatientTable) -> list[SavedM
     rows = match_images(short, table.id_column, paths, where)
     patients = Patients.read(frame, column)
     by_path = {path: patients.cells[of_path[0]] for path, of_path in rows.rows.items() if of_path}
-    return [_of_patient(saved, by_path.get(Path(saved.path), "")) for saved in maps]
+    names = {path: _named(patient, keyed) for path, patient in by_path.items()}
+    return [_of_patient(saved, names.get(Path(saved.path), "")) for saved in maps]
+
+
+def _named(patient: str, keyed: bool) -> str:
+    """A patient, under a keyed name where the run has such."""
+    return keyed_name("patient", patient) if keyed and patient else patient
 
 
 def _without_root(cell: Any) -> Any:

@@ -7,6 +7,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -140,10 +141,18 @@ def secret_key() -> bytes:
     except OSError:
         pass
     key = secrets.token_bytes(KEY_BYTES)
+    made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
-        write_bytes(path, key, 0o600)
-        # Of two processes that make one at the same time, the last written counts for both.
-        key = path.read_bytes()
+        write_bytes(made, key, 0o600)
+        try:
+            if not path.exists():
+                # Of processes that make one at the same time, the first counts for all.
+                with suppress(FileExistsError):
+                    os.link(made, path)
+                return path.read_bytes()
+            made.replace(path)  # a damaged one
+        finally:
+            made.unlink(missing_ok=True)
     except OSError:
         pass
     return key

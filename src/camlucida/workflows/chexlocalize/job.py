@@ -12,11 +12,13 @@ import pandas as pd
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import write_json
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.keyed_names import LEFT_OUT, keyed_message
 from camlucida.evaluation.chexlocalize.measure import Measured, measure_maps
 from camlucida.evaluation.chexlocalize.sources import (
     PatientTable,
     SavedMap,
+    has_keyed_names,
     labels_of,
     saved_maps,
 )
@@ -32,6 +34,7 @@ from camlucida.figures.notice import NOTICE
 from camlucida.io.records import records_of
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
+from camlucida.runs.keyed import without_command
 from camlucida.workflows.chexlocalize.page import ProtocolAbout, protocol_page
 
 declare(
@@ -101,6 +104,7 @@ class ProtocolJob:
         truth: their segmentations.
         tuning: maps and segmentations on which thresholds are tuned; None without tuning.
         thresholds: of the file; empty without one.
+        keyed: whether the run has keyed names, so that nothing that is written holds others.
     """
 
     request: ProtocolRequest
@@ -108,6 +112,7 @@ class ProtocolJob:
     truth: Segmentations
     tuning: tuple[list[SavedMap], Segmentations] | None
     thresholds: dict[str, float]
+    keyed: bool = False
 
     @property
     def total(self) -> int:
@@ -139,11 +144,17 @@ def open_protocol(request: ProtocolRequest) -> ProtocolJob:
         thresholds = read_thresholds(request.thresholds, labels_of(maps))
     tuning = None
     if request.tune_maps is not None and request.tune_truth is not None:
+        if has_keyed_names(request.tune_maps) != has_keyed_names(request.maps):
+            raise UsageError(
+                f"of {request.maps} and {request.tune_maps} one has keyed names: whether their "
+                "patients are the same cannot be told",
+                "compute both with --deidentify, or neither",
+            )
         tuning_maps = saved_maps(request.tune_maps)
         check_other_patients(tuning_maps, maps)
         _check_one_series(tuning_maps, maps)
         tuning = tuning_maps, _truth_of(request.tune_truth, tuning_maps)
-    return ProtocolJob(request, maps, truth, tuning, thresholds)
+    return ProtocolJob(request, maps, truth, tuning, thresholds, has_keyed_names(request.maps))
 
 
 def _truth_of(path: Path, maps: Sequence[SavedMap]) -> Segmentations:
@@ -197,6 +208,9 @@ def run_protocol(
     measured = measure_maps(job.maps, job.truth, thresholds, progress)
     measured.failures[:0] = failures
     measured.notes[:0] = notes
+    if job.keyed:
+        measured.failures = [_without_words(failure) for failure in measured.failures]
+        measured.notes = [keyed_message(note, {}) for note in measured.notes]
     figures = summarise_maps(measured)
     tables = {"rows": measured.rows, "pixels": measured.pixels, "summary": figures}
     for name, frame in tables.items():
@@ -206,6 +220,12 @@ def run_protocol(
     write_json(record, _record(job, measured, figures, thresholds, about))
     write_page(_page(job, measured, figures, thresholds, about), page)
     return ProtocolResult(measured, figures, [*written, record, page])
+
+
+def _without_words(failure: Failure) -> Failure:
+    """A failure whose words may name a file of annotations, without them."""
+    values: dict[str, Value] = {"case": failure.image, "code": failure.code}
+    return Failure(failure.image, failure.code, str(Message("privacy.left_out", values)))
 
 
 def _tuning_notes(job: ProtocolJob, table: pd.DataFrame) -> list[Message]:
@@ -228,7 +248,7 @@ def _record(
 ) -> dict[str, Any]:
     request = job.request
     paths = ("maps", "truth", "thresholds", "tune_maps", "tune_truth")
-    given = {name: getattr(request, name) for name in paths}
+    given = {name: None if job.keyed else getattr(request, name) for name in paths}
     return {
         "settings": {name: None if path is None else str(path) for name, path in given.items()},
         "maps": len(job.maps),
@@ -238,7 +258,7 @@ def _record(
         "failures": [failure.to_json() for failure in measured.failures],
         "notes": measured.notes,
         "notice": NOTICE,
-        **about,
+        **(without_command(about) if job.keyed else about),
     }
 
 
@@ -250,14 +270,14 @@ def _page(
     about: Mapping[str, Any],
 ) -> Any:
     facts = ProtocolAbout(
-        maps=str(job.request.maps),
-        truth=str(job.request.truth),
+        maps=LEFT_OUT if job.keyed else str(job.request.maps),
+        truth=LEFT_OUT if job.keyed else str(job.request.truth),
         images=len({saved.image for saved in job.maps}),
         patients=measured.pixels["patient"].nunique(),
         thresholds=thresholds,
         notes=measured.notes,
         failures=list(map(str, measured.failures)),
-        command=str(about["command"]),
+        command=LEFT_OUT if job.keyed else str(about["command"]),
         versions=about["versions"],
     )
     return protocol_page(figures, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,7 +155,8 @@ def _renamed(failure: Failure, names: Mapping[str, str]) -> Failure:
     """A failure in whose words the names of the file, the longest first, give way to others."""
     what = failure.what
     for given, name in names.items():
-        what = what.replace(given, name)
+        # Whole words alone: the file 1.dcm is not named in "16 bits".
+        what = re.sub(rf"(?<!\w){re.escape(given)}(?!\w)", name, what)
     return replace(failure, image=names.get(failure.image, failure.image), what=what)
 
 
