@@ -147,7 +147,7 @@ def open_protocol(request: ProtocolRequest) -> ProtocolJob:
         if has_keyed_names(request.tune_maps) != has_keyed_names(request.maps):
             raise UsageError(
                 f"of {request.maps} and {request.tune_maps} one has keyed names: whether their "
-                "patients are the same cannot be told",
+                "patients are the same cannot be known",
                 "compute both with --deidentify, or neither",
             )
         tuning_maps = saved_maps(request.tune_maps)
