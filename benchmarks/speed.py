@@ -95,6 +95,13 @@ def _torchvision(name: str) -> Callable[[], nn.Module]:
     return build
 
 
+def _vit() -> nn.Module:
+    """Its head, which torchvision starts at 0, gets weights: else nothing has a gradient."""
+    model = _torchvision("vit_b_16")()
+    nn.init.normal_(model.heads.head.weight, std=0.02)
+    return model
+
+
 def _unet() -> nn.Module:
     import segmentation_models_pytorch as smp
 
@@ -105,7 +112,7 @@ NETWORKS = {
     "DenseNet-121": Network(_torchvision("densenet121"), 224, "features.norm5"),
     "ResNet-50": Network(_torchvision("resnet50"), 224, "layer4"),
     "EfficientNet-B0": Network(_torchvision("efficientnet_b0"), 224, "features.8"),
-    "ViT-B/16": Network(_torchvision("vit_b_16"), 224, "encoder.layers.encoder_layer_11.ln_1"),
+    "ViT-B/16": Network(_vit, 224, "encoder.layers.encoder_layer_11.ln_1"),
     "U-Net++/B5": Network(_unet, 384, "encoder._blocks.38"),
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from difference_table import difference_head, difference_rows
 from speed_table import CONTESTANTS, speed_rows
 
 from camlucida.attribution.methods import METHODS, Method
@@ -71,6 +72,8 @@ def _method_block(match: re.Match[str]) -> str:
     methods = [method for _, method in METHODS.items()]
     if match[2] == "methods":
         table = _table(METHOD_HEAD, [_method_row(method) for method in methods])
+    elif match[2] == "differences":
+        table = _table(difference_head(), difference_rows())
     else:
         results = _benchmark()
         table = _table(GUIDE_HEAD, [_guide_row(method, results) for method in methods])

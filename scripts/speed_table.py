@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "speed.json"
-CONTESTANTS = {"camlucida": "camlucida", "grad-cam": "grad-cam 1.5.7", "torchcam": "torchcam 0.5.0"}
+CONTESTANTS = {
+    "camlucida": "camlucida",
+    "grad-cam": "grad-cam 1.5.7",
+    "torchcam": "torchcam 0.5.0",
+    "Captum": "Captum 0.9.0",
+}
 SHOWN = {
     "gradcam": "Grad-CAM",
     "gradcam, 18 labels": "Grad-CAM of 18 labels",

@@ -34,7 +34,8 @@ declare(
     {
         "predicted_scores": (
             "{run} of {channels} masks were scored, and the scores of the others predicted: the "
-            "correlation with the map of all masks is estimated at {correlation:.3f}"
+            "correlation with the map of all masks is estimated at {correlation:.3f}, which can be "
+            "far too high where a single mask makes the map (scorecam scores all)"
         )
     },
 )
