@@ -86,7 +86,7 @@ def _agree(explained: ExplainedBatch, poolings: Sequence[Pooling]) -> bool:
     by_logits = torch.randn(logits.shape, generator=generator).to(logits)
     activations = [layer.activations for layer in layers]
     with differentiating():
-        gradients = torch.autograd.grad(
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
             logits, activations, by_logits, retain_graph=True, allow_unused=True
         )
     agree = []
