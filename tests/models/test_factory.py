@@ -1,5 +1,6 @@
 """Factories: the user's own file, and the four packages of models, without any download."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -543,3 +544,16 @@ def test_random_numbers_of_users_and_of_buffers_are_drawn(tmp_path):
         net = build("net.py:build", {}, tmp_path, pretrained=False)
     assert not net.weight.any()
     assert net.noise.all()
+
+
+def test_a_file_that_changes_within_a_second_is_read_again(tmp_path):
+    """A stored compilation of the earlier text would have the second and the size of the later."""
+    path, found = tmp_path / "net.py", []
+    for outputs in (2, 3):
+        path.write_text(
+            f"from torch import nn\n\ndef build():\n    return nn.Linear(1, {outputs})\n"
+        )
+        os.utime(path, (1e9, 1e9))
+        found.append(build("net.py:build", {}, tmp_path, False).out_features)
+    assert found == [2, 3]
+    assert not list(tmp_path.rglob("*.pyc"))

@@ -189,10 +189,15 @@ export async function follow<Result>(
   let last = await post<Job<Result>>("jobs", request);
   return new Promise((resolve, reject) => {
     const events = new EventSource(`/api/jobs/${last.id}/events`);
+    let failures = 0;
+    events.onopen = () => {
+      failures = 0;
+    };
     events.onerror = () => {
       // The browser asks again by itself, unless it was refused: then the refusal has words.
+      failures += 1;
       if (events.readyState === EventSource.CLOSED) get<Job<Result>>(`jobs/${last.id}`).then(resolve, reject);
-      else progress({ ...last, offline: true });
+      else if (failures > 1) progress({ ...last, offline: true }); // one end of a connection is none of the server
     };
     events.onmessage = (event: MessageEvent<string>) => {
       const job = JSON.parse(event.data) as Job<Result>;

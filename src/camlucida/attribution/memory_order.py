@@ -51,7 +51,7 @@ def in_fastest_order(model: nn.Module, images: Tensor, run: Callable[[Tensor], T
         CamlucidaError: as of ``run``.
     """
     ordered = channels_last(images)
-    if ordered is images or model in _NEED_PLANES:
+    if ordered is images or not len(images) or model in _NEED_PLANES:
         return run(images)
     try:
         result = run(ordered)

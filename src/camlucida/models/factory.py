@@ -10,8 +10,9 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from torch import nn
 
@@ -220,11 +221,24 @@ def _file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"{path.name} cannot be imported as Python")
+    if isinstance(spec.loader, SourceFileLoader):
+        spec.loader = _Unstored(name, str(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles look their module up by name
     with _placed(path), guard(f"{path.name} cannot be imported"):
         spec.loader.exec_module(module)
     return module
+
+
+class _Unstored(SourceFileLoader):
+    """Compiles the file's text each time, and stores nothing beside it.
+
+    A stored compilation is matched with the text by second and size alone: of a file that changes
+    twice in a second it can be that of the earlier text, and another network is explained.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _called(factory: str, module: ModuleType, name: str, args: Args) -> nn.Module:
