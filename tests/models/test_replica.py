@@ -40,6 +40,12 @@ def test_a_replica_has_hooks_and_gradients_of_its_own():
     assert not any(parameter.requires_grad for parameter in twin.parameters())
 
 
+def test_a_network_that_normalises_by_its_batch_has_no_replica():
+    by_batch = nn.BatchNorm2d(2, track_running_stats=False)
+    assert replica(nn.Sequential(nn.Conv2d(1, 2, 3), by_batch).eval()) is None
+    assert replica(network().train()) is None
+
+
 def test_what_could_lead_back_to_the_model_has_no_replica():
     hooked, patched, uncopied = network(), network(), network()
     hooked[0].register_forward_hook(lambda *_: None)

@@ -6,6 +6,7 @@ import copy
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from camlucida.models.shared_state import held, writes_elsewhere
 from camlucida.models.state import instance_forward
@@ -28,7 +29,8 @@ def replica(model: nn.Module) -> nn.Module | None:
         model: a plain module, in evaluation mode.
 
     Returns:
-        None where a copy could lead back to the model itself, through a hook or a ``forward`` that
+        None where an image's output depends on the others of its batch, which copies would divide;
+        where a copy could lead back to the model itself, through a hook or a ``forward`` that
         was put on one of its modules, or by what both hold; where its code keeps state outside of
         its modules; or where a copy cannot be made.
 
@@ -54,4 +56,6 @@ def replica(model: nn.Module) -> nn.Module | None:
 def _is_plain(module: nn.Module) -> bool:
     if isinstance(module, torch.jit.ScriptModule) or instance_forward(module) is not None:
         return False
+    if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+        return False  # it normalises by the batch
     return not any(getattr(module, name, None) for name in _HOOKS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
@@ -29,12 +31,33 @@ def segmentation(header: Dataset, content: ImageContent, instance: dict[str, Any
         content: of the image; at least one map has a region.
         instance: UIDs and numbers.
     """
+    masks = np.stack([item.mask for item in content.drawn], axis=-1)
+    result = binary_segmentation([header], masks[None], content, instance, omit_empty=False)
+    add_orientation(result)
+    return result
+
+
+def binary_segmentation(
+    headers: Sequence[Dataset],
+    masks: NDArray[np.bool_],
+    content: ImageContent,
+    instance: dict[str, Any],
+    omit_empty: bool,
+) -> Dataset:
+    """One segment a map with a region, on the images of some headers.
+
+    Args:
+        headers: of the images, one a frame.
+        masks: (frames, H, W, segments).
+        content: of the image or volume.
+        instance: UIDs and numbers.
+        omit_empty: whether a frame without any region is left out.
+    """
     from highdicom.seg import Segmentation
 
-    masks = np.stack([item.mask for item in content.drawn], axis=-1)
     result = Segmentation(
-        source_images=[header],
-        pixel_array=masks[None].astype(np.uint8),
+        source_images=list(headers),
+        pixel_array=masks.astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=[
             segment(number, item, content, region_label(item, content))
@@ -42,12 +65,11 @@ def segmentation(header: Dataset, content: ImageContent, instance: dict[str, Any
         ],
         content_label="HEATMAP",
         content_description=shortened(f"Heat map {content.region}; no probability"),
-        omit_empty_frames=False,
+        omit_empty_frames=omit_empty,
         **equipment(content.algorithm),
         **instance,
     )
-    add_identity(result, header)
-    add_orientation(result)
+    add_identity(result, headers[0])
     return result
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from pydicom import Dataset
 
 from camlucida.core.errors import ImageError
-from camlucida.io.dicom_export.content import ImageContent, equipment, shortened
-from camlucida.io.dicom_export.segmentation import region_label, segment
-from camlucida.io.dicom_export.source import PLACE, add_identity, read_source
+from camlucida.io.dicom_export.content import ImageContent
+from camlucida.io.dicom_export.segmentation import binary_segmentation
+from camlucida.io.dicom_export.source import PLACE, read_source
 from camlucida.io.keyed_files import actual_path
 from camlucida.io.volumes.series import series_sha256, slice_files
 
@@ -63,25 +63,8 @@ def volume_segmentation(
         content: of the volume, its masks (D, H, W) in the voxels of the series.
         instance: UIDs and numbers.
     """
-    from highdicom.seg import Segmentation
-
     masks = np.stack([item.mask for item in content.drawn], axis=-1)
-    result = Segmentation(
-        source_images=list(headers),
-        pixel_array=masks.astype(np.uint8),
-        segmentation_type="BINARY",
-        segment_descriptions=[
-            segment(number, item, content, region_label(item, content))
-            for number, item in enumerate(content.drawn, start=1)
-        ],
-        content_label="HEATMAP",
-        content_description=shortened(f"Heat map {content.region}; no probability"),
-        omit_empty_frames=True,
-        **equipment(content.algorithm),
-        **instance,
-    )
-    add_identity(result, headers[0])
-    return result
+    return binary_segmentation(headers, masks, content, instance, omit_empty=True)
 
 
 def volume_region(header: Dataset, segments: Dataset, number: int, shared: dict[str, Any]) -> Any:

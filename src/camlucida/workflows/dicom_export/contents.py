@@ -92,14 +92,12 @@ def volume_content(
     algorithm: Algorithm,
     threshold: float,
     mismatch: bool = False,
-    colormap: str | None = None,
 ) -> ImageContent:
     """What is exported of a volume: masks in the voxels of its series.
 
     Args:
         explanations: of one volume that was read again.
         algorithm, threshold, mismatch: as of :func:`image_content`.
-        colormap: not used.
 
     Raises:
         ImageError: the volume is gone, or has changed.

@@ -232,12 +232,11 @@ class Exporter:
         if not explained:
             fix = "baselines explain nothing, and some layers have no place in the image"
             raise ImageError(f"{image.path} has no map of a method that lies over it", fix)
-        make = volume_content if is_volume else image_content
-        request = self.request
+        about = image.algorithm, self.request.threshold, image.mismatch
         with stamped(image.mismatch):
-            return make(
-                explained, image.algorithm, request.threshold, image.mismatch, request.colormap
-            )
+            if is_volume:
+                return volume_content(explained, *about)
+            return image_content(explained, *about, self.request.colormap)
 
     def _objects_of_volume(
         self, headers: Sequence[Dataset], content: ImageContent
