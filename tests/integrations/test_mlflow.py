@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from camlucida.integrations.mlflow import CONTENT, log_run, metric_values
 from camlucida.report.passport.checks import Check
 from camlucida.runs import Run
 from camlucida.runs.content_hash import content_hash
+from camlucida.workflows.passport import passports
 from tests.cli.test_cli import run
 
 
@@ -88,6 +90,21 @@ def test_what_was_interrupted_is_logged_again(mlflow, folder, tmp_path, monkeypa
     experiment = client.get_experiment_by_name("camlucida").experiment_id
     states = {each.info.status for each in client.search_runs([experiment])}
     assert states == {"FAILED", "FINISHED"}
+
+
+def passports_of(folder):
+    return passports(Run.open(folder), folder)
+
+
+def test_a_model_may_have_any_name(mlflow, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    name = "O'Brien's \"best\" `net` %"
+    made = [replace(each, model=each.model | {"name": name}) for each in passports_of(folder)]
+    monkeypatch.setattr("camlucida.integrations.mlflow.passports", lambda *_: made)
+    uri = (tmp_path / "store").as_uri()
+    (logged,) = log_run(Run.open(folder), uri)
+    (again,) = log_run(Run.open(folder), uri)
+    assert (logged.model, again.run_id, again.metrics) == (name, logged.run_id, 0)
 
 
 def broken(*_arguments):

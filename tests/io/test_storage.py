@@ -1,11 +1,13 @@
 """Objects of a store: their addresses, their local copies, and what a store refuses."""
 
+from threading import Thread
+
 import fsspec
 import pytest
 
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.io import expand_paths, read_image
-from camlucida.io.storage import address_of, copy_path, expected, fetch, fetched, normal
+from camlucida.io.storage import address_of, alone, copy_path, expected, fetch, fetched, normal
 from camlucida.io.volumes import expand_volumes
 from tests.support.models_on_disk import write_image
 from tests.support.storage import RefusingStore
@@ -63,6 +65,35 @@ def test_a_copy_is_fetched_again_only_when_the_object_has_changed(film, store, m
     store.pipe_file(film, b"another film")
     fetch(expected(film))
     assert (len(fetches), path.read_bytes()) == (1, b"another film")
+
+
+def test_of_two_that_fetch_an_object_at_once_one_waits_for_the_other(film, store, monkeypatch):
+    """Else the copy of one could stand beside the note of the other, and stay stale for ever."""
+    fetches = []
+    download = type(store).get_file
+    second = Thread(target=lambda: fetch(copy_path(film)))
+
+    def get(*arguments):
+        fetches.append(1)
+        if len(fetches) == 1:
+            second.start()
+        return download(*arguments)
+
+    monkeypatch.setattr(type(store), "get_file", get)
+    path = fetch(expected(film))
+    second.join()
+    assert (len(fetches), path.is_file()) == (1, True)
+
+
+def test_an_object_is_held_by_one_process_at_a_time(store, monkeypatch):
+    monkeypatch.setattr("camlucida.io.storage.locks.PATIENCE", 0)
+    again = pytest.raises(UsageError, match=r"fetching memory://a for an hour \(end it\)")
+    with alone("memory://a"), again, alone("memory://a"):
+        pass
+    with alone("memory://a"), alone("memory://b"):
+        pass
+    with alone("memory://a"):
+        pass
 
 
 def test_an_object_that_is_gone_is_one_line(store):

@@ -1,14 +1,16 @@
 """A run whose images lie in a store, and which is written to one."""
 
 import shutil
+from threading import Barrier, Thread
 
 import fsspec
 import pytest
 
 from camlucida.core.errors import CamlucidaError, UsageError
-from camlucida.io.storage import copy_path
+from camlucida.io.storage import at_once, copy_path
 from camlucida.runs import Run, execute, find_runs
 from camlucida.runs import run as runs
+from camlucida.runs.folder import one_writer
 from camlucida.runs.merge import merge
 from camlucida.runs.slots import Shard
 from camlucida.runs.storage import RunStore
@@ -55,7 +57,8 @@ def run(cohort, **options):
 
 
 def cut_after(monkeypatch, store, uploads):
-    """Uploads fail after so many."""
+    """Uploads fail after so many; one part goes up at a time, so that it is known which."""
+    monkeypatch.setattr(at_once, "AT_ONCE", 1)
     upload, left = type(store).put_file, iter(range(uploads))
 
     def put(self, *arguments):
@@ -98,6 +101,94 @@ def test_an_interrupted_upload_is_resumed(cohort, whole, store, forget, elsewher
     forget()
     assert files(Run.open(AT).folder.root) == files(whole)
     assert "ledger.sqlite" in names_at(AT)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_part_whose_upload_fails_is_done_again(cohort, whole, store, forget, elsewhere):
+    """Whatever parts after it went up meanwhile."""
+    upload = type(store).put_file
+
+    def put(self, path, address, **options):
+        if "part-00001" in address:
+            raise ConnectionError("the line is gone")
+        return upload(self, path, address, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(store), "put_file", put)
+        with pytest.raises(CamlucidaError, match=r"the line is gone.*--resume"):
+            run(cohort)
+    assert "ledger.sqlite" not in names_at(AT)
+    if elsewhere:
+        forget()
+    run(cohort, resume=True)
+    forget()
+    assert files(Run.open(AT).folder.root) == files(whole)
+
+
+def test_parts_go_up_beside_each_other(cohort, whole, store, monkeypatch, forget):
+    """The first waits for the second: one after the other, neither would end."""
+    both = Barrier(2, timeout=60)
+    upload = type(store).put_file
+
+    def put(self, path, address, **options):
+        if "/maps/part-" in address:
+            both.wait()
+        return upload(self, path, address, **options)
+
+    monkeypatch.setattr(type(store), "put_file", put)
+    run(cohort)
+    forget()
+    assert files(Run.open(AT).folder.root) == files(whole)
+
+
+def test_files_of_others_beside_the_parts_stay(cohort, store, forget):
+    others = ("maps/notes.txt", "maps/part-00009.safetensors.backup", "meta/sub/part-00009.parquet")
+    for name in others:
+        store.pipe_file(f"{AT}/{name}", b"of another")
+    run(cohort)
+    forget()
+    run(cohort, resume=True)
+    assert {*others} <= names_at(AT)
+    assert not any((Run.open(AT).folder.root / name).exists() for name in others)
+
+
+def test_a_run_that_is_there_is_left_alone(cohort):
+    """Another process may be reading it."""
+    run(cohort)
+    root = Run.open(AT).folder.root
+    before = {path: path.stat().st_ino for path in root.rglob("*") if path.is_file()}
+    Run.open(AT)
+    assert before == {path: path.stat().st_ino for path in root.rglob("*") if path.is_file()}
+
+
+def test_of_two_that_fetch_one_run_at_once_one_does_the_work(cohort, whole, store, monkeypatch):
+    """A half of one could stand beside a half of the other."""
+    run(cohort)
+    shutil.rmtree(RunStore(AT).folder.root)
+    download, fetched = type(store).get_file, []
+    second = Thread(target=lambda: RunStore(AT).pull())
+
+    def get(self, address, path, **options):
+        fetched.append(address.removeprefix(f"{AT}/"))
+        if len(fetched) == 1:
+            second.start()
+        return download(self, address, path, **options)
+
+    monkeypatch.setattr(type(store), "get_file", get)
+    RunStore(AT).pull()
+    second.join()
+    parts = [name for name in fetched if "part-" in name]
+    assert sorted(parts) == sorted(name for name in names_at(AT) if "part-" in name)
+    assert files(RunStore(AT).folder.root) == files(whole)
+
+
+def test_a_run_that_is_being_written_is_not_changed(cohort):
+    run(cohort)
+    folder = RunStore(AT).folder
+    folder.part("part-00001")["maps"].unlink()
+    with one_writer(folder), pytest.raises(UsageError, match="another process is writing"):
+        RunStore(AT).pull()
+    assert RunStore(AT).pull()
 
 
 def test_a_run_without_a_part_is_begun_anew_elsewhere(cohort, whole, store, forget):

@@ -118,6 +118,8 @@ def watch_command(
                 if not dicom_in.isdecimal():  # at a port, senders are refused
                     _check_room(room)
                 result = watch.process(path)
+                if result.folder != out:  # of an image that could be read
+                    room.add(result.folder)
                 failures += len(result.failures)
                 _print(result, str(node))
         except KeyboardInterrupt:

@@ -109,12 +109,12 @@ def _experiment(client: Any, name: str) -> str:
 def _log_model(client: Any, experiment: str, run: Run, passport: Passport) -> Logged:
     name = str(passport.model["name"])
     tags = _tags(passport)
-    conditions = [f"tags.`{key}` = '{tags[key]}'" for key in (CONTENT, MODEL)]
     # One that was interrupted has its tags, but not all of its files.
-    same = " and ".join([*conditions, "attributes.status = 'FINISHED'"])
-    before = client.search_runs([experiment], same)
-    if before:
-        return Logged(name, str(before[0].info.run_id), 0, ())
+    same = f"tags.`{CONTENT}` = '{tags[CONTENT]}' and attributes.status = 'FINISHED'"
+    # A search cannot quote every name that a model may have.
+    for before in client.search_runs([experiment], same):
+        if before.data.tags.get(MODEL) == name:
+            return Logged(name, str(before.info.run_id), 0, ())
     created = client.create_run(experiment, run_name=f"{passport.run} {name}", tags=tags)
     identity = str(created.info.run_id)
     try:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from camlucida.core.errors import UsageError
@@ -65,7 +65,7 @@ class RunFolder:
     def part_numbers(self) -> list[int]:
         """Numbers of the parts with a file of maps, ascending."""
         paths = (self.root / "maps").glob("part-*.safetensors")
-        return sorted(int(path.stem.partition("-")[2]) for path in paths if _is_part(path))
+        return sorted(int(path.stem.partition("-")[2]) for path in paths if is_part(path))
 
     def make(self) -> None:
         """Make the folders that are missing; durable."""
@@ -98,7 +98,7 @@ class RunFolder:
         strays = []
         for name in FOLDERS:
             for path in sorted((self.root / name).glob("*")):
-                is_other = _is_part(path) and path.stem not in parts
+                is_other = is_part(path) and path.stem not in parts
                 if is_other or path.name.startswith(TEMPORARY):
                     strays.append(path)
         return [*strays, *sorted(self.root.glob(f"{TEMPORARY}*"))]
@@ -139,7 +139,15 @@ def check_format(number: int, path: Path) -> None:
     raise UsageError(f"{path} is of format {number}, and this version reads {FORMAT}", fix)
 
 
-def _is_part(path: Path) -> bool:
+def is_part(path: PurePath) -> bool:
+    """Whether a file has the name of a part's.
+
+    Args:
+        path: in one of :data:`FOLDERS`.
+
+    >>> is_part(Path("maps/part-00007.safetensors")), is_part(Path("maps/part-notes.txt"))
+    (True, False)
+    """
     return re.fullmatch(r"part-\d{5,}\.(safetensors|parquet)", path.name) is not None
 
 

@@ -123,7 +123,7 @@ def execute(
     last = sum(map(len, _slots(whole)))
     slots = _slots(whole, shard)
     plans = list(map(_of_slots, whole, slots))
-    with _writable(folder), one_writer(folder), _ledger(folder, notes) as ledger:
+    with _writable(folder), _uploading(store), one_writer(folder), _ledger(folder, notes) as ledger:
         notes += recover(folder, ledger)
         notes += sync(ledger, plans, earlier)
         record = _record(file, whole, size, problems, notes) | _shard_record(shard, last)
@@ -231,6 +231,17 @@ def _writable(folder: RunFolder) -> Iterator[None]:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         fix = "mend that, then go on with --resume: what was done is kept"
         raise CamlucidaError(f"the run {folder.root} cannot be written: {reason}", fix) from error
+
+
+@contextmanager
+def _uploading(store: RunStore | None) -> Iterator[None]:
+    """Of a run that is interrupted no upload goes on."""
+    try:
+        yield
+    except BaseException:
+        if store is not None:
+            store.stop()
+        raise
 
 
 @contextmanager

@@ -9,12 +9,15 @@ begins: a run without one has not ended.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.io.storage import (
+    Uploads,
+    alone,
     copy_path,
+    each_at_once,
     is_address,
     joined,
     local_file,
@@ -22,7 +25,7 @@ from camlucida.io.storage import (
     open_store,
     storing,
 )
-from camlucida.runs.folder import FOLDERS, TEMPORARY, RunFolder
+from camlucida.runs.folder import FOLDERS, TEMPORARY, RunFolder, is_part, one_writer
 from camlucida.runs.identity import file_sha256
 from camlucida.runs.ledger import DamagedLedger, Ledger
 from camlucida.runs.parts import part_name
@@ -45,6 +48,7 @@ class RunStore:
         self.address = normal(address)
         self.folder = RunFolder(copy_path(self.address, "runs"))
         self._store: Any = open_store(self.address)
+        self._uploads = Uploads(self._upload)
 
     def sizes(self) -> dict[str, int]:
         """Name of each file of the run → its bytes; empty where there is no run.
@@ -68,14 +72,19 @@ class RunStore:
     def pull(self) -> bool:
         """Bring the local folder to what the store holds.
 
-        A folder that is ahead of the store, because an upload was interrupted, stays as it is.
+        A folder that is ahead of the store, because an upload was interrupted, stays as it is. Of
+        several processes one does the work, and the others wait for it.
 
         Returns:
             Whether the store holds a run.
 
         Raises:
-            UsageError: the store cannot be read.
+            UsageError: the store cannot be read, or a process that writes the run holds the folder.
         """
+        with alone(self.address):
+            return self._pull()
+
+    def _pull(self) -> bool:
         there = self.sizes()
         if not there:
             return False
@@ -86,11 +95,14 @@ class RunStore:
         is_ahead = LEDGER not in there and parts.items() <= here.items()
         if is_ahead and self.folder.ledger.is_file():
             return True
-        self._drop_ledger()
-        for name in here.keys() - there.keys():
-            self._path(name).unlink()
-        self._download([name for name in there if here.get(name) != there[name]])
-        self._download(self._other_bytes())
+        self.folder.make()
+        with one_writer(self.folder):
+            for name in here.keys() - there.keys():
+                self._path(name).unlink()
+            self._download([name for name in there if here.get(name) != there[name]])
+            if LEDGER not in there:
+                self._drop_ledger()  # it is restored from the parts
+            self._download(self._other_bytes())
         return True
 
     def begin(self) -> None:
@@ -106,16 +118,21 @@ class RunStore:
         self._upload([COHORT, ABOUT])
 
     def push_part(self, number: int) -> None:
-        """Upload one part.
+        """Begin to upload one part; it goes up while the run goes on.
 
         Args:
             number: of the part.
 
         Raises:
-            CamlucidaError: the store refuses it; the local folder keeps the part.
+            CamlucidaError: the store refused this part or an earlier one; the local folder keeps
+                them.
         """
         paths = self.folder.part(part_name(number)).items()
-        self._upload([f"{kind}/{path.name}" for kind, path in paths])
+        self._uploads.add([f"{kind}/{path.name}" for kind, path in paths])
+
+    def stop(self) -> None:
+        """Begin no further upload, and wait for those that are on their way."""
+        self._uploads.stop()
 
     def push(self) -> None:
         """Upload a run that has ended, and remove the parts that it no longer has.
@@ -123,6 +140,7 @@ class RunStore:
         Raises:
             CamlucidaError: the store refuses it; the local folder keeps everything.
         """
+        self._uploads.finish()
         self._push_missing()
         self._upload([COHORT, LEDGER, ABOUT])
         here = self._local_parts()
@@ -145,15 +163,20 @@ class RunStore:
         """Name of each file of a part in the local folder → its bytes."""
         sizes: dict[str, int] = {}
         for folder in FOLDERS:
-            for path in sorted(self._path(folder).glob("part-*")):
+            for path in sorted(filter(is_part, self._path(folder).glob("part-*"))):
                 sizes[f"{folder}/{path.name}"] = path.stat().st_size
         return sizes
 
     def _push_missing(self) -> None:
         """Upload each part of which the store lacks a file."""
         there, here = self.sizes(), self._local_parts()
-        lacking = {Path(name).stem for name in here if there.get(name) != here[name]}
-        self._upload([name for name in here if Path(name).stem in lacking])
+        lacking: dict[str, list[str]] = {}
+        for name in here:
+            lacking.setdefault(Path(name).stem, []).append(name)
+        for names in lacking.values():
+            if any(there.get(name) != here[name] for name in names):
+                self._uploads.add(names)
+        self._uploads.finish()
 
     def _drop_ledger(self) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):
@@ -174,12 +197,25 @@ class RunStore:
         return names
 
     def _download(self, names: Iterable[str]) -> None:
-        self.folder.make()
-        for name in names:
-            temporary = self._path(f"{TEMPORARY}{Path(name).name}")
-            with storing(self.address, "read", UsageError):
-                self._store.get_file(joined(self.address, name), str(temporary))
-                temporary.replace(self._path(name))
+        with storing(self.address, "read", UsageError):
+            each_at_once(self._fetch, names)
+
+    def _fetch(self, name: str) -> None:
+        """A file in the local folder, whole; one that has these bytes already stays.
+
+        Another process may be reading it.
+        """
+        path = self._path(name)
+        temporary = path.with_name(f"{TEMPORARY}{path.name}")
+        try:
+            self._store.get_file(joined(self.address, name), str(temporary))
+            if path.is_file() and file_sha256(path) == file_sha256(temporary):
+                return
+            if name == LEDGER:
+                self._drop_ledger()
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _upload(self, names: Iterable[str]) -> None:
         kept = (
@@ -191,8 +227,7 @@ class RunStore:
 
     def _remove(self, names: Iterable[str]) -> None:
         with storing(self.address, "written", CamlucidaError):
-            for name in names:
-                self._store.rm_file(joined(self.address, name))
+            each_at_once(lambda name: self._store.rm_file(joined(self.address, name)), names)
 
 
 def store_of(out: str | Path) -> RunStore | None:
@@ -251,4 +286,6 @@ def runs_below(address: str | Path) -> list[Path]:
 
 
 def _is_part(name: str) -> bool:
-    return name.partition("/")[0] in FOLDERS
+    """Whether an object is a file of a part; others may lie beside them, and are not touched."""
+    path = PurePosixPath(name)
+    return path.parent.as_posix() in FOLDERS and is_part(path)

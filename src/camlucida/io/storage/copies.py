@@ -13,8 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from camlucida.core.errors import ImageError, UsageError
+from camlucida.core.files import write_bytes
 from camlucida.io.image import MAX_BYTES, known_suffixes
 from camlucida.io.storage.address import address_of, copies_folder, copy_path, local_file, normal
+from camlucida.io.storage.at_once import each_at_once
+from camlucida.io.storage.locks import alone
 from camlucida.io.storage.store import open_store, storing, token
 
 _compared: set[str] = set()
@@ -48,10 +51,11 @@ def fetch(path: Path) -> Path:
             return path
         origin = _origin(address)
         current = token(info)
-        if not path.is_file() or _text(origin) != current:
-            _check_size(address, info)
-            _download(store, address, path)
-            _write(origin, current.encode())
+        with alone(address):  # else the note of one process could stand beside the copy of another
+            if not path.is_file() or _text(origin) != current:
+                _check_size(address, info)
+                _download(store, address, path)
+                write_bytes(origin, current.encode())
     _compared.add(address)
     return path
 
@@ -72,11 +76,15 @@ def fetched(item: str | Path) -> Path:
     store = open_store(address)
     with storing(address, "read", UsageError):
         names = [address] if store.isfile(address) else _below(store, address)
-    for name in names:
-        _compared.discard(name)
-        with storing(name, "read", UsageError):
-            fetch(copy_path(name))
+    each_at_once(_fetch_again, names)
     return path
+
+
+def _fetch_again(address: str) -> None:
+    """Make sure of a copy, whatever this process read before."""
+    _compared.discard(address)
+    with storing(address, "read", UsageError):
+        fetch(copy_path(address))
 
 
 def list_images(item: str | Path) -> list[Path]:
@@ -181,8 +189,3 @@ def _download(store: Any, address: str, path: Path) -> None:
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)

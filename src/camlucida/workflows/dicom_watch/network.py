@@ -180,6 +180,8 @@ def _stored(
         return NO_ROOM
     except Exception:  # noqa: BLE001, whatever a sender makes of a message
         return NOT_UNDERSTOOD
+    if room is not None:
+        room.add(path)
     arrived(path)
     return SUCCESS
 
