@@ -217,6 +217,84 @@ def test_a_server_that_is_gone_is_said_until_it_answers(browser, film):
         page.locator(".status.error", has_text="no job (look)").wait_for()
 
 
+@pytest.fixture
+def jobs(served, client, film):
+    """One of each state, with its request; that which is done was done."""
+    model = client.get("/api/models").json()[0]["id"]
+    target = client.get(f"/api/models/{model}/findings/{film}").json()["findings"][1]["target"]
+    request = {"model": model, "film": film, "target": target}
+    sent = [
+        {"kind": "occlusion", "cells": 2, **request},
+        {"kind": "map", "method": "layercam", **request},
+        {"kind": "export", "maps": [request]},
+    ]
+    done = [client.post("/api/jobs", json=each).json() for each in sent]
+    waits = served.state.workbench.jobs.wait
+    for job in done:
+        while job["state"] not in ("done", "failed"):
+            job = waits(job["id"], job, 30)
+        assert job["state"] == "done"
+    store = served.state.workbench.store
+    row = "INSERT INTO jobs (id, kind, request, state, done, total, error) VALUES (?,?,?,?,?,?,?)"
+    error = json.dumps({"code": "image", "what": "the film is damaged", "fix": "copy it again"})
+    about = json.dumps({**request, "method": "scorecam"})
+    store.write(row, "f1", "map", about, "failed", 0, 0, error)
+    store.write(row, "r1", "map", about, "running", 3, 9, None)
+    yield [job["id"] for job in done]
+    store.write("DELETE FROM jobs WHERE id IN ('f1', 'r1')")
+
+
+def test_jobs_are_listed_cancelled_saved_and_opened(browser, film, jobs):
+    with opened(browser) as page:
+        page.get_by_role("link", name="Jobs").click()
+        runs = page.locator("li[data-state=running]")
+        runs.get_by_text("3 of 9").wait_for()
+        assert "Score-CAM" in runs.inner_text()
+        assert "a.png" in runs.inner_text()
+        failed = page.locator("li[data-state=failed]", has_text="Score-CAM").first
+        assert "the film is damaged (copy it again)" in failed.inner_text()
+        runs.get_by_role("button", name="Cancel").click()
+        page.locator("li[data-state=cancelled]", has_text="Score-CAM").first.wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Save: ZIP file of one map").first.click()
+        assert ZipFile(download.value.path()).namelist()
+        page.locator(f"a[href*='{jobs[1]}']").click()
+        page.locator(".host [role=option]", has_text="layercam").wait_for()
+        assert page.get_by_label("Method", exact=True).input_value() == "layercam"
+        page.get_by_role("link", name="Jobs").click()
+        page.locator(f"a[href*='{jobs[0]}']").click()
+        page.get_by_text("The largest fall").wait_for()
+        assert "2 × 2 cells" in page.locator(".host [role=option]").first.inner_text()
+        chosen = page.locator(".findings button[aria-pressed=true]").get_attribute("data-target")
+        assert shown_map(page).startswith(chosen)
+
+
+def test_a_page_that_is_left_lets_go_of_its_jobs(browser, film):
+    """A browser keeps six connections to a server: a page that followed more would stand still."""
+
+    def unending(route):
+        job = {"id": "a", "state": "running", "done": 3, "total": 9, "scores": []}
+        event = json.dumps(job | {"result": None, "error": None})
+        route.fulfill(content_type="text/event-stream", body=f"retry: 50\ndata: {event}\n\n")
+
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.route("**/events", unending)
+        page.get_by_label("Method", exact=True).select_option("scorecam")
+        page.get_by_text("Score-CAM: 3 of 9").wait_for()
+        cancelled = []
+        page.on("request", lambda request: cancelled.append(request.method == "DELETE"))
+        page.get_by_role("link", name="Jobs").click()
+        page.locator(".jobs li").first.wait_for()
+        followed = []
+        page.on("request", lambda request: followed.append(request.url))
+        for _ in range(2):
+            with page.expect_response("**/api/jobs"):
+                pass
+        assert not any("/events" in address for address in followed)
+        assert not any(cancelled)  # the work goes on
+
+
 def test_a_run_without_films_opens_on_its_cases(browser):
     with opened(browser, "/#/compare") as page:
         page.route("**/api/films", lambda route: route.fulfill(json=[]))
@@ -461,10 +539,14 @@ def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
         assert page.locator(".cell").count() < 100
 
 
-@pytest.mark.parametrize("address", ["/#/explain", "/#/compare", "/#/cohort", "/#/review"])
+@pytest.mark.parametrize(
+    "address", ["/#/explain", "/#/compare", "/#/cohort", "/#/review", "/#/jobs"]
+)
 def test_accessibility(browser, film, address):
     with opened(browser, address) as page:
-        page.locator(".findings button, .cell, .pane .stage, .panel [type=text]").first.wait_for()
+        page.locator(
+            ".findings button, .cell, .pane .stage, .panel [type=text], .jobs"
+        ).first.wait_for()
         tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
         found = Axe().run(page, options={"runOnly": tags}).response
         serious = [

@@ -178,6 +178,15 @@ export function cancelJob(id: string): void {
   remove(`jobs/${id}`).catch(() => undefined); // what has ended needs no cancelling
 }
 
+/** What the page follows. */
+const followed = new Set<EventSource>();
+
+/** The page is left: its work goes on, and the page of jobs shows it. */
+export function leaveJobs(): void {
+  for (const events of followed) events.close(); // a browser keeps six connections open
+  followed.clear();
+}
+
 /**
  * Start long work, and follow it to its end. It is cancelled where `progress` is false: what was
  * asked meanwhile is shown in its place, and would have to wait for it.
@@ -189,6 +198,7 @@ export async function follow<Result>(
   let last = await post<Job<Result>>("jobs", request);
   return new Promise((resolve, reject) => {
     const events = new EventSource(`/api/jobs/${last.id}/events`);
+    followed.add(events);
     let failures = 0;
     events.onopen = () => {
       failures = 0;
@@ -206,6 +216,7 @@ export async function follow<Result>(
       const isOpen = job.state === "queued" || job.state === "running";
       if (isOpen && isWanted) return;
       events.close();
+      followed.delete(events);
       if (isOpen) cancelJob(job.id);
       if (job.error !== null) reject(new ApiError(job.error));
       else resolve(job);

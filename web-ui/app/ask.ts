@@ -29,6 +29,14 @@ export interface Question {
   readonly layer: string;
 }
 
+/** A grid of cells that are hidden one after the other. */
+interface PassRequest {
+  readonly model: string;
+  readonly target: string;
+  readonly cover: string;
+  readonly cells: number;
+}
+
 export interface Asked {
   question(): Question | null;
   /** Change settings of the viewer. */
@@ -202,25 +210,33 @@ export class Ask {
       if (before === undefined || scores.length === 0) return;
       live.replaceChildren(pass(before, scores, CELLS, `${scores.length} of ${CELLS ** 2} cells`));
     });
-    if (done === null) return;
+    if (done !== null) this.showPass(done, request);
+  }
+
+  /** What each hidden cell did to the score: a map, and the curve of the pass. */
+  showPass(done: Occlusion, { model, target, cover, cells }: PassRequest): void {
     const drop = done.drop.flat();
+    const limit = Math.max(...drop.map(Math.abs));
     this.target.addMap((like) => ({
       ...like,
+      ...done.before,
       id: `occlusion/${model}/${target}/${cover}`,
+      target,
+      score_kind: done.score_kind,
       method: "occlusion",
-      layer: `${CELLS} × ${CELLS} cells hidden, one after the other`,
+      layer: `${cells} × ${cells} cells hidden, one after the other`,
       unit: done.score_kind,
-      grid: [CELLS, CELLS],
+      grid: [cells, cells],
       values: encoded(drop),
       relu: false,
-      limit: Math.max(...drop.map(Math.abs)),
-      empty: null,
+      limit,
+      empty: limit > 0 ? null : "The score is the same whichever cell is hidden.",
     }));
     const peak = Math.max(...drop);
     const before = done.before.score;
     const words = `The largest fall of the ${done.score_kind} is ${number(peak)}. The map shows the fall where each cell is hidden.`;
     this.result.replaceChildren(
-      pass(before, drop.map((each) => before - each), CELLS, words),
+      pass(before, drop.map((each) => before - each), cells, words),
       element("p", { class: "key" }, element("span", { class: "hottest" }, `${done.score_kind} with a cell hidden`), element("span", { class: "random" }, "with none")),
       element("p", { class: "quiet" }, words),
     );
@@ -232,7 +248,11 @@ export class Ask {
     if (question === null) return;
     const cover = this.cover.value === "mean" ? "mean" : "blur";
     const done = await this.work<Curve>("Hiding cells", { kind: "curve", ...question, cover });
-    if (done === null) return;
+    if (done !== null) this.showCurve(done);
+  }
+
+  /** The score while the hottest cells are hidden, beside random orders. */
+  showCurve(done: Curve): void {
     const scores = done.hottest.map((each) => each.score);
     const random = done.random.map((order) => order.map((each) => each.score));
     const area = mean(scores.map((score, i) => score - mean(random.map((order) => order[i]!))));

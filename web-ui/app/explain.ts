@@ -12,6 +12,7 @@ import {
   isSlow,
   post,
   remove,
+  type Curve,
   type Film,
   type Finding,
   type Findings,
@@ -19,6 +20,7 @@ import {
   type Method,
   type Model,
   type Named,
+  type Occlusion,
   type Question,
   type ShownFilm,
   type ShownMap,
@@ -28,6 +30,13 @@ import { saveFile } from "./save.js";
 import { asSeries, droppedFiles } from "./series.js";
 import { type AnyMap, viewerData } from "./shown.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, probabilityText, section } from "./parts.js";
+
+/** Of a map, a pass over the film, or a curve; a pass is of no method and layer. */
+interface FinishedJob {
+  readonly kind: "map" | "occlusion" | "curve";
+  readonly request: Question & { readonly cover: string; readonly cells: number };
+  readonly result: ShownMap | Occlusion | Curve | null;
+}
 
 export class ExplainPage {
   readonly root: HTMLElement;
@@ -96,9 +105,29 @@ export class ExplainPage {
       const film = films.find(({ id }) => id === wanted.get("film")) ?? films[0];
       if (film !== undefined) await this.open(film.id);
       else await this.changeModel();
+      const job = wanted.get("job");
+      if (job !== null) await this.showJob(job);
     } catch (error) {
       this.status.fail(error);
     }
+  }
+
+  /** What a job made of the film and the model that are chosen. */
+  private async showJob(id: string): Promise<void> {
+    const { kind, request, result } = await get<FinishedJob>(`jobs/${encodeURIComponent(id)}`);
+    if (result === null || request.film !== this.film?.id || request.model !== this.model.value) {
+      this.status.fail("The result of this job cannot be shown: its film or its model is not there.");
+      return;
+    }
+    this.target = request.target;
+    this.markTarget();
+    if (kind !== "occlusion") {
+      this.method.choose(request.method);
+      this.layer.choose(request.layer);
+    }
+    if (kind === "map") this.placeAnswer(result as ShownMap, request);
+    else if (kind === "occlusion") this.ask.showPass(result as Occlusion, request);
+    else this.ask.showCurve(result as Curve);
   }
 
   /** The page is left: the viewer gives back what it holds. */
@@ -287,19 +316,25 @@ export class ExplainPage {
     const value = probability === null ? `${kind} ${number(finding.score)}` : probabilityText(probability);
     const decided = finding.above === null ? "" : finding.above ? "above" : "below";
     const limit = threshold === null ? "" : `, ${decided} its threshold ${number(threshold)}`;
-    const row = button("", `${target}: ${value}${limit}`, target === this.target, () => this.choose(target, row));
+    const row = button("", `${target}: ${value}${limit}`, target === this.target, () => this.choose(target));
+    row.dataset["target"] = target;
     row.append(element("span", { class: "name" }, target), element("span", { class: "value" }, value));
     row.classList.toggle("above", finding.above === true);
     if (probability !== null) row.append(bar(probability, threshold));
     return element("li", {}, row);
   }
 
-  private choose(target: string, row: HTMLButtonElement): void {
+  private choose(target: string): void {
     this.target = target;
-    for (const other of this.findings.querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
-    row.setAttribute("aria-pressed", "true");
+    this.markTarget();
     this.ask.clear(false);
     void this.explain();
+  }
+
+  private markTarget(): void {
+    for (const row of this.findings.querySelectorAll("button")) {
+      row.setAttribute("aria-pressed", String(row.dataset["target"] === this.target));
+    }
   }
 
   private async explain(): Promise<void> {
@@ -310,12 +345,16 @@ export class ExplainPage {
     try {
       const map = await this.made(question, request);
       if (map === null || request !== this.requests) return;
-      this.questions.set(map.id, question);
-      this.place(map);
-      this.notes.replaceChildren(...map.notes.map((note) => element("li", {}, note)));
+      this.placeAnswer(map, question);
     } catch (error) {
       if (request === this.requests) this.status.fail(error);
     }
+  }
+
+  private placeAnswer(map: ShownMap, question: Question): void {
+    this.questions.set(map.id, question);
+    this.place(map);
+    this.notes.replaceChildren(...map.notes.map((note) => element("li", {}, note)));
   }
 
   /** A map at once, or, of a method of many forward passes, as a job. */

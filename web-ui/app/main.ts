@@ -1,10 +1,11 @@
 /** The pages, by the address behind the hash. */
 
 import { element } from "../viewer/dom.js";
-import { type Named, get } from "./api.js";
+import { type Named, get, leaveJobs } from "./api.js";
 import { CohortPage } from "./cohort.js";
 import { ComparePage } from "./compare.js";
 import { ExplainPage } from "./explain.js";
+import { JobsPage } from "./jobs.js";
 import { ReviewPage } from "./review.js";
 import { type StudyAbout, StudyPage } from "./study.js";
 import css from "./style.css";
@@ -19,10 +20,12 @@ const EXPLAIN = "#/explain";
 const COMPARE = "#/compare";
 const COHORT = "#/cohort";
 const REVIEW = "#/review";
+const JOBS = "#/jobs";
 
 function pageOf(hash: string): Page {
   if (hash.startsWith(COMPARE)) return new ComparePage();
   if (hash.startsWith(COHORT)) return new CohortPage();
+  if (hash.startsWith(JOBS)) return new JobsPage();
   return hash.startsWith(REVIEW) ? new ReviewPage() : new ExplainPage();
 }
 
@@ -44,6 +47,7 @@ function begin(): void {
   };
   const open = (): void => {
     page?.stop();
+    leaveJobs();
     page = pageOf(location.hash);
     content.replaceChildren(page.root);
     for (const link of links.querySelectorAll("a")) {
@@ -54,11 +58,12 @@ function begin(): void {
     void page.start();
   };
   const openAll = (): void => {
-    links.append(element("a", { href: EXPLAIN }, "Explain"), element("a", { href: COMPARE }, "Compare"));
+    const jobs = element("a", { href: JOBS }, "Jobs");
+    links.append(element("a", { href: EXPLAIN }, "Explain"), element("a", { href: COMPARE }, "Compare"), jobs);
     void Promise.all([get<Named[]>("runs"), get<Named[]>("films")]).then(
       ([runs, films]) => {
         if (runs.length > 0) {
-          links.append(element("a", { href: COHORT }, "Cohort"), element("a", { href: REVIEW }, "Review"));
+          jobs.before(element("a", { href: COHORT }, "Cohort"), element("a", { href: REVIEW }, "Review"));
           if (films.length === 0 && location.hash === "") history.replaceState(null, "", COHORT);
         }
         open();

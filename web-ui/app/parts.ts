@@ -29,6 +29,12 @@ export class Choice {
     this.showTitle();
   }
 
+  /** Choose without an effect. */
+  choose(value: string): void {
+    this.select.value = value;
+    this.showTitle();
+  }
+
   /** A text that is too long for its place is read under the pointer. */
   private showTitle(): void {
     this.select.title = this.select.selectedOptions[0]?.textContent ?? "";
@@ -82,7 +88,7 @@ export class ProgressLine {
   }
 }
 
-function progressWords({ state, done, total, offline }: Job<unknown>): string {
+export function progressWords({ state, done, total, offline }: Job<unknown>): string {
   if (offline) return "the server does not answer; once it does, the work goes on";
   if (state === "queued") return "waits for other work";
   return total > 0 ? `${done} of ${total}` : "";

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 from camlucida import __version__
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import status_of
+from camlucida.web.folders import error_without_folders
+from camlucida.web.log import SEE_LOG
 from camlucida.web.routes import films, jobs, maps, models, reviews, runs, study
 from camlucida.web.security import Guard
 from camlucida.web.settings import Settings
@@ -90,7 +92,8 @@ async def _page() -> FileResponse:
 async def _typed_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CamlucidaError)
     status = error.status if isinstance(error, WorkerError) else status_of(error)
-    return JSONResponse(error.to_json(), status)
+    folders = request.app.state.workbench.worker.folders
+    return JSONResponse(error_without_folders(error.to_json(), folders), status)
 
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -113,5 +116,5 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _internal_error(request: Request, error: Exception) -> JSONResponse:
     what = f"{type(error).__name__} in {request.method} {request.url.path[:100]}"
-    data = {"code": "internal", "what": what, "fix": "the terminal of the server shows more"}
+    data = {"code": "internal", "what": what, "fix": SEE_LOG}
     return JSONResponse(data, 500)

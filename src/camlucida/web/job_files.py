@@ -57,18 +57,25 @@ class JobFiles:
         chosen = run.numbers(request["where"], request["sort"], request["descending"])
         return arguments | {"numbers": chosen[:MOST_CASES]}
 
+    def is_kept(self, id: str) -> bool:
+        """Whether the file of a job is there.
+
+        Args:
+            id: of the job.
+        """
+        return (self._folder / id).is_file()
+
     def file(self, id: str) -> Path:
         """The file of a job that is done.
 
         Raises:
             NotFoundError: there is none.
         """
-        path = self._folder / id
-        if not path.is_file():
+        if not self.is_kept(id):
             raise NotFoundError(
                 "the file of this job is not there", f"start it again; the last {KEPT} are kept"
             )
-        return path
+        return self._folder / id
 
     def _new(self, id: str) -> str:
         """Where a job writes its file; room is made for it."""

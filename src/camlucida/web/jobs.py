@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import threading
 import time
@@ -11,8 +12,12 @@ from typing import Any
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import BusyError, NotFoundError
+from camlucida.web.folders import error_without_folders
+from camlucida.web.log import SEE_LOG
 from camlucida.web.store import Row, Store, as_json
 from camlucida.web.worker import Worker
+
+logger = logging.getLogger(__name__)
 
 FINISHED = ("done", "failed", "cancelled")
 KEPT = 500
@@ -162,13 +167,17 @@ class Jobs:
             result = self._worker.call(row["kind"], progress, **arguments).result()
             self._finish(id, "done", result=as_json(result))
         except CamlucidaError as error:
-            if not self._closed:
-                self._finish(id, "failed", error=as_json(error.to_json()))
+            self._fail(id, error_without_folders(error.to_json(), self._worker.folders))
         # A job that an earlier version stored, or what the system refuses, costs itself alone.
-        except Exception as error:  # noqa: BLE001
-            about = {"code": "internal", "what": f"the job cannot be done ({type(error).__name__})"}
-            if not self._closed:
-                self._finish(id, "failed", error=as_json(about | {"fix": "start it again"}))
+        except Exception as error:
+            what = f"the job cannot be done ({type(error).__name__})"
+            logger.exception(what)
+            self._fail(id, {"code": "internal", "what": what, "fix": f"start it again; {SEE_LOG}"})
+
+    def _fail(self, id: str, error: Mapping[str, str]) -> None:
+        """Of a server that ends, the job is done again by the next."""
+        if not self._closed:
+            self._finish(id, "failed", error=as_json(error))
 
     def _finish(
         self, id: str, state: str, result: str | None = None, error: str | None = None

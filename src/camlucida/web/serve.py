@@ -23,6 +23,7 @@ from camlucida.phantom import image, model_cards
 from camlucida.runs import Run
 from camlucida.runs.read import find_runs, is_run
 from camlucida.web.app import create_app, guarded
+from camlucida.web.log import LOG_FILE, logged
 from camlucida.web.security import OPEN
 from camlucida.web.settings import (
     FilmEntry,
@@ -132,9 +133,10 @@ def serve(settings: Settings, browser: bool, ready: Callable[[str], object]) -> 
         if browser:
             webbrowser.open(address)
         config = uvicorn.Config(
-            guarded(app), log_level="warning", server_header=False, access_log=False
+            guarded(app), log_config=None, server_header=False, access_log=False
         )
-        EndingServer(config, app.state.workbench.jobs.end).run(sockets=[listener])
+        with logged(settings.state / LOG_FILE):
+            EndingServer(config, app.state.workbench.jobs.end).run(sockets=[listener])
 
 
 class EndingServer(uvicorn.Server):

@@ -11,6 +11,7 @@ from typing import Any
 from camlucida.core.errors import UsageError
 from camlucida.web.cases import RunCases, open_runs
 from camlucida.web.films import Films
+from camlucida.web.folders import folders_of
 from camlucida.web.job_files import JobFiles
 from camlucida.web.jobs import Jobs
 from camlucida.web.security import Sessions
@@ -61,8 +62,9 @@ class Workbench:
             self.store, settings.state / "films", settings.films, settings.limits, settings.show_phi
         )
         models, device = settings.models, settings.device
-        self.worker = Worker(models, device, settings.limits.waiting)
-        long_worker = Worker(models, device)
+        folders = folders_of(settings)
+        self.worker = Worker(models, device, settings.limits.waiting, folders)
+        long_worker = Worker(models, device, folders=folders)
         self.runs = open_runs(settings.runs)
         self.files = JobFiles(settings.state / "files", self.runs, self.films)
         self.jobs = Jobs(self.store, long_worker, self.files.arguments, settings.limits.jobs)

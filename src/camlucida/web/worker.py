@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import multiprocessing
 import signal
 import threading
@@ -17,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.web.errors import BusyError, CancelledError, status_of
+from camlucida.web.folders import error_without_folders, notes_without_folders
+from camlucida.web.log import SEE_LOG
 from camlucida.web.settings import ModelEntry
 
 if TYPE_CHECKING:
     from camlucida.web.inference import Inference
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, Sequence[float]], object]
 """Called with how much is done, of how much, and with the scores of altered films so far."""
@@ -57,11 +62,13 @@ class Worker:
         models: that it can load.
         device: of the models.
         waiting: calls that may wait.
+        folders: of this machine, which no answer names.
     """
 
     models: Sequence[ModelEntry]
     device: str = "auto"
     waiting: int = 64
+    folders: frozenset[str] = frozenset()
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _calls: dict[int, _Call] = field(default_factory=dict, repr=False)
     _process: Any = None
@@ -131,11 +138,23 @@ class Worker:
                     self._calls.get(number) if kind == "progress" else self._calls.pop(number, None)
                 )
             if call is not None:
-                _deliver(call, kind, data)
+                self._deliver(call, kind, data)
         with self._lock:
             if self._pipe is pipe:
                 self._pipe = None
                 self._fail()
+
+    def _deliver(self, call: _Call, kind: str, data: Any) -> None:
+        if kind == "progress":
+            call.progress(*data)
+        elif kind == "result":
+            call.future.set_result(notes_without_folders(data, self.folders))
+        else:
+            about, status, details = data
+            if details:
+                logger.error("%s\n%s", about["what"], details)
+            error = WorkerError(error_without_folders(about, self.folders), status)
+            call.future.set_exception(error)
 
     def _fail(self) -> None:
         """Every call that waits is cancelled."""
@@ -145,15 +164,6 @@ class Worker:
                 "the process of the models ended before this was done", "try again"
             )
             call.future.set_exception(error)
-
-
-def _deliver(call: _Call, kind: str, data: Any) -> None:
-    if kind == "progress":
-        call.progress(*data)
-    elif kind == "result":
-        call.future.set_result(data)
-    else:
-        call.future.set_exception(WorkerError(*data))
 
 
 def _report(pipe: Connection, number: int, done: int, total: int, scores: Sequence[float]) -> None:
@@ -191,11 +201,11 @@ def _called(inference: Inference, name: str, arguments: dict[str, Any]) -> tuple
     try:
         return "result", CALLS[name](inference, **arguments)
     except CamlucidaError as error:
-        return "error", (error.to_json(), status_of(error))
+        return "error", (error.to_json(), status_of(error), "")
     except BrokenPipeError:  # nobody waits any more
         raise
     except Exception as error:  # noqa: BLE001, one call costs itself alone
-        traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"[:300]
-        fix = "the terminal of the server shows more"
-        return "error", ({"code": "internal", "what": what, "fix": fix}, 500)
+        said = " ".join(str(error).split())[:300]
+        what = f"{name} ended with {type(error).__name__}: {said}"
+        about = {"code": "internal", "what": what, "fix": SEE_LOG}
+        return "error", (about, 500, traceback.format_exc())

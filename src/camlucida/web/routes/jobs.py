@@ -37,8 +37,8 @@ SECONDS = 10.0
 
 @router.get("")
 async def jobs(bench: Bench) -> list[dict[str, Any]]:
-    """The jobs without their results, newest first."""
-    return bench.jobs.all()
+    """The jobs without their results, newest first; ``file`` says whether a file is kept."""
+    return [each | {"file": bench.files.is_kept(each["id"])} for each in bench.jobs.all()]
 
 
 @router.post("", status_code=202)
