@@ -4,7 +4,8 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from pydicom.uid import CTImageStorage
+from pydicom import Dataset
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
 
 from tests.support.dicom_files import write_dicom
 
@@ -93,6 +94,42 @@ def write_series(folder, slices, step=3.0, order=None, tag="1", **elements):
         stated = {key: each for key, each in (own | changed).items() if each is not None}
         write_dicom(folder / f"{name:03}.dcm", slices[number], **stated)
     return folder
+
+
+def write_enhanced(path, slices, step=3.0, order=None, **elements) -> Path:
+    """Slices (D, H, W) int16 as one enhanced CT image, its frames in another order."""
+    numbers = list(range(len(slices)) if order is None else order)
+    shared = {
+        "PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
+        "PixelMeasuresSequence": {"PixelSpacing": [2.0, 1.5], "SliceThickness": step},
+        "PixelValueTransformationSequence": {"RescaleSlope": 1, "RescaleIntercept": -1000},
+    }
+    own = [
+        _groups(
+            {"PlanePositionSequence": {"ImagePositionPatient": [-20, -30, 100 + step * number]}}
+        )
+        for number in numbers
+    ]
+    about = {
+        "SOPClassUID": EnhancedCTImageStorage,
+        "Modality": "CT",
+        "SeriesInstanceUID": "1.2.7",
+        "SOPInstanceUID": "1.2.7.1",
+        "SharedFunctionalGroupsSequence": [_groups(shared)],
+        "PerFrameFunctionalGroupsSequence": own,
+    }
+    return write_dicom(path, slices[numbers], **about | elements)
+
+
+def _groups(wanted):
+    """Functional groups of one item each."""
+    groups = Dataset()
+    for keyword, elements in wanted.items():
+        item = Dataset()
+        for name, value in elements.items():
+            setattr(item, name, value)
+        setattr(groups, keyword, [item])
+    return groups
 
 
 def write_volume_model(folder) -> Path:

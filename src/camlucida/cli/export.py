@@ -50,6 +50,14 @@ def export_dicom_command(
         bool,
         typer.Option("--fractional", help="Also the maps themselves, as fractional segmentations."),
     ] = False,
+    nominal_plane: Annotated[
+        bool,
+        typer.Option(
+            "--nominal-plane",
+            help="Segmentations of films state a plane, without which OHIF opens none. It is not "
+            "that of the patient.",
+        ),
+    ] = False,
     deidentify: Annotated[
         bool,
         typer.Option(
@@ -66,7 +74,7 @@ def export_dicom_command(
     from camlucida.workflows.dicom_export.stored import stored_images
 
     folder = out or source / ("dicom_deidentified" if deidentify else "dicom")
-    request = ExportRequest(threshold, contours, fractional, deidentify, colormap)
+    request = ExportRequest(threshold, contours, fractional, deidentify, colormap, nominal_plane)
     total = len(stored_images(source))
     with output_folder(folder), progress_bar(total, "exporting") as progress:
         outcome = export_dicom(source, folder, request, command_record(), progress, print_failure)

@@ -71,6 +71,12 @@ def watch_command(
     fractional: Annotated[
         bool, typer.Option("--fractional", help="Also fractional segmentations.")
     ] = False,
+    nominal_plane: Annotated[
+        bool,
+        typer.Option(
+            "--nominal-plane", help="Segmentations of films state a plane, as OHIF needs."
+        ),
+    ] = False,
     host: Annotated[str, typer.Option(help="Address of this machine to listen on.")] = "127.0.0.1",
     caller: Annotated[
         list[str] | None,
@@ -106,7 +112,7 @@ def watch_command(
 
     check_highdicom()
     node = None if send_to is None else parse_node(send_to)
-    request = ExportRequest(threshold, contours, fractional)
+    request = ExportRequest(threshold, contours, fractional, nominal_plane=nominal_plane)
     methods = method_names(method or ["gradcam"])
     loaded = load(model, None, None, device)
     watch = Watch(loaded, out, request, node, targets(target), methods, layer, keep_names)

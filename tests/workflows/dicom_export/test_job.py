@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.uid import UltrasoundMultiFrameImageStorage
 
 from camlucida.attribution.methods import METHODS
 from camlucida.core.regions import binary_mask
@@ -70,6 +71,7 @@ def test_pictures_are_refused_in_one_line_and_the_rest_goes_on(folder, exported)
 def test_notes_say_that_the_patient_is_named_and_what_is_left_out(exported):
     assert "note: the objects name the patient" in exported.err
     assert "note: left out: sobel (a baseline, no explanation)" in exported.err
+    assert "note: segmentations of 1 film state no plane" in exported.err
 
 
 def test_the_segment_is_the_mask_of_the_map_in_the_films_own_pixels(folder, exported):
@@ -114,6 +116,24 @@ def test_a_deidentified_export_names_nobody(folder):
         for secret in (*SECRETS, STUDY):
             assert secret.encode() not in content, path.name
             assert secret not in path.name
+
+
+def test_a_cine_loop_is_exported_by_its_first_frame(folder, tmp_path):
+    shutil.copy(folder / "card.toml", tmp_path)
+    shutil.copy(folder / "net.py", tmp_path)
+    pixels = np.random.default_rng(2).integers(0, 4096, (2, 48, 64)).astype(np.uint16)
+    about = {"PhotometricInterpretation": "MONOCHROME1"}
+    about["SOPClassUID"] = UltrasoundMultiFrameImageStorage
+    write_film(tmp_path / "cine.dcm", pixels, **about)
+    words = ("explain", "cine.dcm", "--model", "card.toml", "--target", "Mass")
+    assert run_once(tmp_path, *words).code == 0
+    done = run_once(tmp_path, "export", "dicom", "explanations", "--nominal-plane")
+    assert "1 of 1 images exported" in done.out
+    assert "1 image is the first frame of several: objects refer to it" in done.err
+    assert "state no plane" not in done.err
+    (path,) = (tmp_path / "explanations/dicom").glob("*_segmentation.dcm")
+    made = dcmread(path)
+    assert made.SourceImageSequence[0].ReferencedFrameNumber == 1
 
 
 def test_a_changed_film_is_refused(folder, tmp_path):

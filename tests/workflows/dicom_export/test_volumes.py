@@ -1,4 +1,4 @@
-"""Maps of a CT series become one segmentation of its slices, and a report that refers to it."""
+"""Maps of a CT series or an enhanced CT image become segmentations of its slices, and a report."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from camlucida.runs import Run
 from tests.io.dicom_export.test_objects import REVIEWED
 from tests.support.command_line import run_once
 from tests.support.dicom_exports import SECRETS, complaints, keywords
-from tests.support.volumes import write_series, write_volume_model
+from tests.support.volumes import write_enhanced, write_nifti, write_series, write_volume_model
 
 pytest.importorskip("highdicom")
 
@@ -32,6 +32,10 @@ BRIGHT = {(3, 8, 5): 1000, (4, 8, 5): 900, (7, 2, 11): 200}
 """Voxel → value: the last is below half of the maximum."""
 
 
+ORDER = [3, 1, 2, 0, 5, 4, 9, 8, 7, 6]
+"""The files and frames lie in another order than the slices."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("volumes")
@@ -39,18 +43,24 @@ def folder(tmp_path_factory):
     voxels = np.zeros((10, 12, 14), np.int16)
     for place, value in BRIGHT.items():
         voxels[place] = value
-    order = [3, 1, 2, 0, 5, 4, 9, 8, 7, 6]  # the files lie in another order than the slices
-    write_series(folder / "ct_Nachname", voxels, order=order, **PERSON)
+    write_series(folder / "ct_Nachname", voxels, order=ORDER, **PERSON)
+    about = {key: value for key, value in PERSON.items() if key != "SliceThickness"}
+    write_enhanced(folder / "enhanced_Nachname.dcm", voxels, order=ORDER, **about)
     (folder / "cohort.toml").write_text(
         'images = "ct_Nachname"\nmodel = "card.toml"\n[explain]\ntarget = "Lesion"\n'
     )
+    # fmt: off
     commands = [
         ("run", "cohort.toml", "--out", "run"),
         ("explain", "ct_Nachname", "--model", "card.toml", "--out", "explained", "--write", "map"),
-        ("export", "dicom", "run", "--out", "objects"),
-        ("export", "dicom", "run", "--deidentify", "--out", "plain"),
+        ("explain", "enhanced_Nachname.dcm", "--model", "card.toml", "--out", "of_frames",
+         "--write", "map"),
+        ("export", "dicom", "run", "--out", "objects", "--fractional"),
+        ("export", "dicom", "run", "--deidentify", "--out", "plain", "--fractional"),
         ("export", "dicom", "explained", "--out", "of_folder"),
+        ("export", "dicom", "of_frames", "--out", "enhanced", "--fractional"),
     ]
+    # fmt: on
     for words in commands:
         done = run_once(folder, *words)
         assert done.code == 0, done.err
@@ -87,6 +97,49 @@ def test_explanations_of_a_folder_give_the_same_segments(folder):
     assert np.array_equal(of_run.pixel_array, of_folder.pixel_array)
 
 
+def by_height(made):
+    """Height of a frame in the patient → its pixels."""
+    groups = made.PerFrameFunctionalGroupsSequence
+    heights = [float(each.PlanePositionSequence[0].ImagePositionPatient[2]) for each in groups]
+    return dict(zip(heights, made.pixel_array))
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "fractional"])
+def test_frames_of_an_enhanced_image_are_those_of_the_series(folder, kind):
+    series, enhanced = (by_height(objects(folder, name)[kind]) for name in ("objects", "enhanced"))
+    assert {109.0, 112.0} <= set(series) == set(enhanced)
+    for height, pixels in series.items():
+        assert np.array_equal(pixels, enhanced[height])
+
+
+def test_frames_refer_to_the_frames_that_they_lie_on(folder):
+    made = objects(folder, "enhanced")["segmentation"]
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        assert source.ReferencedSOPInstanceUID == "1.2.7.1"
+        number = ORDER[source.ReferencedFrameNumber - 1]
+        assert frame.PlanePositionSequence[0].ImagePositionPatient[2] == 100 + 3 * number
+
+
+def test_fractions_of_a_volume_are_shares_of_its_maximum(folder):
+    made = objects(folder, "objects")["fractional"]
+    explained = Run.open(folder / "run").explanation(0)
+    values = explained.scan.to_stored(explained.map()).clip(min=0)
+    for height, pixels in by_height(made).items():
+        shares = values[round((height - 100) / 3)] / values.max()
+        assert np.abs(pixels / 255 - shares).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_nifti_file_has_no_study(folder, tmp_path):
+    write_volume_model(tmp_path)
+    write_nifti(tmp_path / "ct.nii.gz", np.full((10, 12, 14), 5, np.float32))
+    words = ("explain", "ct.nii.gz", "--model", "card.toml", "--out", "explained", "--write", "map")
+    assert run_once(tmp_path, *words).code == 0
+    done = run_once(tmp_path, "export", "dicom", "explained")
+    assert done.code == 1
+    assert "no DICOM file, so there is no study" in done.err
+
+
 def test_the_report_refers_to_segment_and_series(folder):
     made = objects(folder, "objects")
     text = made["report"].to_json()
@@ -95,8 +148,8 @@ def test_the_report_refers_to_segment_and_series(folder):
     assert "1.2.1.3" in text
 
 
-@pytest.mark.parametrize("kind", ["segmentation", "report"])
-@pytest.mark.parametrize("name", ["objects", "plain"])
+@pytest.mark.parametrize("kind", ["segmentation", "report", "fractional"])
+@pytest.mark.parametrize("name", ["objects", "plain", "enhanced"])
 def test_an_object_of_a_volume_is_valid_and_holds_reviewed_attributes_alone(folder, name, kind):
     made = objects(folder, name)[kind]
     reviewed = tomllib.loads(REVIEWED.read_text("utf-8"))

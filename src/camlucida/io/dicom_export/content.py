@@ -70,9 +70,10 @@ class ExportedMap:
         score: the number that was explained.
         score_kind: what the number is: logit, probability, value.
         probability: in [0, 1]; None where the model gives none.
-        values: (H, W) in [0, 1] of the image's pixels: the positive part of the map in shares of
-            its maximum.
-        mask: (H, W): where ``values`` reach the threshold; nowhere for a map without evidence.
+        values: (H, W) in [0, 1] of the image's pixels, or (D, H, W) of a volume's voxels: the
+            positive part of the map in shares of its maximum.
+        mask: of the same shape: where ``values`` reach the threshold; nowhere for a map without
+            evidence.
         contours: (N, 2) columns and rows of each line round the mask, the image's upper left corner
             being (0, 0).
         picture: (h, w, 3): film and overlay with colour bar, method, target and notice.
@@ -133,6 +134,11 @@ class ImageContent:
         if self.mismatch:
             parts.append("NOT THE MODEL OF THE STORED PREDICTIONS.")
         return " ".join(parts)
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the maps lie in the voxels of a volume."""
+        return self.maps[0].mask.ndim == 3
 
     @property
     def drawn(self) -> tuple[ExportedMap, ...]:

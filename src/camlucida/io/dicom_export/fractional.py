@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from camlucida.io.dicom_export.content import (
@@ -17,25 +19,47 @@ from camlucida.io.dicom_export.source import add_identity
 
 
 def fractional_segmentation(
-    header: Dataset, content: ImageContent, instance: dict[str, Any]
+    header: Dataset, content: ImageContent, instance: dict[str, Any], nominal_plane: bool = False
 ) -> Dataset:
     """One segment a map with a region: its positive part in shares of its maximum.
+
+    Args:
+        header: of the image.
+        content: of the image; at least one map has a region.
+        instance: UIDs and numbers.
+        nominal_plane: as of :func:`~camlucida.io.dicom_export.segmentation.add_orientation`.
+    """
+    values = np.stack([item.values for item in content.drawn], axis=-1)
+    result = fractions([header], values[None], content, instance, omit_empty=False)
+    add_orientation(result, header, nominal_plane)
+    return result
+
+
+def fractions(
+    headers: Sequence[Dataset],
+    values: NDArray[np.float32],
+    content: ImageContent,
+    instance: dict[str, Any],
+    omit_empty: bool,
+) -> Dataset:
+    """Maps as fractions, on the images of some headers.
 
     DICOM has two kinds of fractions, of probability and of occupancy, and a heat map is neither.
     Occupancy is stated, for nothing may take the map for a probability, and the description says
     what the numbers are.
 
     Args:
-        header: of the image.
-        content: of the image; at least one map has a region.
+        headers: of the images, one a frame; or of one image of several frames.
+        values: (frames, H, W, segments), shares of each map's maximum.
+        content: of the image or volume.
         instance: UIDs and numbers.
+        omit_empty: whether a frame without any positive value is left out.
     """
     from highdicom.seg import Segmentation
 
-    values = np.stack([item.values for item in content.drawn], axis=-1)
     result = Segmentation(
-        source_images=[header],
-        pixel_array=np.clip(values, 0, 1)[None],
+        source_images=list(headers),
+        pixel_array=np.clip(values, 0, 1),
         segmentation_type="FRACTIONAL",
         fractional_type="OCCUPANCY",
         max_fractional_value=255,
@@ -45,10 +69,9 @@ def fractional_segmentation(
         ],
         content_label="HEATMAP",
         content_description="Heat map, share of its maximum; no probability",
-        omit_empty_frames=False,
+        omit_empty_frames=omit_empty,
         **equipment(content.algorithm),
         **instance,
     )
-    add_identity(result, header)
-    add_orientation(result)
+    add_identity(result, headers[0])
     return result

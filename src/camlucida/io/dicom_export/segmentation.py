@@ -23,17 +23,20 @@ from camlucida.io.dicom_export.content import (
 from camlucida.io.dicom_export.source import add_identity
 
 
-def segmentation(header: Dataset, content: ImageContent, instance: dict[str, Any]) -> Dataset:
+def segmentation(
+    header: Dataset, content: ImageContent, instance: dict[str, Any], nominal_plane: bool = False
+) -> Dataset:
     """One segment a map with a region, in the pixels of the image.
 
     Args:
         header: of the image.
         content: of the image; at least one map has a region.
         instance: UIDs and numbers.
+        nominal_plane: as of :func:`add_orientation`.
     """
     masks = np.stack([item.mask for item in content.drawn], axis=-1)
     result = binary_segmentation([header], masks[None], content, instance, omit_empty=False)
-    add_orientation(result)
+    add_orientation(result, header, nominal_plane)
     return result
 
 
@@ -47,7 +50,7 @@ def binary_segmentation(
     """One segment a map with a region, on the images of some headers.
 
     Args:
-        headers: of the images, one a frame.
+        headers: of the images, one a frame; or of one image of several frames.
         masks: (frames, H, W, segments).
         content: of the image or volume.
         instance: UIDs and numbers.
@@ -73,15 +76,34 @@ def binary_segmentation(
     return result
 
 
-def add_orientation(dataset: Dataset) -> None:
+NOMINAL_PLANE = [1, 0, 0, 0, 1, 0]
+"""Rows to the left of the patient and columns to the back: what viewers take where nothing is
+stated."""
+
+NOMINAL_SPACING = [1, 1]
+"""Millimetres, of a film that states none."""
+
+
+def add_orientation(dataset: Dataset, header: Dataset, nominal_plane: bool = False) -> None:
     """Of a film without a place in the patient, say that its orientation is not known.
 
     Args:
         dataset: the segmentation.
+        header: of the film.
+        nominal_plane: state :data:`NOMINAL_PLANE` instead, without a position. It is not true of
+            a radiograph, but OHIF opens no segmentation without a plane.
     """
-    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
-    if "PlaneOrientationSequence" not in shared[0]:
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    if "PlaneOrientationSequence" in shared:
+        return
+    if not nominal_plane:
         dataset.PatientOrientation = []
+        return
+    plane, measures = Dataset(), Dataset()
+    plane.ImageOrientationPatient = NOMINAL_PLANE
+    measures.PixelSpacing = header.get("ImagerPixelSpacing") or NOMINAL_SPACING
+    shared.PlaneOrientationSequence = [plane]
+    shared.PixelMeasuresSequence = [measures]
 
 
 def segment(number: int, item: ExportedMap, content: ImageContent, label: str) -> Any:

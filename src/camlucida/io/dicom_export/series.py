@@ -1,4 +1,4 @@
-"""One new series of each kind of object in a study, always with the same number."""
+"""New series of each kind of object in a study, always with the same number."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ KINDS = {
 """Name → number and description of the series."""
 
 
+ALONE = frozenset(("segmentation", "report", "fractional"))
+"""Kinds whose objects have a series each: viewers such as OHIF open one object of such a series."""
+
+
 class SeriesOfExport:
     """The series of one export: fresh UIDs, instances numbered from 1."""
 
@@ -49,12 +53,15 @@ class SeriesOfExport:
         from highdicom import UID
 
         key = (str(header.StudyInstanceUID), kind)
-        series = self._uids.setdefault(key, str(UID()))
         self._instances[key] += 1
+        number, description = self._instances[key], KINDS[kind].description
+        series = str(UID()) if kind in ALONE else self._uids.setdefault(key, str(UID()))
+        if kind in ALONE and number > 1:
+            description = f"{description} ({number})"  # which tells it from the first
         return {
             "series_instance_uid": series,
             "series_number": KINDS[kind].number,
             "sop_instance_uid": str(UID()),
-            "instance_number": self._instances[key],
-            "series_description": KINDS[kind].description,
+            "instance_number": 1 if kind in ALONE else number,
+            "series_description": description,
         }

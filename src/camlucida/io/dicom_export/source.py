@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 from pydicom.valuerep import DA, TM, PersonName
@@ -40,7 +41,7 @@ PIXELS = (
     *("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"),
     *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"),
     *("VOILUTFunction", "BurnedInAnnotation", "LossyImageCompression"),
-    *("BodyPartExamined", "Laterality"),
+    *("BodyPartExamined", "Laterality", "ImagerPixelSpacing"),
 )
 """Of the pixels: size, place, grey levels, part of the body."""
 
@@ -73,11 +74,29 @@ def read_source(path: Path, sha256: str | None) -> Dataset:
         sha256: of the file when it was explained; None where that is not recorded.
 
     Returns:
-        Elements of :data:`ALLOWED` alone, texts in Unicode.
+        Elements of :data:`ALLOWED` alone, texts in Unicode. Of a file of several frames, the first
+        of which is the image, ``NumberOfFrames`` is in it.
 
     Raises:
-        ImageError: no DICOM file, another file than the one that was explained, several frames, or
-            identifiers that are missing or invalid.
+        ImageError: as of :func:`checked_dataset` and :func:`reduced`.
+    """
+    dataset = checked_dataset(path, sha256)
+    header = reduced(path, dataset)
+    frames = int(number(dataset, "NumberOfFrames") or 1)
+    if frames > 1:
+        header.NumberOfFrames = frames
+    return header
+
+
+def checked_dataset(path: Path, sha256: str | None) -> Dataset:
+    """The whole header of an image.
+
+    Args:
+        path: of the image that was explained.
+        sha256: of the file when it was explained; None where that is not recorded.
+
+    Raises:
+        ImageError: no DICOM file, or another file than the one that was explained.
     """
     data = file_bytes(path)
     if not READER.matches(data[:1024]):
@@ -92,14 +111,22 @@ def read_source(path: Path, sha256: str | None) -> Dataset:
     with quiet("pydicom"), readable(path, "a DICOM file", quote=False):
         dataset = parse(path, data)
         check_image(path, dataset)
-        frames = int(number(dataset, "NumberOfFrames") or 1)
         dataset.decode()
+    return dataset
+
+
+def reduced(path: Path, dataset: Dataset) -> Dataset:
+    """Of a header what objects may repeat: elements of :data:`ALLOWED` alone, texts in Unicode.
+
+    Args:
+        path: of the image, for messages.
+        dataset: its header.
+
+    Raises:
+        ImageError: identifiers are missing or invalid.
+    """
+    with quiet("pydicom"), readable(path, "a DICOM file", quote=False):
         header = _reduced(dataset)
-    if frames > 1:
-        raise ImageError(
-            f"{path} has {frames} frames; DICOM objects are written for images of one frame",
-            "export the frame as an image of its own",
-        )
     for keyword in _UIDS:
         if not UID(str(header.get(keyword, ""))).is_valid:
             raise ImageError(
@@ -107,6 +134,15 @@ def read_source(path: Path, sha256: str | None) -> Dataset:
                 "export the image again from the archive",
             )
     return header
+
+
+def has_place(header: Dataset) -> bool:
+    """Whether an image states where it lies in the patient.
+
+    Args:
+        header: reduced.
+    """
+    return "ImagePositionPatient" in header
 
 
 def _reduced(dataset: Dataset) -> Dataset:
@@ -136,9 +172,14 @@ def _mend(header: Dataset) -> None:
         header.pop("BodyPartExamined", None)
     if header.get("Laterality") not in ("L", "R"):
         header.pop("Laterality", None)
+    spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")
+    header.pop("ImagerPixelSpacing", None)
     if any(header.get(keyword) in (None, "") for keyword in PLACE):
         for keyword in PLACE:
             header.pop(keyword, None)
+        # Of a film the spacing alone is kept, under the name of which highdicom makes no place.
+        if isinstance(spacing, MultiValue) and len(spacing) == 2:
+            header.ImagerPixelSpacing = spacing
 
 
 def _date(text: Any) -> str:

@@ -39,7 +39,7 @@ def structured_report(
     """The report of an image, or of a volume.
 
     Args:
-        headers: of the image, or of the slices of the volume.
+        headers: of the image or file, or of the slices of the volume.
         content: of the image.
         instance: UIDs and numbers.
         segments: the segmentation of the same content; None where no map has a region.
@@ -124,7 +124,7 @@ def _group(
             tracking_identifier=tracking, source_images=sources, **shared
         )
     header = headers[0]
-    if len(headers) > 1:
+    if content.is_volume:
         return volume_region(header, segments, number, shared)
     description = segments.SegmentSequence[number - 1]
     region = sr.ReferencedSegmentationFrame(

@@ -1,42 +1,72 @@
-"""Objects of a volume, which is a series of DICOM images: a segmentation of all of its slices, and
-a report that refers to it."""
+"""Objects of a volume, which is a series of DICOM images or one of several frames: segmentations of
+all of its slices, and a report that refers to them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from camlucida.core.errors import ImageError
 from camlucida.io.dicom_export.content import ImageContent
+from camlucida.io.dicom_export.fractional import fractions
+from camlucida.io.dicom_export.frames import read_frames
 from camlucida.io.dicom_export.segmentation import binary_segmentation
 from camlucida.io.dicom_export.source import PLACE, read_source
 from camlucida.io.keyed_files import actual_path
 from camlucida.io.volumes.series import series_sha256, slice_files
 
 
-def is_series(path: Path) -> bool:
-    """Whether a volume is the folder of a series.
+@dataclass(frozen=True)
+class Source:
+    """The images that objects refer to.
 
-    Args:
-        path: of an image or volume; it may be keyed.
+    Attributes:
+        headers: reduced, of each slice of a volume; or the one of a film, or of a file of several
+            frames.
+        order: of each slice of the volume the number of its image or frame, from 0.
     """
-    return actual_path(path).is_dir()
+
+    headers: tuple[Dataset, ...]
+    order: tuple[int, ...]
+
+    def stored(self, items: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Values of several maps as (frames, H, W, maps), in the order of images or frames.
+
+        Args:
+            items: (D, H, W) of the volume, one a map.
+        """
+        together = np.stack(items, axis=-1)
+        frames = np.empty_like(together)
+        frames[list(self.order)] = together
+        return frames
 
 
-def read_sources(path: Path, sha256: str | None) -> list[Dataset]:
-    """The reduced header of each slice of a series, in the order of the volume.
+def volume_source(path: Path, sha256: str | None) -> Source:
+    """The reduced headers of a volume.
 
     Args:
-        path: folder of the series.
+        path: folder of a series, or a file of several frames; it may be keyed.
         sha256: of the volume when it was explained; None where that is not recorded.
 
     Raises:
-        ImageError: a slice cannot be read or has changed, or has no place in the patient.
+        ImageError: it is no DICOM volume, cannot be read or has changed, or has no place in the
+            patient.
     """
+    if not actual_path(path).is_dir():
+        header, order = read_frames(path, sha256)
+        return Source((header,), order)
+    headers = _read_slices(path, sha256)
+    return Source(tuple(headers), tuple(range(len(headers))))
+
+
+def _read_slices(path: Path, sha256: str | None) -> list[Dataset]:
+    """The reduced header of each slice of a series, in the order of the volume."""
     folder = actual_path(path)
     if sha256 is not None and series_sha256(folder) != sha256:
         raise ImageError(
@@ -53,18 +83,26 @@ def read_sources(path: Path, sha256: str | None) -> list[Dataset]:
     return headers
 
 
-def volume_segmentation(
-    headers: Sequence[Dataset], content: ImageContent, instance: dict[str, Any]
-) -> Dataset:
+def volume_segmentation(source: Source, content: ImageContent, instance: dict[str, Any]) -> Dataset:
     """One segment a map with a region, a frame for each slice that it meets.
 
     Args:
-        headers: of the slices.
-        content: of the volume, its masks (D, H, W) in the voxels of the series.
+        source: of the volume.
+        content: of the volume, its masks (D, H, W) in the voxels of the file or series.
         instance: UIDs and numbers.
     """
-    masks = np.stack([item.mask for item in content.drawn], axis=-1)
-    return binary_segmentation(headers, masks, content, instance, omit_empty=True)
+    masks = source.stored([item.mask for item in content.drawn])
+    return binary_segmentation(source.headers, masks, content, instance, omit_empty=True)
+
+
+def volume_fractions(source: Source, content: ImageContent, instance: dict[str, Any]) -> Dataset:
+    """The positive part of each map in shares of its maximum, a frame for each slice with any.
+
+    Args:
+        source, content, instance: as of :func:`volume_segmentation`.
+    """
+    values = source.stored([item.values for item in content.drawn])
+    return fractions(source.headers, values, content, instance, omit_empty=True)
 
 
 def volume_region(header: Dataset, segments: Dataset, number: int, shared: dict[str, Any]) -> Any:

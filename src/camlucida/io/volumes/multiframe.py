@@ -71,6 +71,21 @@ def frame_count(path: Path, data: bytes) -> int:
         return int(number(parse(path, data), "NumberOfFrames") or 1)
 
 
+def frame_order(path: Path, dataset: Dataset) -> tuple[int, ...]:
+    """Of each slice of a volume the number of its frame, from 0.
+
+    Args:
+        path: of the file, for messages.
+        dataset: its header.
+
+    Raises:
+        ImageError: as of :func:`read_multiframe`.
+    """
+    frames = int(number(dataset, "NumberOfFrames") or 1)
+    with readable(path, "a DICOM volume", quote=False):
+        return stacked(path, _planes(path, dataset, frames)).order
+
+
 def _planes(path: Path, dataset: Dataset, frames: int) -> list[SlicePlane]:
     if dataset.get("GridFrameOffsetVector"):
         return _offset_planes(path, dataset, frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,19 @@ from camlucida.figures.notice import NOTICE, stamped
 from camlucida.io.dicom.extra import check_highdicom
 from camlucida.io.dicom.patients import case_name
 from camlucida.io.dicom_export import ImageContent, SeriesOfExport, deidentified, read_source
+from camlucida.io.dicom_export.first_frame import as_single, has_frames, name_first_frame
 from camlucida.io.dicom_export.fractional import fractional_segmentation
 from camlucida.io.dicom_export.presentation_state import is_grey, presentation_state
 from camlucida.io.dicom_export.secondary_capture import secondary_capture
 from camlucida.io.dicom_export.segmentation import segmentation
+from camlucida.io.dicom_export.source import has_place
 from camlucida.io.dicom_export.structured_report import structured_report
-from camlucida.io.dicom_export.volume import is_series, read_sources, volume_segmentation
+from camlucida.io.dicom_export.volume import (
+    Source,
+    volume_fractions,
+    volume_segmentation,
+    volume_source,
+)
 from camlucida.io.image import quiet
 from camlucida.runs.keyed import without_command
 from camlucida.workflows.dicom_export.contents import image_content, is_baseline, volume_content
@@ -47,8 +54,15 @@ declare(
             "for grey ones"
         ),
         "volumes": (
-            "{count} {count:|volume has|volumes have} a segmentation and a report; overlays, "
-            "contours and fractions are of single images"
+            "{count} {count:|volume has|volumes have} segmentations and a report; overlays and "
+            "contours are of single images"
+        ),
+        "frames": (
+            "{count} {count:|image is|images are} the first frame of several: objects refer to it"
+        ),
+        "no_plane": (
+            "segmentations of {count} {count:|film|films} state no plane, as the films do: OHIF "
+            "opens them if --nominal-plane is given"
         ),
         "no_region": (
             "{count} {count:|map|maps} without evidence: no segment, and the report says so"
@@ -67,6 +81,7 @@ class ExportRequest:
         fractional: also fractional segmentations.
         deidentify: without the patient, identifiers keyed.
         colormap: of overlays; the default if None.
+        nominal_plane: segmentations of films state a plane, which viewers such as OHIF need.
     """
 
     threshold: float = 0.5
@@ -74,6 +89,7 @@ class ExportRequest:
     fractional: bool = False
     deidentify: bool = False
     colormap: str | None = None
+    nominal_plane: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -156,6 +172,8 @@ class Exporter:
         self._without_region = 0
         self._without_contours = 0
         self._volumes = 0
+        self._first_frames = 0
+        self._without_plane = 0
 
     def export(self, image: StoredImage) -> Failure | None:
         """Write the objects of an image: all of them, or none.
@@ -194,16 +212,22 @@ class Exporter:
             yield Message("dicom_export.volumes", {"count": self._volumes})
         if self._without_contours:
             yield Message("dicom_export.no_contours", {"count": self._without_contours})
+        if self._first_frames:
+            yield Message("dicom_export.frames", {"count": self._first_frames})
+        if self._without_plane:
+            yield Message("dicom_export.no_plane", {"count": self._without_plane})
 
     def _export(self, image: StoredImage) -> None:
-        is_volume = is_series(image.path)
-        headers, name = self._headers(image, is_volume)
-        content = self._content(image, name, is_volume)
-        self._volumes += is_volume
+        source = self._source(image)
+        name = image.id
+        if self.request.deidentify:
+            name = image.id if image.keyed else case_name(image.id)
+            source = replace(source, headers=tuple(map(deidentified, source.headers)))
+        content = self._content(image, name)
         try:
             with quiet("pydicom", "highdicom"):
-                objects_of = self._objects_of_volume if is_volume else self._objects
-                objects = list(objects_of(headers, content))
+                objects_of = self._objects_of_volume if image.is_volume else self._objects
+                objects = list(objects_of(source, content))
                 encoded = [(kind, made, _encoded(made)) for kind, made in objects]
         except CamlucidaError as error:
             raise ImageError(f"{image.path}: {error.what}", error.fix) from error
@@ -213,18 +237,16 @@ class Exporter:
                 f"{image.path}: its header allows no object ({type(error).__name__})",
                 "check the image with dciodvfy, and export it again from the archive",
             ) from None
-        self._write(name, image, headers[0], content, encoded)
+        self._volumes += image.is_volume
+        self._write(name, image, source.headers[0], content, encoded)
 
-    def _headers(self, image: StoredImage, is_volume: bool) -> tuple[list[Dataset], str]:
-        """The header of an image, or those of the slices of a volume; and the name of both."""
-        read = read_sources if is_volume else _read_one
-        headers = read(image.path, image.sha256)
-        if not self.request.deidentify:
-            return headers, image.id
-        name = image.id if image.keyed else case_name(image.id)
-        return list(map(deidentified, headers)), name
+    def _source(self, image: StoredImage) -> Source:
+        """The header of an image, or the headers of a volume."""
+        if image.is_volume:
+            return volume_source(image.path, image.sha256)
+        return Source((read_source(image.path, image.sha256),), (0,))
 
-    def _content(self, image: StoredImage, name: str, is_volume: bool) -> ImageContent:
+    def _content(self, image: StoredImage, name: str) -> ImageContent:
         """What is exported of an image; raises ImageError where no map explains anything."""
         maps = [_named(each, name) for each in image.load()]
         explained = [e for e in maps if not is_baseline(e.method) and e.no_picture is None]
@@ -234,43 +256,58 @@ class Exporter:
             raise ImageError(f"{image.path} has no map of a method that lies over it", fix)
         about = image.algorithm, self.request.threshold, image.mismatch
         with stamped(image.mismatch):
-            if is_volume:
+            if image.is_volume:
                 return volume_content(explained, *about)
             return image_content(explained, *about, self.request.colormap)
 
     def _objects_of_volume(
-        self, headers: Sequence[Dataset], content: ImageContent
+        self, source: Source, content: ImageContent
     ) -> Iterator[tuple[str, Dataset]]:
-        """A segmentation and a report: the others are of one picture."""
+        """Segmentations and a report: the others are of one picture."""
+        header = source.headers[0]
         segments = None
         if content.drawn:
-            instance = self._series.next_instance(headers[0], "segmentation")
-            segments = volume_segmentation(headers, content, instance)
+            instance = self._series.next_instance(header, "segmentation")
+            segments = volume_segmentation(source, content, instance)
             yield "segmentation", segments
-        instance = self._series.next_instance(headers[0], "report")
-        yield "report", structured_report(headers, content, instance, segments)
+        instance = self._series.next_instance(header, "report")
+        yield "report", structured_report(source.headers, content, instance, segments)
+        if content.drawn and self.request.fractional:
+            instance = self._series.next_instance(header, "fractional")
+            yield "fractional", volume_fractions(source, content, instance)
 
-    def _objects(
-        self, headers: Sequence[Dataset], content: ImageContent
+    def _objects(self, source: Source, content: ImageContent) -> Iterator[tuple[str, Dataset]]:
+        (header,) = source.headers
+        if not has_frames(header):
+            yield from self._objects_of_image(header, content)
+            return
+        self._first_frames += 1
+        for kind, made in self._objects_of_image(as_single(header), content):
+            name_first_frame(made, header)
+            yield kind, made
+
+    def _objects_of_image(
+        self, header: Dataset, content: ImageContent
     ) -> Iterator[tuple[str, Dataset]]:
-        (header,) = headers
-
         def instance(kind: str) -> dict[str, Any]:
             return self._series.next_instance(header, kind)
 
+        nominal = self.request.nominal_plane
         for item in content.maps:
             yield "overlay", secondary_capture(header, content, item, instance("overlay"))
         segments = None
         if content.drawn:
-            segments = segmentation(header, content, instance("segmentation"))
+            segments = segmentation(header, content, instance("segmentation"), nominal)
+            self._without_plane += not (nominal or has_place(header))
             yield "segmentation", segments
-        yield "report", structured_report(headers, content, instance("report"), segments)
+        yield "report", structured_report([header], content, instance("report"), segments)
         if content.drawn and self.request.contours and not is_grey(header):
             self._without_contours += 1
         elif content.drawn and self.request.contours:
             yield "contours", presentation_state(header, content, instance("contours"))
         if content.drawn and self.request.fractional:
-            yield "fractional", fractional_segmentation(header, content, instance("fractional"))
+            made = fractional_segmentation(header, content, instance("fractional"), nominal)
+            yield "fractional", made
 
     def _write(
         self,
@@ -307,10 +344,6 @@ class Exporter:
                 "objects": files,
             }
         )
-
-
-def _read_one(path: Path, sha256: str | None) -> list[Dataset]:
-    return [read_source(path, sha256)]
 
 
 def _record(item: Any) -> dict[str, Any]:

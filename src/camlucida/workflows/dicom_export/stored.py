@@ -47,6 +47,7 @@ class StoredImage:
         load: reads the maps and the image. CamlucidaError where that fails.
         mismatch: whether the model is known not to be that of the stored predictions.
         keyed: whether its id is keyed, and its path.
+        is_volume: whether the model takes volumes.
     """
 
     id: str
@@ -56,6 +57,7 @@ class StoredImage:
     load: Callable[[], list[Explanation]]
     mismatch: bool = False
     keyed: bool = False
+    is_volume: bool = False
 
 
 def stored_images(source: Path) -> list[StoredImage]:
@@ -80,6 +82,7 @@ def stored_images(source: Path) -> list[StoredImage]:
 def _of_run(run: Run) -> Iterator[StoredImage]:
     table = run.explanations()
     weights = {str(model["name"]): str(model["sha256"] or "") for model in run.about["models"]}
+    volumes = {str(each["name"]): bool(each["resolved"]["volume"]) for each in run.about["models"]}
     mismatch = any_mismatch((run,))
     for (image, model), rows in table.groupby(["image", "model"], sort=False):
         numbers = list(map(int, rows.index))
@@ -92,6 +95,7 @@ def _of_run(run: Run) -> Iterator[StoredImage]:
             partial(_maps_of_run, run, numbers),
             mismatch,
             is_keyed(run.about),
+            volumes[str(model)],
         )
 
 
@@ -117,6 +121,7 @@ def _of_folder(folder: Path) -> Iterator[StoredImage]:
                 algorithm,
                 partial(_maps_of_folder, folder, of_image, card),
                 keyed=bool(about.get("deidentified")),
+                is_volume=card.volume is not None,
             )
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder) from error
