@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from camlucida.core.errors import ImageError, NoEvidenceError, UsageError
 from camlucida.metrics import artefacts as a
@@ -60,49 +59,6 @@ def test_a_constant_image_has_neither_air_nor_text():
     assert not a.text_region(flat).any()
     assert np.isnan(a.outside_body_share(np.ones((50, 50)), flat))
     assert np.isnan(a.text_share(np.ones((50, 50)), flat))
-
-
-def test_text_is_found_where_it_was_drawn_and_nowhere_else():
-    image = radiograph()
-    assert not a.text_region(image).any()
-    marked = with_marker(image)
-    letters = marked > 0.9
-    region = a.text_region(marked)
-    assert region[letters].mean() > 0.9
-    assert not region[30:].any()
-    assert not region[:, 60:].any()
-    heat = letters.astype(float)
-    assert a.text_share(heat, marked) > 0.9
-    assert np.isnan(a.text_share(heat, image))
-
-
-def test_large_bright_parts_specks_and_borders_are_no_text():
-    image = np.zeros((200, 200))
-    image[50:150, 50:150] = 1  # a plate
-    image[10, 10] = 1  # a speck
-    image[180:198, 0:2] = 1  # a bright border
-    image[20, 30:190] = 1  # a wire
-    assert not a.text_region(image).any()
-
-
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float64])
-@pytest.mark.parametrize("size", [1, 2, 3, 8, 11])
-def test_the_opening_is_that_of_scipy(kind, size):
-    for shape in ((30, 41), (9, 64)):
-        levels = np.random.default_rng(size).integers(0, 256, shape).astype(kind)
-        expected = ndimage.grey_opening(levels, size=(size, size))
-        np.testing.assert_array_equal(a._opened(levels, size), expected)
-
-
-@pytest.mark.parametrize("size", [200, 1030])
-def test_letters_are_seen_in_bytes_as_in_floats(size):
-    image = radiograph(size)
-    for drawn in (image, with_marker(image)):
-        film = (255 * drawn).astype(np.uint8)
-        in_colour = np.repeat(film[..., None], 3, axis=2)
-        answers = [a.shows_text(each) for each in (film, film / 255, in_colour)]
-        assert len(set(answers)) == 1
-    assert a.shows_text(with_marker(radiograph()))
 
 
 def test_empty_region_and_dead_map_have_no_share():

@@ -35,7 +35,7 @@ from camlucida.core.volume_scan import VolumeScan
 from camlucida.datasets.cohort import CohortImage
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.datasets.voxel_grid import truth_size
-from camlucida.metrics.artefacts import letters_warning
+from camlucida.metrics.burned_in import letters_warning
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity

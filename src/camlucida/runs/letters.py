@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camlucida.core.messages import Message
-from camlucida.metrics.artefacts import LETTERS, letters_note
+from camlucida.metrics.burned_in import LETTERS, MARKER, letters_notes
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.items import LedgerEntry
 from camlucida.runs.tables import connect
 
 
-def note_of_letters(folder: RunFolder, entries: Sequence[LedgerEntry]) -> list[Message]:
-    """One note of these images; none where there is none.
+def notes_of_letters(folder: RunFolder, entries: Sequence[LedgerEntry]) -> list[Message]:
+    """A note of the images with letters, and one of those with a side marker alone.
 
     Args:
         folder: of a run.
         entries: of its ledger.
     """
-    sql = f"""SELECT image FROM explanations WHERE list_contains(warnings, '{LETTERS.code}')
+    sql = """SELECT image FROM explanations WHERE list_contains(warnings, ?)
         GROUP BY image ORDER BY min(position)"""
     with connect(folder, entries) as db:
-        names = [str(image) for (image,) in db.execute(sql).fetchall()]
-    return letters_note(names)
+        found = [db.execute(sql, [each.code]).fetchall() for each in (LETTERS, MARKER)]
+    with_letters, with_marker = ([str(image) for (image,) in rows] for rows in found)
+    return letters_notes(with_letters, with_marker)

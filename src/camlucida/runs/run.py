@@ -28,7 +28,7 @@ from camlucida.runs.identity import canonical
 from camlucida.runs.items import LedgerEntry, count_states, item_notes
 from camlucida.runs.keyed import keyed_plans, keyed_record, wants_keys
 from camlucida.runs.ledger import Ledger
-from camlucida.runs.letters import note_of_letters
+from camlucida.runs.letters import notes_of_letters
 from camlucida.runs.mismatch import kept_mark
 from camlucida.runs.parts import write_durable_json, write_durable_table
 from camlucida.runs.plan import Loader, ModelPlan, plan_models
@@ -144,7 +144,7 @@ def execute(
     if store is not None:
         store.push()
     failures = _distinct([problems, _failures(entries)])
-    notes += [*item_notes(entries), *note_of_letters(folder, entries)]
+    notes += [*item_notes(entries), *notes_of_letters(folder, entries)]
     tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
     return RunOutcome(folder.root, count_states(entries), failures, notes, tasks, keyed)
 

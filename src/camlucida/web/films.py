@@ -23,7 +23,7 @@ import anyio
 from camlucida.core.errors import CamlucidaError, ImageError, UsageError
 from camlucida.io.decoded import Decoder, add_warnings, holds_film, read_decoded
 from camlucida.io.decoded_volumes import holds_volume
-from camlucida.metrics.artefacts import letters_warning
+from camlucida.metrics.burned_in import LETTERS, letters_warning
 from camlucida.web.errors import DiskLimitError, NotFoundError, TooLargeError
 from camlucida.web.settings import FilmEntry, Limits
 from camlucida.web.store import Row, Store, as_json
@@ -225,7 +225,7 @@ class Films:
                 return about
             warnings = letters_warning(read_decoded(folder).display)
             add_warnings(folder, warnings)
-            return about | {"letters": bool(warnings)}
+            return about | {"letters": LETTERS in warnings}
         except CamlucidaError:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -25,7 +25,7 @@ from camlucida.figures.records import file_kinds
 from camlucida.figures.save import image_job, image_records
 from camlucida.figures.volumes.save import check_volume_kinds, write_volume
 from camlucida.io.tables import listing
-from camlucida.metrics.artefacts import letters_note
+from camlucida.metrics.burned_in import letters_notes
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
@@ -260,7 +260,7 @@ class _Writer:
             counts = {"count": len(names)}
             about = {"reason": quoted(what), "names": quoted(listing(names))}
             yield Message("explain.empty_region", {**counts, **about})
-        yield from letters_note(self.explainer.with_letters)
+        yield from letters_notes(self.explainer.with_letters, self.explainer.with_marker)
         if self.stopped_by is not None:
             reason = quoted(str(self.stopped_by))
             yield Message("explain.stopped", {"explained": explained, "reason": reason})

@@ -30,7 +30,7 @@ from camlucida.core.scan import Scan
 from camlucida.io.dicom.patients import case_name, keyed_name
 from camlucida.io.image import image_id
 from camlucida.io.keyed_files import KeyedFile, add_files, keyed_path
-from camlucida.metrics.artefacts import letters_warning
+from camlucida.metrics.burned_in import LETTERS, letters_warning
 from camlucida.models import LoadedModel
 from camlucida.workflows.explain_lanes import Lanes
 
@@ -88,8 +88,8 @@ class BatchExplainer:
         explained: images that were explained so far.
         group: of keyed names, which images have in place of those of their files; "" for none.
         empty: reason why a region is empty → images in which it is, each once.
-        with_letters: explained images into which letters seem to be burned; keyed ones have a
-            warning each.
+        with_letters, with_marker: explained images into which text, or a side marker alone, seems
+            to be burned; keyed ones have a warning each.
         files: keyed name of an image → its file.
     """
 
@@ -107,9 +107,10 @@ class BatchExplainer:
     explained: int = 0
     empty: dict[str, list[str]] = field(default_factory=dict)
     with_letters: list[str] = field(default_factory=list)
+    with_marker: list[str] = field(default_factory=list)
     files: dict[str, KeyedFile] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
-    _lettered: set[str] = field(default_factory=set)
+    _letters: dict[str, tuple[Message, ...]] = field(default_factory=dict)
     _undefined_of: dict[str, list[UndefinedMap]] = field(default_factory=dict)
 
     @property
@@ -199,8 +200,8 @@ class BatchExplainer:
                 scan = replace(scan, id=unique(scan.id, self._ids))
                 if self.keyed:
                     scan = self._without_path(scan, image.path)
-                if image.letters and not self.keyed:
-                    self._lettered.add(scan.id)
+                if not self.keyed:
+                    self._letters[scan.id] = image.letters
                 yield scan
 
     def _without_path(self, scan: Scan, path: Path) -> Scan:
@@ -239,8 +240,8 @@ class BatchExplainer:
             return
         self.undefined.update(undefined)
         self.explained += 1
-        if scan.id in self._lettered:
-            self.with_letters.append(scan.id)
+        for letters in self._letters.pop(scan.id, ()):
+            (self.with_letters if letters == LETTERS else self.with_marker).append(scan.id)
         yield scan, of_scan if self.fuse is None else self._with_fused(of_scan, self.fuse)
 
     def _with_fused(self, explanations: Sequence[Explanation], how: str) -> list[Explanation]:

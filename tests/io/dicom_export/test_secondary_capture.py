@@ -17,17 +17,23 @@ def test_pixels_are_those_of_the_picture(objects, content):
 
 
 @pytest.mark.parametrize(
-    ("stated", "found", "burned_in"),
-    [("NO", False, "NO"), ("NO", True, "YES"), ("YES", False, "YES"), ("", False, "YES")],
+    ("stated", "found", "written"),
+    [
+        ("NO", "", "NO"),
+        ("NO", "text", "YES"),
+        ("NO", "marker", "YES"),
+        ("YES", "", "YES"),
+        ("", "", "YES"),
+    ],
 )
 def test_burned_in_letters_are_denied_only_where_image_and_search_agree(
-    tmp_path, stated, found, burned_in
+    tmp_path, stated, found, written
 ):
     header = read_source(write_film(tmp_path / "a.dcm", BurnedInAnnotation=stated), None)
-    content = image_content(text_found=found)
+    content = image_content(burned_in=found)
     with quiet("pydicom", "highdicom"):
         capture = secondary_capture(header, content, content.maps[0], instance())
-    assert capture.BurnedInAnnotation == burned_in
+    assert capture.BurnedInAnnotation == written
 
 
 def test_a_synthetic_image_and_a_foreign_model_are_said(header):

@@ -109,7 +109,7 @@ class ImageContent:
         algorithm: the model.
         threshold: of the masks, a share of each map's maximum.
         synthetic: whether the image is generated.
-        text_found: whether letters seem to be burned into the film.
+        burned_in: "text" or a side "marker", whichever seems to be burned into the film; else "".
         mismatch: whether the model is known not to be that of the stored predictions.
     """
 
@@ -117,7 +117,7 @@ class ImageContent:
     algorithm: Algorithm
     threshold: float
     synthetic: bool = False
-    text_found: bool = False
+    burned_in: Literal["", "marker", "text"] = ""
     mismatch: bool = False
 
     @property

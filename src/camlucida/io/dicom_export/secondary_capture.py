@@ -71,6 +71,6 @@ def _reference(header: Dataset) -> Dataset:
 
 def _burned_in(header: Dataset, content: ImageContent) -> str:
     """Whether letters in the film may name the patient; the words of the sheet name nobody."""
-    if content.text_found or header.get("BurnedInAnnotation") != "NO":
+    if content.burned_in or header.get("BurnedInAnnotation") != "NO":
         return "YES"
     return "NO"

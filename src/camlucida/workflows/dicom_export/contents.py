@@ -17,7 +17,7 @@ from camlucida.figures.capture import captures
 from camlucida.figures.contours import half_maximum
 from camlucida.io.dicom_export import Algorithm, ExportedMap, ImageContent
 from camlucida.io.dicom_export.content import Explains
-from camlucida.metrics.artefacts import shows_text
+from camlucida.metrics.burned_in import burned_in
 
 OF_ACTIVATIONS = frozenset(
     ("ablationcam", "scorecam", "sscam", "iscam", "groupcam", "relevancecam")
@@ -82,7 +82,7 @@ def image_content(
         algorithm,
         threshold,
         scan.synthetic,
-        shows_text(scan.picture()),
+        burned_in(scan.picture()),
         mismatch,
     )
 
@@ -109,7 +109,7 @@ def volume_content(
         values = each.scan.to_stored(each.map()).clip(min=0)
         maps.append(_exported(each, values, _NO_PICTURE, threshold, ()))
     scan = explanations[0].scan
-    return ImageContent(tuple(maps), algorithm, threshold, scan.synthetic, False, mismatch)
+    return ImageContent(tuple(maps), algorithm, threshold, scan.synthetic, "", mismatch)
 
 
 _NO_PICTURE = np.zeros((0, 0, 3), np.uint8)

@@ -33,6 +33,7 @@ from camlucida.io.dicom_export.volume import (
     volume_source,
 )
 from camlucida.io.image import quiet
+from camlucida.metrics.burned_in import letters_notes
 from camlucida.runs.keyed import without_command
 from camlucida.workflows.dicom_export.contents import image_content, is_baseline, volume_content
 from camlucida.workflows.dicom_export.stored import StoredImage, stored_images
@@ -43,10 +44,6 @@ declare(
         "identified": (
             "the objects name the patient, as the images do: keep them with the study, or give "
             "--deidentify"
-        ),
-        "text": (
-            "letters seem to be burned into {count} {count:|film|films}, and overlays show them: "
-            "look at each before it is passed on ({names:,})"
         ),
         "baseline": "left out: {methods:,} ({count:|a baseline|baselines}, no explanation)",
         "no_contours": (
@@ -167,7 +164,7 @@ class Exporter:
         self.outcome = ExportOutcome()
         self._series = SeriesOfExport()
         self._stems: set[str] = set()
-        self._with_text: list[str] = []
+        self._burned_in: dict[str, list[str]] = {"": [], "marker": [], "text": []}
         self._baselines: set[str] = set()
         self._without_region = 0
         self._without_contours = 0
@@ -199,9 +196,7 @@ class Exporter:
         """What is to be said of all objects together."""
         if self.outcome.files and not self.request.deidentify:
             yield Message("dicom_export.identified")
-        if self._with_text:
-            names = self._with_text[:8]
-            yield Message("dicom_export.text", {"count": len(self._with_text), "names": names})
+        yield from letters_notes(self._burned_in["text"], self._burned_in["marker"])
         if self._baselines:
             methods = sorted(self._baselines)
             count = len(methods)
@@ -328,8 +323,7 @@ class Exporter:
             uids = {"series": str(made.SeriesInstanceUID), "instance": str(made.SOPInstanceUID)}
             files.append({"kind": kind, "file": path.name, **uids})
         self._without_region += len(content.maps) - len(content.drawn)
-        if content.text_found:
-            self._with_text.append(name)
+        self._burned_in[content.burned_in].append(name)
         self.outcome.records.append(
             {
                 "id": name,
@@ -338,7 +332,7 @@ class Exporter:
                 "study": str(header.StudyInstanceUID),
                 "maps": [_record(item) for item in content.maps],
                 "threshold": content.threshold,
-                "text_found": content.text_found,
+                "burned_in": content.burned_in,
                 "synthetic": content.synthetic,
                 "deidentified": self.request.deidentify,
                 "objects": files,
