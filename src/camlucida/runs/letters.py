@@ -20,7 +20,9 @@ def notes_of_letters(folder: RunFolder, entries: Sequence[LedgerEntry]) -> list[
     """
     sql = """SELECT image FROM explanations WHERE list_contains(warnings, ?)
         GROUP BY image ORDER BY min(position)"""
+    names: dict[str, list[str]] = {}
     with connect(folder, entries) as db:
-        found = [db.execute(sql, [each.code]).fetchall() for each in (LETTERS, MARKER)]
-    with_letters, with_marker = ([str(image) for (image,) in rows] for rows in found)
-    return letters_notes(with_letters, with_marker)
+        for code in (LETTERS.code, MARKER.code):
+            rows = db.execute(sql, [code]).fetchall()
+            names[code] = [str(image) for (image,) in rows]
+    return letters_notes(names[LETTERS.code], names[MARKER.code])
