@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from camlucida.attribution.altered_runs import AlteredRuns
 from camlucida.attribution.graph import Graph, Score
-from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.steps import Steps
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
@@ -50,6 +50,7 @@ class InputProbe:
         module: nn.Module,
     ) -> None:
         self._logits, self.module = logits, module
+        self._runs = AlteredRuns(module)
         self.inputs, self.targets, self.batch_size = image, targets, batch_size
         self.scores = self._score(reference)[:, 0]
         self.cautions: list[Message] = []
@@ -68,8 +69,7 @@ class InputProbe:
         self.steps.begin(len(images))
         scores = []
         for part in images.split(self.batch_size):
-            logits = in_fastest_order(self.module, part, self._logits)
-            scores.append(self._score(logits))
+            scores.append(self._score(self._runs.logits(part, self._logits)))
             self.steps.end(len(part))
         return torch.cat(scores, 1)
 

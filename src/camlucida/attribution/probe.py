@@ -10,9 +10,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from camlucida.attribution.altered_runs import AlteredRuns
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.input_probe import InputProbe
-from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, ModelError
@@ -42,7 +42,7 @@ Small enough to stay in the cache, large enough to keep the cores busy.
 class Probe:
     """One image, one layer, T targets: the scores if the image or the activations were altered.
 
-    Nothing is remembered between calls.
+    Of the calls before, only how the model is run fastest is remembered.
 
     Args:
         model: a plain module.
@@ -87,6 +87,7 @@ class Probe:
         self._batch = inputs[0].shape[0]
         self._reference = reference
         self._tail: bool | None = None
+        self._runs = AlteredRuns(model)
         self.activations = full(layer.activations.detach()[image : image + 1])
         self.scores = self._score(reference)[:, 0]
         self.batch_size = batch_size
@@ -153,7 +154,7 @@ class Probe:
         self.steps.begin(len(inputs))
         scores = []
         for part in inputs.split(self.batch_size):
-            scores.append(self._score(in_fastest_order(self.model, part, self._altered)))
+            scores.append(self._score(self._runs.logits(part, self._altered)))
             self.steps.end(len(part))
         return torch.cat(scores, 1)
 

@@ -1,0 +1,72 @@
+"""A model on many altered images of one image, as fast as it gives the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.attribution.folding import Fold, Foldable, folded
+from camlucida.attribution.memory_order import in_fastest_order
+
+TOLERANCE = 1e-4
+"""Largest difference of logits with folded normalisation, as a share of the largest."""
+
+
+Run = Callable[[Tensor], Tensor]
+"""images (N, C, *spatial) → logits of them, (N, …)"""
+
+
+class AlteredRuns:
+    """Runs a model, its weights unchanged meanwhile, on altered images batch by batch.
+
+    The first batch runs as the model is. If more follow on a CPU, batch normalisation is folded
+    into the convolutions from then on, provided that the first image has the same logits with it.
+
+    Args:
+        model: that is run, frozen.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._first: tuple[Tensor, Tensor] | None = None
+        self._found: Foldable | None = None
+        self._folds: Sequence[Fold] = ()
+
+    @torch.no_grad()
+    def logits(self, images: Tensor, run: Run) -> Tensor:
+        """Logits of altered images.
+
+        Args:
+            images: (N, C, *spatial).
+            run: runs the model on images.
+
+        Raises:
+            CamlucidaError: as of ``run``.
+        """
+        if images.device.type != "cpu" or not len(images):
+            return run(images)
+        if self._first is None:
+            return self._run_first(images, run)
+        if self._found is not None:
+            self._folds, self._found = self._checked(self._found.folds(), run), None
+        with folded(self._folds):
+            return in_fastest_order(self._model, images, run)
+
+    def _run_first(self, images: Tensor, run: Run) -> Tensor:
+        self._found = Foldable(self._model)
+        with self._found.watching():
+            logits = in_fastest_order(self._model, images, run)
+        self._first = images[:1].clone(), logits[:1].clone()
+        return logits
+
+    def _checked(self, folds: Sequence[Fold], run: Run) -> Sequence[Fold]:
+        """What is to be folded: all, or nothing where logits would differ."""
+        if not folds or self._first is None:
+            return ()
+        image, logits = self._first
+        with folded(folds):
+            again = in_fastest_order(self._model, image, run)
+        tolerance = TOLERANCE * float(logits.abs().max())
+        return folds if torch.allclose(again, logits, rtol=0, atol=tolerance) else ()
