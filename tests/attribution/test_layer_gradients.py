@@ -91,31 +91,36 @@ def test_weights_that_change_between_two_calls_count(monkeypatch) -> None:
 class Hooked(nn.Module):
     """Doubles the gradient on its way to the layer, which the graph does not show."""
 
+    active = True
+
     def forward(self, x: Tensor) -> Tensor:
-        if x.requires_grad:
+        if self.active and x.requires_grad:
             x.register_hook(lambda gradient: 2 * gradient)
         return x
 
 
-def test_a_gradient_that_the_model_changes_on_its_way_is_autograds() -> None:
+@pytest.mark.parametrize("middle", [nn.Sigmoid, nn.ReLU])
+@pytest.mark.parametrize("first", [0, 1], ids=["always", "after the first images"])
+def test_a_gradient_that_the_model_changes_on_its_way_is_autograds(first, middle) -> None:
     plain, hooked = (
         nets.seeded(
             nn.Sequential(
                 nn.Conv2d(3, 6, 3),
-                nn.Sigmoid(),
-                *middle,
+                middle(),
+                *hooks,
                 nn.AdaptiveAvgPool2d(1),
                 nn.Flatten(),
                 nn.Linear(6, 3),
             )
         )
-        for middle in ([], [Hooked()])
+        for hooks in ([], [Hooked()])
     )
     images = INPUTS.float()
-    for _ in range(2):
+    for number in range(3):
+        hooked[2].active = number >= first
         (once,) = explain(plain, images[:1], 0, "hirescam", layer="1")
         (twice,) = explain(hooked, images[:1], 0, "hirescam", layer="1")
-        torch.testing.assert_close(twice.raw, 2 * once.raw)
+        torch.testing.assert_close(twice.raw, (2 if number >= first else 1) * once.raw)
 
 
 def test_a_score_that_is_constant_has_no_evidence() -> None:

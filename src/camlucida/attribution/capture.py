@@ -51,12 +51,14 @@ class Forward:
         output: the tensor that is meant, its logits, and what lies between the two.
         layers: one a requested layer, in the order of the request.
         notes: what is to be said of the choice of a layer.
+        hooked: whether the model put a hook on a tensor behind a layer.
     """
 
     inputs: tuple[Tensor, ...]
     output: ReadOutput
     layers: list[Captured]
     notes: list[Message] = field(default_factory=list)
+    hooked: bool = False
 
     @property
     def logits(self) -> Tensor:
@@ -267,7 +269,8 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
         return None
     find_images(known.model, known.inputs, captured)
     misplaced = find_misplaced(known.model, known.inputs, captured)
-    return Forward(known.inputs, output, captured, [*_notes(known, autos), *misplaced])
+    notes = [*_notes(known, autos), *misplaced]
+    return Forward(known.inputs, output, captured, notes, watch.rectifiers.hooked)
 
 
 def _all_reach(score: Tensor, layers: Sequence[Captured]) -> bool:

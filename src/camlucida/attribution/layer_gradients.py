@@ -22,7 +22,8 @@ _AGREE: weakref.WeakKeyDictionary[nn.Module, dict[tuple[LayerRef, int], bool]] =
 )
 """Layer, and a hash of the model's parts → whether the closed form gives autograd's gradient.
 
-The graph shows the operations, but not a hook by which a model changes a gradient on its way.
+The graph shows the operations, but not a hook on a node by which a model changes a gradient on its
+way.
 """
 
 TOLERANCE = 1e-4
@@ -62,7 +63,9 @@ def _by_autograd(explained: ExplainedBatch, t: int, keep_graph: bool) -> list[Te
 
 
 def _poolings(explained: ExplainedBatch) -> Sequence[Pooling]:
-    """How each layer leads to the logits; () where one has no closed form."""
+    """How each layer leads to the logits; () where one has no closed form, or hooks are seen."""
+    if explained.forward.hooked:
+        return ()
     logits, layers = explained.output.logits, explained.forward.layers
     poolings: list[Pooling] = []
     for layer in layers:

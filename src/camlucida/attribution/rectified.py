@@ -121,11 +121,15 @@ class Rectifiers(TorchFunctionMode):
 
     As a context manager around a forward pass. The ReLU itself is run, and what it makes is kept:
     the gradient with respect to that can be other than zero where the layer's output is negative.
+
+    Attributes:
+        hooked: whether the model put a hook on a tensor, which can change a gradient on its way.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._chains: list[_Chain] = []
+        self.hooked = False
 
     def watch(self, key: Hashable, before: Tensor, onward: Tensor, layout: Layout) -> None:
         """Look for a ReLU of ``onward``.
@@ -174,6 +178,8 @@ class Rectifiers(TorchFunctionMode):
         """Run a function of PyTorch; a ReLU of a watched tensor is kept."""
         options = dict(kwargs or {})
         first = args[0] if args else options.get("input")
+        if func is Tensor.register_hook:
+            self.hooked = True
         chain = self._of(first) if self._chains else None
         if chain is None:
             return func(*args, **options)

@@ -277,6 +277,7 @@ class Watch:
             captured.activations = captured.activations.detach().requires_grad_()
         self.captured[ref] = captured
         with torch.enable_grad():  # a model may run its frozen part under no_grad
+            self._follow()
             if ref in self.positive:
                 self.rectified[ref], used = positive_part(captured.activations)
                 onward = captured.layout.from_grid(used, tensor)
@@ -285,6 +286,5 @@ class Watch:
             if onward.data_ptr() == captured.activations.data_ptr():
                 # An in-place operation downstream must not touch what was captured.
                 onward = onward.clone()
-            self._follow()
             self.rectifiers.watch((ref, captured.call), tensor, onward, captured.layout)
             return replace_tensor(captured.output, tensor, onward)
