@@ -153,7 +153,9 @@ class KeptImage:
         gradient = self.gradients.pop(key, [])
         captured = [self.forward.layers[self.names.index(layer)]]
         kept = self.forward
-        forward = _KeptForward(kept.inputs, kept.output, captured, kept.notes, gradient)
+        forward = _KeptForward(
+            kept.inputs, kept.output, captured, kept.notes, kept.hooked, gradient
+        )
         explained = ExplainedBatch(self.model, self.batch, forward, self.output, [chosen], progress)
         with frozen(self.model.module):
             explanations = explanations_of(explained, [METHODS[method]])

@@ -73,9 +73,9 @@ def frozen(model: nn.Module) -> Iterator[None]:
         walked(model) as named,
     ):
         modules = [module for _, module in named]
-        parameters = list(_tensors(module._parameters for module in modules))
+        parameters = _tensors(module._parameters for module in modules)
         buffers = _tensors(module._buffers for module in modules)
-        if any(tensor.is_inference() for tensor in (*parameters, *buffers)):
+        if any(map(torch.is_inference, [*parameters, *buffers])):
             raise ModelError(
                 "the model was built under torch.inference_mode()",
                 "build or load it outside that block",
@@ -96,9 +96,12 @@ def frozen(model: nn.Module) -> Iterator[None]:
                     parameter.requires_grad_(True)
 
 
-def _tensors(tables: Iterable[Mapping[str, Tensor | None]]) -> Iterator[Tensor]:
+def _tensors(tables: Iterable[Mapping[str, Tensor | None]]) -> list[Tensor]:
+    tensors: list[Tensor] = []
     for table in tables:
-        yield from (tensor for tensor in table.values() if tensor is not None)
+        if table:
+            tensors += [tensor for tensor in table.values() if tensor is not None]
+    return tensors
 
 
 @contextmanager
@@ -108,7 +111,8 @@ def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
     Compiled code does not notice hooks and replaced forwards.
     """
     compiled = [(m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None]
-    wrapped = [m for m in modules if isinstance(getattr(m, "_orig_mod", None), nn.Module)]
+    # Not by getattr, which takes a module that has no such attribute a microsecond.
+    wrapped = [m for m in modules if m._modules.get("_orig_mod") is not None]
     forwards = [instance_forward(module) for module in wrapped]
     try:
         for module, _ in compiled:

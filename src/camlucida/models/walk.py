@@ -35,7 +35,7 @@ def walked(model: nn.Module) -> Iterator[Sequence[tuple[str, nn.Module]]]:
     if model in _WALKS:
         yield _WALKS[model].named
         return
-    _WALKS[model] = _Walk(list(model.named_modules()))
+    _WALKS[model] = _walk(model)
     try:
         yield _WALKS[model].named
     finally:
@@ -52,7 +52,7 @@ def named_modules(model: nn.Module) -> Sequence[tuple[str, nn.Module]]:
     ['', '0']
     """
     walk = _WALKS.get(model)
-    return list(model.named_modules()) if walk is None else walk.named
+    return (_walk(model) if walk is None else walk).named
 
 
 def parts_hash(model: nn.Module) -> int:
@@ -65,4 +65,22 @@ def parts_hash(model: nn.Module) -> int:
     False
     """
     walk = _WALKS.get(model)
-    return _Walk(list(model.named_modules())).parts if walk is None else walk.parts
+    return (_walk(model) if walk is None else walk).parts
+
+
+def _walk(model: nn.Module) -> _Walk:
+    """As ``model.named_modules()``, which passes each module through a generator a level."""
+    named: list[tuple[str, nn.Module]] = []
+    seen: set[nn.Module] = set()
+
+    def visit(module: nn.Module, path: str) -> None:
+        if module in seen:
+            return
+        seen.add(module)
+        named.append((path, module))
+        for name, child in module._modules.items():
+            if child is not None:
+                visit(child, f"{path}.{name}" if path else name)
+
+    visit(model, "")
+    return _Walk(named)
