@@ -213,24 +213,30 @@ class Contest:
 def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
     """Seconds of processor time of each contestant, round by round; [] where it refuses."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    runs = {name: run for name, run in runs.items() if _warm(name, run)}
+    first = {name: _first(name, run) for name, run in runs.items()}
+    for name, once in first.items():
+        if once is not None and once >= SLOW:  # what a first run costs more is nothing beside it
+            seconds[name].append(once)
     for _ in range(rounds):
         for name, run in runs.items():
-            if not seconds[name] or seconds[name][0] < SLOW:
-                start = time.process_time()
-                run()
-                seconds[name].append(time.process_time() - start)
+            if first[name] is not None and not (seconds[name] and seconds[name][0] >= SLOW):
+                seconds[name].append(_timed(run))
     return seconds
 
 
-def _warm(name: str, run: Run) -> bool:
-    """Run once, which the first time can cost more; False where the contestant refuses the case."""
+def _timed(run: Run) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def _first(name: str, run: Run) -> float | None:
+    """Seconds of a first run, which can cost more; None where the contestant refuses the case."""
     try:
-        run()
+        return _timed(run)
     except Exception as error:  # noqa: BLE001 - a peer's, of any kind
         print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:100]}")
-        return False
-    return True
+        return None
 
 
 def peak_mib(case: Sequence[object], contestant: str) -> float:

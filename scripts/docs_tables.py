@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 from difference_table import difference_head, difference_rows
+from predicted_table import PREDICTED_HEAD, predicted_rows
 from speed_table import CONTESTANTS, speed_rows
 
 from camlucida.attribution.methods import METHODS, Method
@@ -74,6 +75,8 @@ def _method_block(match: re.Match[str]) -> str:
         table = _table(METHOD_HEAD, [_method_row(method) for method in methods])
     elif match[2] == "differences":
         table = _table(difference_head(), difference_rows())
+    elif match[2] == "predicted scores":
+        table = _table(PREDICTED_HEAD, predicted_rows())
     else:
         results = _benchmark()
         table = _table(GUIDE_HEAD, [_guide_row(method, results) for method in methods])
