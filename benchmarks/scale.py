@@ -2,11 +2,12 @@
 
     python benchmarks/scale.py ledger [--items 100000]   # tiny items through driver and ledger
     python benchmarks/scale.py workers [--images 320]    # one process, two, Ray; 50 ms an image
+    python benchmarks/scale.py overhead [--rounds 7]     # this process, a worker, Ray, in turn
     python benchmarks/scale.py queries [--items 100000]  # the workbench's API over so many cases
     python benchmarks/scale.py simulate                  # 1 M studies, 1 … 1,000 workers
 
-`ledger`, `workers` and `queries` run the package's own driver, executors, parts and ledger; only
-the network is replaced: by one of a known cost, or by copies of one result. `simulate` is a
+All but `simulate` run the package's own driver, executors, parts and ledger; only the network is
+replaced: by one of a known cost, or by copies of one result. `simulate` is a
 simulation of discrete events: it computes no map. Its costs of an item and of a part are what
 the others measured, given as options.
 """
@@ -67,10 +68,11 @@ class Net(nn.Module):
         self.head = nn.Linear(8, {count})
 
     def forward(self, x):
-        clock = time.perf_counter if {waiting} else time.thread_time
-        until = clock() + self.seconds * len(x)
-        while clock() < until:
-            time.sleep({waiting} * 0.001)
+        if {waiting}:
+            time.sleep(self.seconds * len(x))
+        until = time.thread_time() + (1 - {waiting}) * self.seconds * len(x)
+        while time.thread_time() < until:
+            pass
         return self.head(self.features(x).mean((2, 3)))
 
 def build():
@@ -265,26 +267,68 @@ def measure_workers(folder: Path, images: int, seconds: float, waiting: bool) ->
         "ray, 2 workers": ExecutorConfig("ray", 2),
     }
     for name, config in kinds.items():
-        ends: list[tuple[float, int]] = []
-
-        def progress(
-            done: int = 0, total: int | None = None, ends: list[tuple[float, int]] = ends
-        ) -> None:
-            if total is None:
-                ends.append((time.perf_counter(), done))
-
-        begun, cpu = time.perf_counter(), os.times()
-        execute(cohort, folder / name, device="cpu", executor=config, progress=progress)
-        whole = time.perf_counter() - begun
-        used = os.times()
-        own = used.user + used.system - cpu.user - cpu.system
-        rate = sum(count for _, count in ends[1:]) / (ends[-1][0] - ends[0][0])
+        timed = timed_run(cohort, folder / name, config)
         print(
-            f"| {name} | {whole:.1f} s in all, {ends[0][0] - begun:.1f} s to the first part | "
-            f"{rate:.2f} images/s after it | driver {own:.1f} s of CPU | load "
+            f"| {name} | {timed.whole:.1f} s in all, {timed.first:.1f} s to the first part | "
+            f"{1 / timed.each:.2f} images/s after it | driver {timed.cpu:.1f} s of CPU | load "
             f"{os.getloadavg()[0]:.1f} |",
             flush=True,
         )
+
+
+def measure_overhead(folder: Path, images: int, seconds: float, waiting: bool, rounds: int) -> None:
+    """Time an image of one worker relative to this process, run in turn, so that the load of the
+    machine meets all alike."""
+    torch.set_num_threads(1)
+    cohort = write_cohort(folder / "cohort", images, seconds, 2, waiting)
+    kinds = {
+        "inline": ExecutorConfig(),
+        "process, 1 worker": ExecutorConfig("process", 1),
+        "ray, 1 worker": ExecutorConfig("ray", 1),
+    }
+    each: dict[str, list[float]] = {name: [] for name in kinds}
+    for number in range(rounds):
+        for name, config in kinds.items():
+            timed = timed_run(cohort, folder / f"{number} {name}", config)
+            each[name].append(timed.each)
+    for name, times in each.items():
+        ratios = sorted(np.array(times) / np.array(each["inline"]))
+        print(
+            f"| {name} | {1000 * np.median(times):.1f} ms an image | {np.median(ratios):.3f} of "
+            f"inline ({ratios[0]:.3f} to {ratios[-1]:.3f} in {rounds} rounds) | load "
+            f"{os.getloadavg()[0]:.1f} |"
+        )
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a run took.
+
+    Attributes:
+        whole: seconds in all.
+        first: seconds until the first part was done.
+        each: seconds an image after it.
+        cpu: seconds of processor time of the driver.
+    """
+
+    whole: float
+    first: float
+    each: float
+    cpu: float
+
+
+def timed_run(cohort: Path, out: Path, config: ExecutorConfig) -> Timed:
+    ends: list[tuple[float, int]] = []
+
+    def progress(done: int = 0, total: int | None = None) -> None:
+        if total is None:
+            ends.append((time.perf_counter(), done))
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    execute(cohort, out, device="cpu", executor=config, progress=progress)
+    whole, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    each = (ends[-1][0] - ends[0][0]) / sum(count for _, count in ends[1:])
+    return Timed(whole, ends[0][0] - begun, each, cpu)
 
 
 # ---- simulated ----------------------------------------------------------------------------------
@@ -426,10 +470,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("ledger", "workers", "queries", "simulate"))
+    parser.add_argument("what", choices=("ledger", "workers", "overhead", "queries", "simulate"))
     parser.add_argument("--items", type=int, default=None, help="Default: 100,000; simulated 1 M.")
     parser.add_argument("--images", type=int, default=320, help="Of workers.")
     parser.add_argument("--seconds", type=float, default=0.05, help="Of a worker, for an image.")
+    parser.add_argument("--rounds", type=int, default=7, help="Of overhead.")
     parser.add_argument("--waiting", action="store_true", help="The network waits, as for a GPU.")
     parser.add_argument("--part-seconds", type=float, default=0.012, help="Of the driver, a part.")
     parser.add_argument("--ledger-bytes", type=float, default=200, help="Of an item.")
@@ -446,6 +491,9 @@ def main() -> None:
             measure_queries(Path(folder), arguments.items or 100_000)
         elif arguments.what == "workers":
             measure_workers(Path(folder), arguments.images, arguments.seconds, arguments.waiting)
+        elif arguments.what == "overhead":
+            about = arguments.images, arguments.seconds, arguments.waiting, arguments.rounds
+            measure_overhead(Path(folder), *about)
         else:
             costs = Costs(
                 arguments.seconds,

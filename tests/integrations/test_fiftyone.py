@@ -4,6 +4,7 @@ Its database is not needed for samples. Where the package is not installed, a st
 it is given.
 """
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -76,6 +77,29 @@ def test_images_that_the_app_cannot_show_become_png(package, small_run, tmp_path
     assert Path(first.filepath).read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.skipif(
+    not os.environ.get("FIFTYONE_DATABASE_URI"),
+    reason="FIFTYONE_DATABASE_URI names no MongoDB",
+)
+@pytest.mark.filterwarnings("default")
+def test_a_dataset_is_stored_and_queried(package, small_run, tmp_path):
+    name = f"camlucida-{tmp_path.name}"
+    try:
+        dataset = dataset_of_run(small_run, name, tmp_path / "media")
+        dataset.reload()
+        assert (len(dataset), dataset.persistent) == (small_run.counts["done"], True)
+        truth = dataset.count_values("ground_truth.classifications.label")
+        assert truth["Mass"] >= 1
+        field = next(each for each in dataset.get_field_schema() if each.startswith("gradcam"))
+        stored = dataset.exists(field).first()[field]
+        assert stored.map.shape[0] > 1
+        assert stored.limit > 0
+        with pytest.raises(UsageError, match="already has a dataset"):
+            dataset_of_run(small_run, name, tmp_path / "media")
+    finally:
+        package.delete_dataset(name)
+
+
 def test_without_the_package_one_line_says_so(small_run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fiftyone", None)
     with pytest.raises(UsageError, match="needs FiftyOne"):
@@ -86,6 +110,6 @@ def test_without_its_database_one_line_says_so(package, small_run, tmp_path, mon
     def refuse(*_arguments, **_options):
         raise RuntimeError("MongoDB could not be\ninstalled")
 
-    monkeypatch.setattr(package, "Dataset", refuse, raising=False)
+    monkeypatch.setattr(package, "dataset_exists", refuse, raising=False)
     with pytest.raises(CamlucidaError, match=r"MongoDB could not be installed \(it needs MongoDB"):
         dataset_of_run(small_run, "run", tmp_path)

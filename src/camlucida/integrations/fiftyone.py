@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +41,36 @@ def dataset_of_run(run: Run, name: str, media: str | Path) -> Any:
         The ``fiftyone.Dataset``.
 
     Raises:
-        UsageError: FiftyOne is not installed, or no explanation is there.
-        CamlucidaError: FiftyOne refuses: no database, or the name is taken.
+        UsageError: FiftyOne is not installed, no explanation is there, or the name is taken.
+        CamlucidaError: FiftyOne refuses, as without a database.
     """
     fiftyone = _fiftyone()
     samples = list(samples_of_run(run, media))
-    try:
+    with _with_database():
+        is_taken = fiftyone.dataset_exists(name)
+    if is_taken:
+        raise UsageError(
+            f"FiftyOne already has a dataset {name}",
+            "give another name, or remove it with fiftyone.delete_dataset",
+        )
+    with _with_database():
         dataset = fiftyone.Dataset(name)
         dataset.info = {"use": "research use only", "run": str(run.folder.root)}
         dataset.add_samples(samples)
         dataset.persistent = True  # FiftyOne removes one that is only half made
+    return dataset
+
+
+@contextmanager
+def _with_database() -> Iterator[None]:
+    """Turn what FiftyOne raises without its database into one line."""
+    try:
+        yield
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise CamlucidaError(
             f"FiftyOne: {reason}", "it needs MongoDB: FIFTYONE_DATABASE_URI names a server"
         ) from error
-    return dataset
 
 
 def samples_of_run(run: Run, media: str | Path) -> Iterator[Any]:

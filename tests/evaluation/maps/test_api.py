@@ -1,10 +1,12 @@
 """``cl.evaluate`` on models that differ from the usual one."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from camlucida import evaluate
+from camlucida.core.errors import UsageError
 
 
 class BrightPixels(nn.Module):
@@ -30,3 +32,13 @@ def test_an_image_in_which_nothing_is_segmented_has_no_rows():
     rows = evaluate(BrightPixels(), images, "region", task="segmentation", **options)
     assert rows["image"].tolist() == ["input1"]
     assert rows["value"].tolist() == [1.0]
+
+
+def test_a_test_of_all_maps_together_is_no_row_and_said():
+    images = torch.rand(2, 1, 8, 8)
+    options = {"task": "segmentation", "baselines": "none"}
+    with pytest.raises(UsageError, match="cascading_randomisation: the test is of all maps"):
+        evaluate(BrightPixels(), images, metrics="cascading_randomisation", **options)
+    rows = evaluate(BrightPixels(), images, metrics=["gini", "randomisation_gate"], **options)
+    assert set(rows["metric"]) == {"gini"}
+    assert rows.attrs["notes"][0].startswith("not in this table")

@@ -90,6 +90,15 @@ def test_sanity_over_labels_has_no_interval_and_the_fewest_patients(evaluated, m
         assert check.patients == gate["patients"].min()
 
 
+def test_a_correlation_that_was_measured_alone_is_listed_once(evaluated, model):
+    (stored,) = evaluated.evaluations
+    alone = stored.summary[stored.summary["metric"] == "psc"]
+    report = replace(evaluated, evaluations=(replace(stored, summary=alone),))
+    made = checks(report, str(model["name"]))
+    assert of_kind(made, "psc")
+    assert not of_kind(made, "metric")
+
+
 def test_another_model_has_none_of_them(evaluated):
     assert checks(evaluated, "other") == []
 

@@ -30,7 +30,7 @@ from camlucida.evaluation.maps.across_images import AcrossImages
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.held_inputs import HELD, SeenInput, held_model, seen_inputs
-from camlucida.evaluation.maps.measurable import for_detector, for_volumes
+from camlucida.evaluation.maps.measurable import for_detector, for_volumes, with_rows
 from camlucida.evaluation.maps.measure import (
     MetricSettings,
     Sample,
@@ -97,8 +97,9 @@ def evaluate(
         a reader must know, such as why a metric has no value.
 
     Raises:
-        UsageError: an unknown metric, baseline, method or target; masks or patients that do not
-            match the images; two images with one id.
+        UsageError: an unknown metric, baseline, method or target; only metrics whose test is of all
+            maps together, as the randomisation of weights; masks or patients that do not match the
+            images; two images with one id.
         CamlucidaError: the first image that cannot be explained or scored.
 
     >>> import torch
@@ -124,18 +125,21 @@ def evaluate(
         batch_size=batch_size,
         seed=seed,
     )
+    settings, left_out = with_rows(settings)
     stated = stated_model(model, task, labels, output, logits_from)
     if len(cases[0]) > 1:
         layer_of_card = getattr(getattr(model, "card", None), "layer", "auto")
         requested = settings.layers or (layer_of_card,)
-        return _evaluate_each_input(stated, cases, masks, patients, settings, requested)
+        rows = _evaluate_each_input(stated, cases, masks, patients, settings, requested)
+        rows.attrs["notes"] = [*map(str, left_out), *rows.attrs["notes"]]
+        return rows
     unit = _unit(model)
     scans = [case[0] for case in cases]
     settings, notes = _measurable(settings, scans, module)
     samples = list(map(_sample, scans, masks, patients))
     atlas = _atlas(samples)
     tables = measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True)
-    tables.notes[:0] = notes
+    tables.notes[:0] = [*left_out, *notes]
     return _with_notes(tables)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
 from camlucida.evaluation.maps.choice import NEED_MODEL, with_inputs
+from camlucida.evaluation.maps.randomisation import modes
 from camlucida.evaluation.maps.samples import MetricSettings
 from camlucida.metrics import METRICS
 from camlucida.models.detectors import is_detector
@@ -21,6 +22,10 @@ declare(
         "of_outputs": (
             "left out, for the score of a detector's box is not followed through altered images: "
             "{metrics:,}"
+        ),
+        "no_rows": (
+            "not in this table, for it scores no single map: {metrics:,}; `camlucida evaluate` and "
+            "evaluation.maps.randomisation.randomisation_table make its table"
         ),
         "projected": (
             "the map of stacked slices is one for all of them: annotations are projected across "
@@ -50,6 +55,32 @@ def for_model(
     if volume.slices is not None:
         return settings, [Message("measurable.projected")]
     return for_volumes(settings)
+
+
+def with_rows(settings: MetricSettings) -> tuple[MetricSettings, list[Message]]:
+    """The settings without the randomisation of weights, whose test is of all maps together.
+
+    Args:
+        settings: as requested.
+
+    Raises:
+        UsageError: no metric is left.
+
+    >>> settings, notes = with_rows(MetricSettings(metrics=("road", "cascading_randomisation")))
+    >>> settings.metrics, len(notes)
+    (('road',), 1)
+    """
+    left_out = [name for name in settings.metrics if modes([name])]
+    if not left_out:
+        return settings, []
+    kept = tuple(name for name in settings.metrics if name not in left_out)
+    if not kept:
+        raise UsageError(
+            f"{', '.join(left_out)}: the test is of all maps together, and no row of this table",
+            "run `camlucida evaluate`, or call "
+            "camlucida.evaluation.maps.randomisation.randomisation_table",
+        )
+    return replace(settings, metrics=kept), [Message("measurable.no_rows", {"metrics": left_out})]
 
 
 def for_detector(

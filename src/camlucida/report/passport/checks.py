@@ -207,8 +207,10 @@ def _candidates(table: pd.DataFrame) -> Iterator[Any]:
 
 def _metrics(evaluation: Evaluation) -> Iterator[Check]:
     """The main metrics of each method, beside the best map that is made without the model."""
-    for metric, output in headline(evaluation.summary) if len(evaluation.summary) else ():
-        table = over_all_labels(evaluation.summary)
+    # The prediction–saliency correlation has lines of its own.
+    summary = evaluation.summary[evaluation.summary["metric"] != "psc"]
+    for metric, output in headline(summary) if len(summary) else ():
+        table = over_all_labels(summary)
         table = table[(table["metric"] == metric) & (table["output"] == output)]
         for row in _candidates(table):
             blind = table[table["layer"] == row["layer"]]
