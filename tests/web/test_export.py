@@ -123,6 +123,33 @@ def test_the_stored_maps_of_cases_with_their_rows(app, small_run, tmp_path):
     np.testing.assert_array_equal(maps[record["map_key"]], expected)
 
 
+@pytest.mark.parametrize(
+    ("stored", "score", "kind"),
+    [
+        ({"logit": -1.5, "probability": 0.18}, -1.5, "logit"),
+        ({"probability": 0.18}, 0.18, "probability"),  # a model without logits, or a region
+        ({"value": 61.0}, 61.0, "value"),
+        ({"area": 0.0}, None, None),  # a region that is empty
+    ],
+)
+def test_a_stored_prediction_has_the_score_of_its_task(stored, score, kind):
+    nothing = dict.fromkeys(("logit", "value", "probability"), float("nan"))
+    row = export._prediction({"label": "nodule", **nothing, **stored})
+    assert (row["target"], row["score"], row["score_kind"]) == ("nodule", score, kind)
+
+
+def test_stored_predictions_have_the_scores_of_their_maps(small_run):
+    maps = small_run.explanations()
+    image, model = maps["image"].iloc[0], maps["model"].iloc[0]
+    of_label = {row["target"]: row for row in export._predicted(small_run, image, model)}
+    of_image = maps[(maps["image"] == image) & maps["target_label"].notna()]
+    assert len(of_image)
+    for row in of_image.to_dict("records"):
+        predicted = of_label[row["target_label"]]
+        assert predicted["score_kind"] == row["score_kind"]
+        assert predicted["score"] == pytest.approx(row["score"], abs=1e-5)
+
+
 def test_the_report_of_a_run(app, small_run, tmp_path, monkeypatch):
     def write_report(runs, folder):
         (folder / "report.html").write_text(f"report of {runs[0]}")

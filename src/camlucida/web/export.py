@@ -39,6 +39,9 @@ COLUMNS = (
 PREDICTED = ("target", "score", "score_kind", "probability", "threshold", "above")
 """Of each prediction."""
 
+SCORE_KINDS = ("logit", "value", "probability")
+"""Columns of a run's predictions; a model without logits has probabilities alone."""
+
 Step = Callable[[int, int], object]
 """Called with how much is done, and of how much."""
 
@@ -164,15 +167,18 @@ def _predicted(run: Run, image: str, model: str) -> list[dict[str, Any]]:
     """What a model of the run predicts for an image."""
     stored = run.predictions()
     rows = stored[(stored["image"] == image) & (stored["model"] == model)]
-    return [
-        {
-            "target": row["label"],
-            "score": row["value"] if pd.isna(row["logit"]) else row["logit"],
-            "score_kind": "value" if pd.isna(row["logit"]) else "logit",
-            "probability": row["probability"],
-        }
-        for row in rows.to_dict("records")
-    ]
+    return [_prediction(row) for row in rows.to_dict("records")]
+
+
+def _prediction(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A stored prediction; its score is of the kind of the scores of its model's maps."""
+    kind = next((kind for kind in SCORE_KINDS if pd.notna(row[kind])), None)
+    return {
+        "target": row["label"],
+        "score": None if kind is None else row[kind],
+        "score_kind": kind,
+        "probability": row["probability"],
+    }
 
 
 def _about(image: ExportedImage) -> dict[str, Any]:
