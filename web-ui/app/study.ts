@@ -7,7 +7,7 @@ import type { Viewer } from "../viewer/viewer.js";
 import { number } from "../viewer/words.js";
 import { get, post } from "./api.js";
 import { type Measurement, trust } from "./cohort.js";
-import { Status, answer, answerByKey, field, probabilityText, section, signed } from "./parts.js";
+import { Status, answer, answerByKey, field, probabilityText, section } from "./parts.js";
 
 const RATINGS = [
   "definitely absent", "probably absent", "possibly absent",
@@ -99,12 +99,12 @@ export class StudyPage {
     const { about } = this;
     const go = button("Start or go on", "Start reading, or go on with it", null, () => void this.next());
     const compare = button("Compare the arms", "Compare the arms; not for a reader before the end", null, () => void this.compare());
-    const again = about.sessions > 1 ? `, in ${about.sessions} sessions that are ${about.washout} days apart` : "";
+    const again = about.sessions > 1 ? ` in each of ${about.sessions} sessions, which are ${about.washout} days apart` : "";
     this.side.replaceChildren(
       section(
         "Reader study",
-        element("p", {}, `You read ${about.cases} cases${again}. Of each you say whether the finding is there. A reading is final.`),
-        element("p", { class: "quiet" }, `A third of the cases each shows: ${about.arms.join("; ")}. The time of each is measured: stop between two cases only.`),
+        element("p", {}, `You read ${about.cases} cases${again}. For each you say whether the finding is present. A reading is final.`),
+        element("p", { class: "quiet" }, `Each case is shown in one of three ways: ${about.arms.join("; ")}. Your time for each case is measured: pause only between two cases.`),
         field("Reader", this.reader),
         go,
       ),
@@ -227,12 +227,19 @@ function comparison(figures: readonly Figure[]): HTMLElement[] {
   return [...parts, element("p", { class: "quiet" }, about)];
 }
 
+/** With its sign and as many decimals as what it is a difference of. */
+function difference(value: number): string {
+  const digits = Math.abs(value).toFixed(3);
+  if (Number(digits) === 0) return digits;
+  return value > 0 ? `+${digits}` : `−${digits}`;
+}
+
 function row(figure: Figure): HTMLElement {
   const { measure, arm, against, estimate, low, high } = figure;
   const isRatio = measure === "seconds" && against !== null;
   const text = (value: number): string => {
     if (measure === "seconds") return against === null ? `${number(value)} s` : `× ${number(value)}`;
-    return against === null ? value.toFixed(3) : signed(Number(value.toFixed(3)));
+    return against === null ? value.toFixed(3) : difference(value);
   };
   const name = against === null ? arm : `${arm} ${isRatio ? "÷" : "−"} ${against}`;
   const interval = low === null || high === null ? "none: too few patients" : `${text(low)} to ${text(high)}`;
