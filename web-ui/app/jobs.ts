@@ -30,7 +30,6 @@ interface Known {
   readonly films: Names;
   readonly models: Names;
   readonly methods: Names;
-  readonly runs: Names;
 }
 
 export class JobsPage {
@@ -82,13 +81,8 @@ export class JobsPage {
 }
 
 async function names(): Promise<Omit<Known, "films">> {
-  const [models, methods, runs] = await Promise.all([
-    get<Named[]>("models"), get<Method[]>("methods"), get<Named[]>("runs"),
-  ]);
-  return {
-    models: named(models), runs: named(runs),
-    methods: new Map(methods.map(({ name, title }) => [name, title])),
-  };
+  const [models, methods] = await Promise.all([get<Named[]>("models"), get<Method[]>("methods")]);
+  return { models: named(models), methods: new Map(methods.map(({ name, title }) => [name, title])) };
 }
 
 function named(all: readonly Named[]): Names {
@@ -187,14 +181,13 @@ function reason(error: Problem | null): string {
 function titleOf({ kind, request }: Listed, known: Known): string {
   const { target = "", method = "", maps = [], run = "" } = request;
   const title = known.methods.get(method) ?? method;
-  const ofRun = known.runs.get(run) ?? run;
   switch (kind) {
     case "map": return `${title} of ${target}`;
     case "occlusion": return `Pass over the film for ${target}`;
     case "curve": return `Hottest cells hidden: ${title} of ${target}`;
     case "export": return maps.length === 1 ? "ZIP file of one map" : `ZIP file of ${maps.length} maps`;
-    case "cases": return `ZIP file of cases of ${ofRun}`;
-    case "report": return `Report of ${ofRun}`;
+    case "cases": return `ZIP file of cases of ${run}`;
+    case "report": return `Report of ${run}`;
   }
 }
 

@@ -93,6 +93,7 @@ export class ReviewPage {
     this.viewer?.dispose();
     this.viewer = null;
     this.host.replaceChildren();
+    this.host.hidden = true; // on a narrow screen it would stand above the form
   }
 
   private async next(): Promise<void> {
@@ -199,6 +200,7 @@ export class ReviewPage {
       await this.viewer.show(data);
       return;
     }
+    this.host.hidden = false;
     this.viewer = mountViewer(this.host, data, {
       onRegion: ({ x, y, width, height }, done) => {
         if (done) this.drawn = { region: [x, y, width, height] };
