@@ -7,8 +7,9 @@ and a map, and removes it, 500 times with a packaged model, and looks at the res
 server and its processes every 50. ``drop`` gives films of 1024 × 1024 to a page in Chromium, with
 DenseNet-121 of random weights on the CPU. ``live`` chooses other labels, methods and layers of a
 film there, from the choice to the picture. ``frames`` changes the opacity at each frame of the
-screen, on films of 1024² and 3000 × 4000, and scrolls a gallery of 10,000 cases. Chromium has no
-GPU here: it draws in software, at 60 frames a second at most.
+screen, threshold, level, zoom and place, too, on films of 1024² and of 3000 × 4000 with 16 bits,
+and scrolls a gallery of 10,000 cases. Chromium has no GPU here: it draws in software, at 60
+frames a second at most.
 """
 
 from __future__ import annotations
@@ -47,25 +48,47 @@ MAMMOGRAM = (4000, 3000)
 EVERY = 50
 DROPS = 6
 FRAMES = 180
+CHANGES = ("Opacity", "Hide below", "Level", "zoom", "move")
 METHODS = ("layercam", "gradcam_pp", "xgradcam", "hirescam", "gradcam")
 CASES = 10_000
 
-DRAG = """async (frames) => {
+DRAG = """async ([frames, change]) => {
   const root = document.querySelector(".host").shadowRoot;
-  const slider = root.querySelector("input[type=range]");
-  const canvas = root.querySelector(".stage canvas");
+  const stage = root.querySelector(".stage");
+  const canvas = stage.querySelector("canvas");
   const next = () => new Promise(requestAnimationFrame);
-  const [low, high] = [Number(slider.min), Number(slider.max)];
+  const box = stage.getBoundingClientRect();
+  const at = (share) => ({
+    clientX: box.left + box.width * share, clientY: box.top + box.height * share,
+    bubbles: true, cancelable: true, pointerId: 1, isPrimary: true, button: 0, buttons: 1,
+  });
+  const slide = (name) => {
+    const label = [...root.querySelectorAll("label")].find((each) => each.textContent === name);
+    const slider = root.getElementById(label.htmlFor);
+    const [low, high] = [Number(slider.min), Number(slider.max)];
+    return (wave) => {
+      slider.value = low + (high - low) * (0.5 + 0.5 * wave);
+      slider.dispatchEvent(new Event("input"));
+    };
+  };
+  const zoom = (wave) => {
+    const deltaY = wave > 0 ? -20 : 20;
+    stage.dispatchEvent(new WheelEvent("wheel", { ...at(0.5), deltaY }));
+  };
+  const move = (wave) => stage.dispatchEvent(new PointerEvent("pointermove", at(0.5 + 0.2 * wave)));
+  const step = { zoom, move }[change] ?? slide(change);
   let coarsest = 1;
   await next();
+  if (change === "move") stage.dispatchEvent(new PointerEvent("pointerdown", at(0.5)));
   const start = performance.now();
   for (let i = 0; i < frames; i++) {
-    slider.value = low + (high - low) * (0.5 + 0.5 * Math.sin(i / 9));
-    slider.dispatchEvent(new Event("input"));
+    step(Math.sin(i / 9));
     await next();
     coarsest = Math.max(coarsest, canvas.clientWidth / canvas.width);
   }
-  return [1000 * frames / (performance.now() - start), coarsest];
+  const rate = 1000 * frames / (performance.now() - start);
+  if (change === "move") stage.dispatchEvent(new PointerEvent("pointerup", at(0.5)));
+  return [rate, coarsest];
 }"""
 
 CHOOSE = """async ([selector, value]) => {
@@ -161,7 +184,9 @@ def browser(server: Server) -> Iterator[BrowserContext]:
         chromium.close()
 
 
-def pictures(folder: Path | None, size: tuple[int, int], count: int) -> Iterator[bytes]:
+def pictures(
+    folder: Path | None, size: tuple[int, int], count: int, bits: int = 8
+) -> Iterator[bytes]:
     """PNG films of a size, of a folder or synthetic, none equal to another."""
     paths = sorted(folder.glob("*.png")) if folder else []
     for number in range(count):
@@ -170,6 +195,9 @@ def pictures(folder: Path | None, size: tuple[int, int], count: int) -> Iterator
         else:
             picture = Image.fromarray(film(number % 8).image)
         pixels = np.asarray(picture.resize(size[::-1], Image.Resampling.BICUBIC))
+        if bits == 16:
+            noise = np.random.default_rng(number).integers(0, 257, size, np.uint16)
+            pixels = 256 * pixels.astype(np.uint16) + np.minimum(noise, 255)
         yield png_bytes(np.roll(pixels, 3 * number, axis=0))
 
 
@@ -278,27 +306,33 @@ def shown(page: Page, film: str) -> None:
 def frames(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Frames a second of a slider's drag and of a gallery's scrolling."""
     rates: dict[str, Any] = {}
-    sizes = {"drag at 1024²": (SIDE, SIDE), "drag at 3000 × 4000": MAMMOGRAM}
+    films = {"1024²": ((SIDE, SIDE), 8), "3000 × 4000, 16 bits": (MAMMOGRAM, 16)}
     paths = []
-    for number, size in enumerate(sizes.values()):
+    for number, (size, bits) in enumerate(films.values()):
         path = folder / f"{number}.png"
-        path.write_bytes(next(pictures(options.films, size, 1)))
+        path.write_bytes(next(pictures(options.films, size, 1, bits)))
         paths.append(path)
     with served(folder, *map(str, paths)) as server, browser(server) as context:
         page = context.new_page()
         page.goto(server.origin)
-        for name, path in zip(sizes, paths):
+        for name, path in zip(films, paths):
             page.get_by_role("button", name=f"Open {path.name}").click()
             shown(page, path.name)
-            processor = chromium_seconds()
-            rate, coarsest = page.evaluate(DRAG, FRAMES)
-            rates[name] = {
-                "frames a second": rate,
-                "processor ms a frame": 1000 * (chromium_seconds() - processor) / FRAMES,
-                "screen pixels a drawn one": coarsest,
-            }
+            for change in CHANGES:
+                rates[f"{change} at {name}"] = frame_rate(page, change)
         rates[f"scrolling of {CASES:,} cases"] = {"frames a second": scrolling(context, server)}
     return rates
+
+
+def frame_rate(page: Page, change: str) -> dict[str, float]:
+    """Frames of a change that goes on: a slider by its label, the zoom, or the place."""
+    processor = chromium_seconds()
+    rate, coarsest = page.evaluate(DRAG, [FRAMES, change])
+    return {
+        "frames a second": rate,
+        "processor ms a frame": 1000 * (chromium_seconds() - processor) / FRAMES,
+        "screen pixels a drawn one": coarsest,
+    }
 
 
 def chromium_seconds() -> float:
