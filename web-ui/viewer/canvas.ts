@@ -145,14 +145,9 @@ class CanvasPainter implements Painter {
 
   /** What is shown of each sample of the film, of 8 bits. */
   private greysOf({ low, high, invert }: Scene): Uint8Array {
-    return this.greys.get(`${this.film!.bits} ${low} ${high} ${invert}`, () => {
-      const unit = this.film!.bits === 8 ? PARTS : 1;
-      const gain = 255 / Math.max(high - low, 1e-6);
-      return Uint8Array.from({ length: 2 ** 16 }, (_, sample) => {
-        const level = Math.min(Math.max((sample / unit - low) * gain, 0), 255);
-        return Math.round(invert ? 255 - level : level);
-      });
-    });
+    const { bits } = this.film!;
+    const unit = bits === 8 ? PARTS : 1;
+    return this.greys.get(`${bits} ${low} ${high} ${invert}`, () => windowed(unit, low, high, invert));
   }
 
   /** The colour of each heat over each grey. */
@@ -245,6 +240,17 @@ function setRows({ limit, palette: name }: Panel, sampled: Sampled): void {
   for (let i = 0; i < rows.length; i++) {
     rows[i] = Math.min(Math.max(heat[i]! * gain + zero, 0), HEATS - 1);
   }
+}
+
+/** Greys of all samples in a window; `unit` steps are one sample. */
+function windowed(unit: number, low: number, high: number, invert: boolean): Uint8Array {
+  const table = new Uint8Array(2 ** 16);
+  const gain = 255 / Math.max(high - low, 1e-6);
+  for (let sample = 0; sample < table.length; sample++) {
+    const level = Math.min(Math.max((sample / unit - low) * gain, 0), 255);
+    table[sample] = Math.round(invert ? 255 - level : level);
+  }
+  return table;
 }
 
 /** The one row of the table of a film without a map. */
