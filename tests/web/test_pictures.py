@@ -51,7 +51,7 @@ def taken(request, small_run, tmp_path_factory):
         page = browser.new_page(viewport=SIZE)
         page.set_default_timeout(120_000)
         page.goto(address)
-        for take in (explain, jobs, compare, cohort, review):
+        for take in (explain, compare, cohort, review):
             take(page, lambda name: picture(page, into / f"workbench-{name}.jpg"))
     return into
 
@@ -105,18 +105,6 @@ def explain(page, take):
     drag(page, 0.62, 0.22, 120, 140)
     page.locator(".result svg").wait_for()
     take("ask")
-
-
-def jobs(page, take):
-    """Work that is done, and work that runs or waits, which goes on though its page was left."""
-    page.get_by_role("button", name="Hide the hottest cells").click()
-    page.locator(".result svg path.random").first.wait_for()
-    with page.expect_download():
-        page.get_by_role("button", name="Export the maps").click()
-    page.get_by_label("Method", exact=True).select_option("scorecam")
-    page.get_by_role("link", name="Jobs").click()
-    page.locator(".jobs li").nth(2).wait_for()
-    take("jobs")
 
 
 def compare(page, take):
