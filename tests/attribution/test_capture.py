@@ -20,7 +20,7 @@ from tests.support import nets
 
 GRADIENT = "hirescam"  # the map that shows every error of capture
 KINDS = ["gradcam", "eigencam", "ablationcam", "scorecam"]
-FITTING = [name for name in METHODS if name not in nets.ATTENTION]
+FITTING = [name for name in METHODS if name not in nets.UNFIT_FOR_CNN]
 
 
 def cnn(**options) -> tuple[nn.Module, torch.Tensor]:

@@ -25,7 +25,7 @@ from tests.support import nets
 from tests.support.reference import cams
 
 KINDS = ["gradcam", "eigencam", "ablationcam", "scorecam"]
-FITTING = [name for name in METHODS if name not in nets.ATTENTION]
+FITTING = [name for name in METHODS if name not in nets.UNFIT_FOR_CNN]
 
 
 def cnn(**options) -> tuple[nn.Module, torch.Tensor]:
@@ -79,7 +79,7 @@ def test_all_is_every_method_that_fits():
     by_name = [name for name, method in METHODS.items() if method.by_name]
     baselines = [n for n, method in METHODS.items() if method.paper.startswith("baseline")]
     assert {*names, *left_out, *by_name, *baselines} == set(METHODS)
-    assert set(left_out) == set(nets.ATTENTION)
+    assert set(left_out) == set(nets.UNFIT_FOR_CNN)
     assert "this model's score depends on none" in left_out["legrad"]
     keys = [(e.scan.id, e.target) for e in found]
     assert keys == sorted(keys)

@@ -8,7 +8,6 @@ import torch
 
 from camlucida import explain
 from camlucida.attribution.layer_fusion import FUSIONS, fused
-from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.core.messages import Message
 from tests.support import nets
@@ -86,8 +85,3 @@ def test_refinecam_is_the_product_of_grad_cam_pp():
     expected = cams.refinecam([e.raw.numpy() for e in maps], maps[0].grid)
     assert expected.max() > 0
     np.testing.assert_allclose(fused(maps, "product").raw, expected, rtol=1e-6)
-
-
-def test_refinecam_asked_for_as_a_method_is_answered_with_how():
-    with pytest.raises(UsageError, match=r"Refine-CAM is made of several layers .*--fuse product"):
-        METHODS["Refine-CAM"]

@@ -21,6 +21,8 @@ Pair = namedtuple("Pair", ["logits", "features"])
 
 ATTENTION = ("attention_rollout", "gradient_rollout", "legrad")
 """Methods that only a transformer has."""
+UNFIT_FOR_CNN = (*ATTENTION, "refinecam")
+"""Methods that do not fit ``Cnn``: it has no attention, and one grid."""
 
 
 def seeded(net: nn.Module, seed: int = 0, scale: float = 0.4) -> nn.Module:

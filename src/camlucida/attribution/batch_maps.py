@@ -28,6 +28,7 @@ from camlucida.attribution.methods.base import Kind
 from camlucida.attribution.probe import Probe
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.targets import Target
+from camlucida.attribution.watch import Captured
 from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
 from camlucida.core.tensors import full
 from camlucida.models.unexplainable import has_quantised_head
@@ -204,6 +205,9 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         repeated = (x.expand(len(images), *x.shape[1:]) for x in others)
         return run.logits(images, *repeated)
 
+    def coarsest(most: int, image: Tensor) -> tuple[list[Captured], Tensor]:
+        return run.coarsest_layers(most, image, *others)
+
     probe = InputProbe(
         tensors[0][i : i + 1],
         logits,
@@ -211,6 +215,7 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         explained.output.logits[i : i + 1].detach(),
         explained.batch.probe_size,
         model.module,
+        coarsest,
     )
     probe.steps = Steps(explained.progress)
     return probe

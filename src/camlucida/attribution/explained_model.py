@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from camlucida import __version__
-from camlucida.attribution.capture import capture, run_output
+from camlucida.attribution.capture import capture, run_output, surveyed
+from camlucida.attribution.watch import Captured
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 from camlucida.models.grids import TokenGrid, token_grid
+from camlucida.models.layer_list import last_of_each_grid
 from camlucida.models.module_facts import operating_points, spec_of_module
 from camlucida.models.outputs import BatchOutput, interpret, label_axes
 from camlucida.models.state import unwrap
@@ -242,11 +244,32 @@ class ModelRuns:
         Returns:
             (B, K, *grid) activations and (B, C, …) logits.
         """
+        layers, logits = self._captured([layer], inputs)
+        return layers[0].activations, logits
+
+    def coarsest_layers(self, most: int, *inputs: Tensor) -> tuple[list[Captured], Tensor]:
+        """The last layer of each of the coarsest grids, as :meth:`captured` gives one.
+
+        Args:
+            most: number of grids.
+            inputs: the image batch (B, C, *spatial), then any further inputs.
+
+        Returns:
+            The layers in order of the forward pass, and (B, C, …) logits.
+        """
+        model = self.model
+        layers = surveyed(model.module, inputs, model.spec, model.tokens)
+        refs = last_of_each_grid(model.module, layers, most)
+        return self._captured(list(map(str, refs)), inputs)
+
+    def _captured(
+        self, layers: Sequence[str], inputs: tuple[Tensor, ...]
+    ) -> tuple[list[Captured], Tensor]:
         model = self.model
         with self._autocast():
-            forward = capture(model.module, inputs, [layer], model.spec, stated=model.tokens)
+            forward = capture(model.module, inputs, layers, model.spec, stated=model.tokens)
             logits = label_axes(forward.logits, inputs[0], model.spec.task)
-        return forward.layers[0].activations, logits
+        return forward.layers, logits
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device_type, self._dtype, self._enabled)

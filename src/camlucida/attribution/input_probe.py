@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.altered_runs import AlteredRuns
+from camlucida.attribution.capture_inputs import no_picture
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.steps import Steps
+from camlucida.attribution.watch import Captured
+from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
 
@@ -28,6 +31,8 @@ class InputProbe:
         reference: the image's logits (1, C, …).
         batch_size: altered images in one forward.
         module: the model itself.
+        coarsest: number of grids, images → the last layer of each of the coarsest grids, and the
+            logits of their graph.
 
     Attributes:
         inputs: (1, C, *spatial) the image.
@@ -48,9 +53,11 @@ class InputProbe:
         reference: Tensor,
         batch_size: int,
         module: nn.Module,
+        coarsest: Callable[[int, Tensor], tuple[list[Captured], Tensor]],
     ) -> None:
         self._logits, self.module = logits, module
         self._runs = AlteredRuns(module)
+        self._coarsest = coarsest
         self.inputs, self.targets, self.batch_size = image, targets, batch_size
         self.scores = self._score(reference)[:, 0]
         self.cautions: list[Message] = []
@@ -83,6 +90,29 @@ class InputProbe:
         # A clone goes in, for a model may overwrite its input.
         logits = self._logits(leaf.clone())
         return Graph(leaf, logits, self._score(logits))
+
+    @torch.enable_grad()
+    def coarsest_layers(self, most: int) -> dict[str, Graph]:
+        """One forward pass of the image, with the last layer of each of the coarsest grids.
+
+        Args:
+            most: number of grids.
+
+        Returns:
+            Layer → the graph from there on, in order of the forward pass.
+
+        Raises:
+            LayerError: the map of a layer lies over no image.
+        """
+        layers, logits = self._coarsest(most, self.inputs)
+        scores = self._score(logits)
+        for layer in layers:
+            problem = no_picture(layer)
+            if problem is not None:
+                raise LayerError(
+                    str(problem).rstrip("."), "choose a method that works at one layer"
+                )
+        return {layer.name: Graph(layer.activations, logits, scores) for layer in layers}
 
     def gradients(
         self, images: Tensor, during: Callable[[], AbstractContextManager[object]] = nullcontext

@@ -20,8 +20,8 @@ def benchmark_command(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="A custom method, module:function, or one that runs only where it is named "
-            "(sscam, iscam, lrp, relevancecam), tested with all others. Repeatable."
+            help="A custom method, module:function, one that is scored only where it is named "
+            "(slow ones, those of pixels), or all, tested with the others. Repeatable."
         ),
     ] = None,
     films: Annotated[

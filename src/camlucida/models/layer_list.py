@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -104,6 +106,39 @@ def auto_layer(model: nn.Module, layers: Survey) -> LayerRef | None:
             return fired.ref
     chosen = layers.auto
     return None if chosen is None else chosen.ref
+
+
+def last_of_each_grid(model: nn.Module, layers: Survey, most: int) -> list[LayerRef]:
+    """The last layer of each of the coarsest grids on the way to the layer of ``auto``.
+
+    Of a grid's layers those of the fewest dots in their path count, so that a whole stage of a
+    network goes before what runs inside of it.
+
+    Args:
+        model: a plain module.
+        layers: of the model.
+        most: number of grids.
+
+    Returns:
+        In the order in which they run; empty where no layer has a grid.
+    """
+    auto = auto_layer(model, layers)
+    by_grid: dict[tuple[int, ...], list[LayerRef]] = {}
+    if auto is None:
+        return []
+    for firing in layers.candidates:
+        by_grid.setdefault(firing.cells, []).append(firing.ref)
+        if firing.ref == auto:
+            by_grid[firing.cells] = [auto]
+            break
+    coarsest = sorted(by_grid, key=math.prod)[:most]
+    return [_outermost(refs) for grid, refs in by_grid.items() if grid in coarsest]
+
+
+def _outermost(refs: Sequence[LayerRef]) -> LayerRef:
+    """The last of the layers of the fewest dots in their path."""
+    depth = min(ref.path.count(".") for ref in refs)
+    return [ref for ref in refs if ref.path.count(".") == depth][-1]
 
 
 def _info(firing: Firing, size: tuple[int, ...], batch: int, auto: bool) -> LayerInfo:

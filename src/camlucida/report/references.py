@@ -191,6 +191,12 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "IEEE/CVF International Conference on Computer Vision (ICCV)",
             2021,
         ),
+        "domeniconi2026": Reference(
+            "Domeniconi L, Stramiglio A, Lombardi M, Salti S",
+            "How to Evaluate and Refine your CAM",
+            "arXiv:2605.14641",
+            2026,
+        ),
         "bousselham2025": Reference(
             "Bousselham W, Boggust A, Chaybouti S, Strobelt H, Kuehne H",
             "LeGrad: An Explainability Method for Vision Transformers via Feature Formation "

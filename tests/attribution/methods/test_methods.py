@@ -29,7 +29,7 @@ ORACLES_OF_RELEVANCE = {"lrp", "relevancecam"}  # of test_relevance.py
 ORACLES_OF_PATHS = {"layer_integrated_gradients", "layer_expected_gradients"}  # of test_paths.py
 PIXELS = {
     name for name, method in METHODS.items() if method.kind == "input"
-}  # test_pixels.py, test_paths.py
+}  # test_pixels.py, test_paths.py, test_refinecam.py
 APART = {*PIXELS, *nets.ATTENTION, "guided_gradcam"}  # refuses a network without a ReLU
 LAYERED = [name for name in METHODS if name not in APART]
 NOISY = {"smooth_gradcam_pp"}  # other pixels get other noise

@@ -4,13 +4,15 @@ torchcam's SS-CAM and IS-CAM stand in tests/attribution/methods/test_masked.py; 
 Grad-CAM++ and grad-cam's FEM in test_peer_deviations.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import pytorch_grad_cam as pgc
 import torch
 import torch.nn.functional as F
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
-from pytorch_grad_cam.utils.model_targets import FinerWeightedTarget
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget
 from pytorch_grad_cam.utils.svd_on_activations import (
     get_2d_projection_kernel,
     get_2d_projection_with_sign_correction,
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from camlucida import explain
 from camlucida.attribution.methods import METHODS
 from tests.support import nets, peers
+from tests.support.reference import cams
 
 LABEL = 1
 
@@ -168,3 +171,34 @@ def test_grad_cam_scales_each_channel_of_fullgrad_by_itself(weak: float | None) 
     ours = ((ours - ours.min()) / (ours.max() - ours.min())).numpy()
     difference = np.abs(ours - grad_cam_full(net, image)).max()
     assert difference < 1e-5 if weak is None else difference > 0.1
+
+
+def test_grad_cam_does_not_clip_the_maps_that_refinecam_multiplies() -> None:
+    signed = np.array([[[-1.0, 0.5]]])
+
+    def base(*about: object) -> Callable[..., np.ndarray]:
+        return lambda *inputs: signed
+
+    theirs = pgc.RefineCAM(nn.Identity(), [nn.Identity()] * 2, base_method=base)(None)
+    np.testing.assert_allclose(theirs[0], [[1.0, 0.0]], atol=1e-6)
+    np.testing.assert_allclose(cams.refinecam([signed[0]] * 2, (1, 2)), [[0.0, 1.0]])
+
+
+def test_grad_cam_shifts_the_maps_that_refinecam_multiplies() -> None:
+    image = torch.tensor([[[[1.0, 2.0, 3.0, 5.0], [4.0, 2.0, 6.0, 5.0]]]])
+    same = nn.Conv2d(1, 1, 1, bias=False)
+    nn.init.ones_(same.weight)
+    parts = nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), nn.AvgPool2d((1, 2)), nn.Flatten()
+    net = nn.Sequential(same, *parts)
+    with peers.quiet(net):
+        their_cam = pgc.RefineCAM(net, [net[1], net[3]])
+        theirs = their_cam(image, [ClassifierOutputTarget(0)])[0]
+        for each in their_cam.base_cam_per_layer:
+            each.activations_and_grads.release()
+    (ours,) = explain(net, image, 0, "refinecam")
+    pooled = np.array([[2.25, 4.75]])
+    assert ours.raw.min() > 0.05
+    assert theirs.min() == 0
+    np.testing.assert_allclose(
+        ours.raw, cams.refinecam([image[0, 0].numpy(), pooled], (2, 4)), rtol=1e-6
+    )

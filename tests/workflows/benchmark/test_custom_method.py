@@ -71,14 +71,34 @@ def test_a_slow_method_or_one_with_an_extra_is_scored_where_it_is_named():
     with registered(["sscam"]) as names:
         assert names == ("sscam",)
     assert "sscam" in METHODS
-    with pytest.raises(UsageError, match="another resolution"), registered(["rise"]):
+    with (
+        pytest.raises(UsageError, match="the benchmark's models have none"),
+        registered(["legrad"]),
+    ):
         pass
+
+
+def test_maps_of_pixels_are_means_over_the_cells_of_the_layer():
+    model, image = net(), torch.rand(1, 1, 8, 8)
+    (pixels,) = explain(model, image, target=0, method="input_x_gradient")
+    with registered(["input_x_gradient"]):
+        (cells,) = explain(model, image, target=0, method="input_x_gradient", layer="1")
+    assert (cells.grid, cells.layer) == ((6, 6), "1")
+    expected = torch.nn.functional.adaptive_avg_pool2d(pixels.raw[None], (6, 6))[0]
+    torch.testing.assert_close(cells.raw, expected)
+    assert METHODS["input_x_gradient"].kind == "input"
+
+
+def test_all_is_every_method_that_the_models_can_have():
+    with registered(["all"]) as names:
+        assert {"sscam", "rise", "lrp", "kpcacam", "guided_gradcam", "refinecam"} < set(names)
+        assert not {"legrad", "sobel"} & set(names)
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("gradcamm", "not scored unasked (sscam, iscam, lrp, relevancecam)"),
+        ("gradcamm", "all of them (all), or your own as module:function"),
         ("no_module_for_test:f", "there is no module 'no_module_for_test'"),
         ("own_cams_for_test:cma", "has no function 'cma' (did you mean cam?)"),
         ("own_cams_for_test:number", "has no function 'number'"),

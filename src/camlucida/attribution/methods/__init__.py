@@ -9,6 +9,7 @@ from camlucida.attribution.methods import hirescam  # noqa: F401
 from camlucida.attribution.methods import gradcam_elementwise  # noqa: F401
 from camlucida.attribution.methods import xgradcam  # noqa: F401
 from camlucida.attribution.methods import layercam  # noqa: F401
+from camlucida.attribution.methods import refinecam  # noqa: F401
 from camlucida.attribution.methods import finercam  # noqa: F401
 from camlucida.attribution.methods import shapleycam  # noqa: F401
 from camlucida.attribution.methods import eigencam  # noqa: F401

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, TypeVar
 
-from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
-from camlucida.core.registry import Registry, plain_name
+from camlucida.core.registry import Registry
 
 Kind = Literal["gradient", "activation", "probe", "input", "attention"]
 Unit = Literal["score", "activation", "none"]
@@ -123,15 +122,6 @@ Variant = Callable[[Method], Method]
 VARIANTS: Registry[Variant] = Registry("variant of a method")
 
 
-COMBINED: dict[str, str] = {
-    "refinecam": (
-        "it is the product of gradcam_pp over layers: choose gradcam_pp at two or more layers, "
-        "and fuse its maps by product (--fuse product)"
-    )
-}
-"""Name of a method that others make together → how."""
-
-
 class _Methods(Registry[Method]):
     """Methods, and by ``METHOD:VARIANT`` their variants."""
 
@@ -144,9 +134,6 @@ class _Methods(Registry[Method]):
 
     def canonical(self, name: str) -> str:
         base, variant = self._split(name)
-        if not base and isinstance(name, str) and plain_name(name) in COMBINED:
-            how = COMBINED[plain_name(name)]
-            raise UsageError(f"{name} is made of several layers", how)
         if not base:
             return super().canonical(name)
         return f"{self.canonical(base)}:{VARIANTS.canonical(variant)}"

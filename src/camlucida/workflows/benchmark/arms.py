@@ -286,7 +286,8 @@ def run_null(entry: ArmModel, number: int, seed: int, settings: MetricSettings) 
         films.append(Twins(scan, str(drawn.seed), film.masks))
     chosen = samples(films, {film.scan.id: film.labels for film in films})
     same = duplicates(entry.model, chosen, settings.methods)
-    scores = _measured(entry, chosen, replace(settings, metrics=SHORT, baselines=()), same)
+    short = tuple(name for name in SHORT if name in settings.metrics)
+    scores = _measured(entry, chosen, replace(settings, metrics=short, baselines=()), same)
     return Scored(rows=_labelled(scores, entry, entry.arm), failures=_failures(entry, scores))
 
 

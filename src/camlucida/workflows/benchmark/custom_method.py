@@ -14,14 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camlucida.attribution.methods import METHODS, Method
+from camlucida.attribution.methods import EVERY, METHODS, Method
 from camlucida.attribution.methods.base import Kind
 from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
+from camlucida.workflows.benchmark.pixel_maps import over_cells
 
 SHAPES = (
     "a method is f(activations, gradients) → (B, *grid) or f(probe) → (T, *grid): "
     "see docs/how-to/extending.md"
 )
+
+
+OWN = "your own"
+"""In the place of the paper, of a method of the user's."""
 
 
 def custom_method(path: str) -> Method:
@@ -37,9 +42,8 @@ def custom_method(path: str) -> Method:
     if not (colon and module_name and function_name):
         raise UsageError(
             f"--method {path}",
-            "name a registered method that is not scored unasked "
-            f"({', '.join(name for name, m in METHODS.items() if m.by_name)}), or your own "
-            "as module:function",
+            f"name a registered method ({', '.join(_scorable())}), all of them ({EVERY}), or your "
+            "own as module:function",
         )
     module = _module(path, module_name)
     function = getattr(module, function_name, None)
@@ -58,7 +62,7 @@ def custom_method(path: str) -> Method:
         class_specific=True,
         unit="score",
         cost="not stated",
-        paper="your own",
+        paper=OWN,
     )
 
 
@@ -66,28 +70,37 @@ def custom_method(path: str) -> Method:
 def registered(paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """The names of the methods at ``paths``; the registry holds them meanwhile.
 
+    Those of pixels make maps of the layer's cells there.
+
     Args:
-        paths: ``module:function``, or names of registered methods.
+        paths: ``module:function``, names of registered methods, or :data:`EVERY`.
 
     Raises:
-        UsageError: as of :func:`custom_method`, or a registered method has no layer.
+        UsageError: as of :func:`custom_method`, or a registered method needs attention.
     """
-    names = tuple(dict.fromkeys(paths))
+    expanded = [name for path in paths for name in (_scorable() if path == EVERY else (path,))]
+    names = tuple(dict.fromkeys(METHODS.canonical(n) if n in METHODS else n for n in expanded))
+    before = dict(METHODS._items)
     for name in names:
-        if name in METHODS and not METHODS[name].at_layer:
+        if name not in METHODS:
+            METHODS.add(name, custom_method(name))
+        elif METHODS[name].kind == "attention":
             raise UsageError(
-                f"--method {name} makes maps without a layer, which have another resolution than "
-                "the layer's, so they cannot be ranked with the others",
-                "evaluate them by camlucida evaluate",
+                f"--method {name} is made of attention, and the benchmark's models have none",
+                "evaluate it on a transformer by camlucida evaluate",
             )
-    methods = {name: custom_method(name) for name in names if name not in METHODS}
-    for name, method in methods.items():
-        METHODS.add(name, method)
+        elif METHODS[name].kind in ("input", "probe"):
+            METHODS._items[name] = over_cells(METHODS[name])
     try:
         yield names
     finally:
-        for name in methods:
-            del METHODS._items[name]
+        METHODS._items = before
+
+
+def _scorable() -> list[str]:
+    """Every registered method but the baselines, and those that the models cannot have."""
+    methods = [method for _, method in METHODS.items() if not method.paper.startswith("baseline")]
+    return [method.name for method in methods if method.kind != "attention"]
 
 
 def _functions(module: ModuleType) -> list[str]:

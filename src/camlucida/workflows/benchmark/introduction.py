@@ -110,8 +110,9 @@ declare(
         "meaning": "meaning",
         "quick": "fewer films",
         "method": (
-            "a method of your own, or one that runs only where it is named (sscam, iscam, lrp, "
-            "relevancecam), beside all others; repeatable"
+            "a method of your own, one that is scored only where it is named (slow ones, and those "
+            "of pixels, whose maps are averaged over the layer's cells), or all, beside the "
+            "others; repeatable"
         ),
         "films": (
             "real frontal chest radiographs: lesions are pasted on them, with twins, and the main "

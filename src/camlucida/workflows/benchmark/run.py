@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from camlucida.attribution.engine import explain
+from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_json
 from camlucida.core.messages import Message, Value
@@ -27,7 +28,7 @@ from camlucida.models.preprocessing import unit_scale
 from camlucida.phantom.version import TRIAL_FILES, generator_version
 from camlucida.workflows.benchmark import arms
 from camlucida.workflows.benchmark.arms import ArmModel, Scored, Size
-from camlucida.workflows.benchmark.custom_method import registered
+from camlucida.workflows.benchmark.custom_method import OWN, registered
 from camlucida.workflows.benchmark.films import RATIO, Twins, samples, seeds
 from camlucida.workflows.benchmark.leaderboard import (
     cost,
@@ -75,8 +76,9 @@ def run_benchmark(
         out: made if missing; files of the same name are replaced. A run that was stopped goes on
             there, unless it has a method of the user's, whose code may have changed.
         quick: fewer films.
-        custom: methods of the user's, ``module:function``, and names of registered ones that run
-            only where they are named.
+        custom: methods of the user's, ``module:function``, and names of registered ones that are
+            scored only where they are named: slow ones, and those of pixels, whose maps are
+            averaged over the layer's cells.
         films: folder of real radiographs for the semi-synthetic arm.
         device: as in ``load_model``.
         seed: of films, ties and noise: other seeds are other films.
@@ -100,10 +102,11 @@ def run_benchmark(
         settings = MetricSettings(methods=methods, metrics=arms.DEFAULT, seed=seed)
         size = size or (arms.QUICK if quick else arms.FULL)
         notes = _missing(models)
-        _try(models, names, seed)
+        own = [name for name in names if METHODS[name].paper == OWN]
+        _try(models, own, seed)
         report(estimate(models, size, len(real), settings))
         parts = Parts.of(out, _request(models, size, real, settings))
-        if names:
+        if own:
             parts.remove()
         scored, earlier = _measure(models, size, real, settings, report, parts)
         benchmark = tabulated(scored, _costs(models, settings))
@@ -170,7 +173,7 @@ def tabulated(scored: Mapping[str, Sequence[Scored]], seconds: pd.DataFrame) -> 
     Raises:
         UsageError: no main model passed the proof on any film.
     """
-    same = _common_duplicates([entry.same for entry in scored["main"] if len(entry.rows)])
+    same = common_duplicates([entry.same for entry in scored["main"] if len(entry.rows)])
     repeated = set(chain.from_iterable(group[1:] for group in same))
     parts = {}
     for name, entries in scored.items():
@@ -343,7 +346,7 @@ def _costs(models: Sequence[ArmModel], settings: MetricSettings) -> pd.DataFrame
     return _concatenated(tables)
 
 
-def _common_duplicates(same: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
+def common_duplicates(same: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
     """Groups of methods whose maps are identical for every model."""
     if not same:
         return []
