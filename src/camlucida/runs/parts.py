@@ -70,6 +70,7 @@ META = pa.schema(
         "warnings": pa.list_(pa.string()),
         "provenance": pa.string(),
         "region": _SIZES,
+        "detection": pa.string(),
     }
 )
 """One row a map.
@@ -78,7 +79,8 @@ META = pa.schema(
 :class:`~camlucida.attribution.targets.TargetSpec` has it. ``tensor`` and ``slot``: where the map is
 in the part's safetensors; ``low`` and ``high``: its range, signed. ``region``: of a segmentation's
 target, run lengths in original pixels. ``scaled_output``: the model's output where it scales its
-probability so that its operating point becomes 0.5."""
+probability so that its operating point becomes 0.5. ``detection``: of a detector's box, the
+:class:`~camlucida.models.detectors.Detection` as JSON; runs of earlier versions lack it."""
 
 PREDICTIONS = pa.schema(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.io.keyed_files import image_source
 from camlucida.models import Card
+from camlucida.models.detectors import Detection
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import file_sha256
 from camlucida.runs.items import LedgerEntry, count_states, item_notes
@@ -28,7 +29,7 @@ from camlucida.runs.keyed import is_keyed
 from camlucida.runs.parts import part_name
 from camlucida.runs.restore import read_ledger
 from camlucida.runs.storage import ABOUT, local_run, run_root, runs_below, store_of
-from camlucida.runs.stored_scan import stored_scan
+from camlucida.runs.stored_scan import stored_geometry, stored_scan
 from camlucida.runs.tables import connect
 
 DAMAGED = (
@@ -208,7 +209,11 @@ class Run:
         if "activation_note" in provenance:
             note = Message.from_json(provenance["activation_note"])
             provenance["activation_note"] = note
-        scan = self._scan(row, provenance, levels) if scan is None else scan
+        if scan is None:
+            scan = self._scan(row, provenance, levels)
+        elif scan.geometry != stored_geometry(row):
+            # A detector resizes and pads what its card has prepared.
+            scan = replace(scan, geometry=stored_geometry(row))
         return Explanation(
             raw=raw,
             score=float(row["score"]),
@@ -222,6 +227,7 @@ class Run:
             spec=stored_spec(row),
             empty_reason=Message.loads(row["empty_reason"]) if row["empty_reason"] else None,
             provenance=provenance | {"source": scan.source},
+            detection=_stored_detection(row),
         )
 
     def raw(self, indices: Sequence[int]) -> list[Tensor]:
@@ -365,6 +371,15 @@ def is_run(path: Path) -> bool:
         return ABOUT in store.sizes()
     folder = RunFolder(run_root(path))
     return folder.exists() and folder.about.is_file()
+
+
+def _stored_detection(row: Mapping[str, Any]) -> Detection | None:
+    """The box of a detector; None of another model, or in a run of an earlier version."""
+    text = row.get("detection")
+    if is_missing(text):
+        return None
+    stored = json.loads(str(text))
+    return Detection(**stored | {"box": tuple(stored["box"])})
 
 
 def _number_or_none(value: Any) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ def map_row(explanation: Explanation, provenance: str) -> dict[str, Any]:
     """
     geometry, target = explanation.geometry(), explanation.explained
     spec = {f"target_{part.name}": getattr(explanation.spec, part.name) for part in _SPEC}
-    reason = explanation.empty_reason
+    reason, detection = explanation.empty_reason, explanation.detection
     return {
         "target": explanation.target,
         **spec,
@@ -74,6 +75,7 @@ def map_row(explanation: Explanation, provenance: str) -> dict[str, Any]:
         "offset": list(geometry.offset),
         "warnings": [warning.dumps() for warning in explanation.scan.warnings],
         "provenance": provenance,
+        "detection": None if detection is None else json.dumps(asdict(detection)),
     }
 
 
