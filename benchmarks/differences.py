@@ -7,7 +7,8 @@ and its most probable class, at the last layer and at an earlier one, which has 
 what its package hands out, without the part below 0, brought to the input's size and scaled to
 0 … 1 by its smallest and largest value, as grad-cam does. Written are Pearson's correlation and the
 largest difference. docs/reference/methods.md shows them. SS-CAM and IS-CAM, of thousands of forward
-passes, are left out, and guided backpropagation, which needs ReLUs: the network has ReLU6.
+passes, are left out. Guided backpropagation needs ReLUs, and that network has ReLU6: its methods
+are measured on the packaged DenseNet of the benchmark and a film of it, at its last layer.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ from torch import Tensor
 import camlucida as cl
 from camlucida.core.tensors import resize
 from camlucida.models import LoadedModel
+from camlucida.workflows.benchmark.arms import arm_models, films_of, of_arm
 
 RESULTS = Path(__file__).parent / "differences.json"
 CARD = Path(__file__).parents[1] / "examples/efficientnet_lite0/card.toml"
 LAYERS = {"last": "bn2", "earlier": "blocks.4"}
-PIXELS = ("input_x_gradient", "integrated_gradients", "fullgrad")
+PIXELS = ("input_x_gradient", "integrated_gradients", "fullgrad", "guided_backprop")
 """Methods with no layer of their own."""
 PACKAGES = {"grad-cam": "grad-cam", "torchcam": "torchcam", "Captum": "captum"}
 SLOW = ("sscam", "iscam")
@@ -45,7 +47,11 @@ CAPTUM = {
     "gradcam": lambda model, layer: attr.LayerGradCam(model, layer),
     "input_x_gradient": lambda model, layer: attr.InputXGradient(model),
     "integrated_gradients": lambda model, layer: attr.IntegratedGradients(model),
+    "guided_backprop": lambda model, layer: attr.GuidedBackprop(model),
+    "guided_gradcam": lambda model, layer: attr.GuidedGradCam(model, layer),
 }
+GUIDED = ("guided_backprop", "guided_gradcam")
+"""Methods that need ReLUs."""
 Peer = Callable[[str], Tensor]
 """Method → its map, (*grid) or (H, W)."""
 
@@ -117,12 +123,13 @@ def measured() -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
     x = model.read(path).tensor[None]
     path.unlink()
     scenes = {place: Scene(model, x, layer) for place, layer in LAYERS.items()}
+    scenes["relu"] = rectified()
     found: dict[str, dict[str, dict[str, dict[str, float | None]]]] = {}
     for method in dict.fromkeys([*GRAD_CAM, *TORCHCAM, *CAPTUM]):
         if method in SLOW:
             continue
-        places = ["input"] if method in PIXELS else LAYERS
-        for place in places:
+        places = ["input"] if method in PIXELS else list(LAYERS)
+        for place in ["relu"] if method in GUIDED else places:
             scene = scenes["last" if place == "input" else place]
             mine = scene.ours(method)
             for name, peer in scene.peers(method):
@@ -130,6 +137,13 @@ def measured() -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
                 row[place] = difference(scene, mine, peer, method)
                 print(method, name, place, row[place], flush=True)
     return found
+
+
+def rectified() -> Scene:
+    """A packaged network of ReLUs and a film that it was not trained on."""
+    (entry, *_) = of_arm(arm_models("cpu"), "main")
+    (film,) = films_of(entry, 1, 0)
+    return Scene(entry.model, film.scan.tensor[None], "features")
 
 
 def main() -> None:

@@ -23,12 +23,17 @@ def difference_rows() -> list[tuple[str, ...]]:
     for method, peers in results["differences"].items():
         for peer, places in peers.items():
             package = f"{peer} {results['packages'][peer]}"
-            pixels = places.get("input")
-            cells = [_cell(pixels or places[place]) for place in results["layers"]]
-            if pixels:
-                cells[1] = "does not depend on a layer"
+            cells = _cells(places, list(results["layers"]))
             rows.append((f"[`{method}`](#{method})", package, *cells))
     return rows
+
+
+def _cells(places: dict[str, Any], layers: list[str]) -> list[str]:
+    if "relu" in places:
+        return [f"{_cell(places['relu'])} (on a DenseNet)", "not measured"]
+    if "input" in places:
+        return [_cell(places["input"]), "does not depend on a layer"]
+    return [_cell(places[place]) for place in layers]
 
 
 def _results() -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Card(BaseModel):
 
 _FACTORY_HELP = (
     'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…", '
-    '"torchxrayvision:…", "hf:FOLDER" or "onnx:FILE"'
+    '"torchxrayvision:…", "hf:FOLDER", "onnx:FILE" or "keras:FILE"'
 )
 
 
@@ -149,7 +149,7 @@ def factory_file(factory: str) -> tuple[Path, str] | None:
 
 
 def anchored_factory(factory: str, folder: Path) -> str:
-    """A factory with the absolute path of its file, or of a folder or ONNX file that exists.
+    """A factory with the absolute path of its file, or of a folder or file that exists.
 
     Args:
         factory: ``where:what``.
@@ -162,7 +162,7 @@ def anchored_factory(factory: str, folder: Path) -> str:
     if user_file is not None:
         return f"{(folder / user_file[0]).absolute()}:{user_file[1]}"
     prefix, _, name = factory.partition(":")
-    if prefix not in ("hf", "onnx", "monai"):
+    if prefix not in ("hf", "onnx", "keras", "monai"):
         return factory
     local = folder / Path(name).expanduser()
     return f"{prefix}:{local.absolute()}" if local.exists() else factory
@@ -262,10 +262,10 @@ def _merged_input(
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    if path.suffix.lower() in (".keras", ".h5", ".hdf5"):
+    if path.suffix.lower() in (".h5", ".hdf5"):
         raise UsageError(
-            f"{path.name} is a file of Keras, which is not read",
-            'export it in Python: keras.saving.load_model(FILE).export("net.onnx", format="onnx")',
+            f"{path.name} is a file of an earlier Keras, which is not read",
+            'save it again in Python: keras.saving.load_model(FILE).save("net.keras")',
         )
     if not path.is_file():
         raise _no_card(path)

@@ -23,7 +23,7 @@ from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
 from camlucida.models.stated import stated_facts
 from camlucida.models.transforms import input_of_transform
-from camlucida.models.zoo import bundle_notes, conversion_notes
+from camlucida.models.zoo import bundle_notes, conversion_notes, keras_notes
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,7 @@ def load_model(
     module = module.to(chosen).eval()
     task_from: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
     converted = conversion_notes(module, frozenset(stated))
+    converted += keras_notes(module, frozenset(stated))
     of_bundle = bundle_notes(read.factory, resolved.volume)
     notes = (*source.notes, *built.notes, *converted, *of_bundle, *stated_notes)
     unique = tuple(dict.fromkeys(notes))
@@ -279,8 +280,8 @@ def _read(
             weights = Path(str(recognised.card.checkpoint))
             return _Source(recognised.card, Path.cwd(), weights, recognised.notes)
         card, factory, checkpoint = factory, None, find_checkpoint(card)
-    if Path(card).suffix == ".onnx" and not is_factory(str(card)):
-        card = f"onnx:{card}"
+    if Path(card).suffix in (".onnx", ".keras") and not is_factory(str(card)):
+        card = f"{Path(card).suffix[1:]}:{card}"
     read, base = read_card(card, factory, checkpoint)
     if key is not None:
         read = read.model_copy(update={"checkpoint_key": key})

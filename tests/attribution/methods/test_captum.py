@@ -29,3 +29,17 @@ def test_the_map_is_captums(method):
     scale = float(expected.abs().max())
     assert scale > 0
     torch.testing.assert_close(mine.raw.double(), expected, rtol=0, atol=1e-6 * scale)
+
+
+def test_captum_enlarges_the_grad_cam_of_guided_gradcam_by_the_nearest_cell():
+    net, inputs = conv_net(dtype=torch.float64)
+    x = inputs[:1]
+    (mine,) = explain(net, x, LABEL, "guided_gradcam", "act")
+    with peers.quiet(net):
+        peer = attr.GuidedGradCam(net, net.act)
+        options = {"target": LABEL, "interpolate_mode": "bilinear"}
+        linear = peer.attribute(x, **options).detach().sum(1)[0]
+        nearest = peer.attribute(x, target=LABEL).detach().sum(1)[0]
+    scale = float(linear.abs().max())
+    torch.testing.assert_close(mine.raw.double(), linear, rtol=0, atol=1e-6 * scale)
+    assert float((linear - nearest).abs().max()) > 0.01 * scale

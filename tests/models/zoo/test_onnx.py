@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from camlucida import explain, load_model
-from camlucida.core.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError
 from camlucida.models import Card, InputSpec
 from camlucida.models.zoo import onnx
 from tests.support import nets
@@ -105,10 +105,3 @@ class TestRefused:
         path = tmp_path / "net.onnx"
         path.write_bytes(b"not a model")
         assert "net.onnx is damaged, or no ONNX file" in failure(path)
-
-    def test_keras(self, tmp_path):
-        with pytest.raises(UsageError, match=r"net\.keras is a file of Keras, which is not read"):
-            loaded(tmp_path / "net.keras")
-        (tmp_path / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n\xff")
-        with pytest.raises(UsageError, match=r"net\.h5 is a file of Keras, which is not read"):
-            loaded(tmp_path / "net.h5")

@@ -5,6 +5,7 @@ names it.
 """
 
 from camlucida.models.zoo.huggingface import HUGGINGFACE, config_facts
+from camlucida.models.zoo.keras import KERAS, keras_notes
 from camlucida.models.zoo.monai_bundle import MONAI_BUNDLE, bundle_notes
 from camlucida.models.zoo.onnx import ONNX, conversion_notes
 from camlucida.models.zoo.package import Args, Defaults, Zoo, guard
@@ -30,6 +31,7 @@ __all__ = [
     "guard",
     "hush",
     "is_xrv",
+    "keras_notes",
     "operating_points",
     "xrv_defaults",
 ]
@@ -41,6 +43,7 @@ ZOO: dict[str, Zoo] = {
     "torchxrayvision": TORCHXRAYVISION,
     "hf": HUGGINGFACE,
     "onnx": ONNX,
+    "keras": KERAS,
     "monai": MONAI_BUNDLE,
 }
 """Prefix of a factory → the package behind it."""

@@ -78,8 +78,9 @@ def registered(paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
     Raises:
         UsageError: as of :func:`custom_method`, or a registered method needs attention.
     """
-    expanded = [name for path in paths for name in (_scorable() if path == EVERY else (path,))]
-    names = tuple(dict.fromkeys(METHODS.canonical(n) if n in METHODS else n for n in expanded))
+    expanded = [*_scorable(), *paths] if EVERY in paths else list(paths)
+    own_or_known = (METHODS.canonical(name) if name in METHODS else name for name in expanded)
+    names = tuple(dict.fromkeys(name for name in own_or_known if name != EVERY))
     before = dict(METHODS._items)
     for name in names:
         if name not in METHODS:
