@@ -72,7 +72,7 @@ def texts_of(name: str, data: bytes) -> str:
         return _dump(data)
     if suffix == ".gz":
         return gzip.decompress(data).decode("latin1")
-    if suffix in (".zip", ".xlsx", ".npz"):
+    if data.startswith(b"PK\3\4"):  # the workbench keeps archives under names without a suffix
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             return "\n".join([*names, *(texts_of(each, archive.read(each)) for each in names)])

@@ -96,7 +96,8 @@ def test_deidentified_outputs_have_keyed_names_alone(project, keyed):
         {"image": case_name(f"{NAME}_4"), "code": "image", "what": "not explained", "fix": ""}
     ]
     page = (project / "keyed/index.html").read_text("utf-8")
-    assert "Images have keyed names, and paths are left out." in page
+    assert "Images and patients have keyed names; names of files and paths are left out." in page
+    assert about["image_names"] == "keyed"
 
 
 def test_the_terminal_still_names_the_file_that_failed(keyed):

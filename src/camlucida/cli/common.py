@@ -208,10 +208,12 @@ def command_line() -> str:
 
 
 def command_record() -> dict[str, Any]:
-    """What every record begins with: the command as it was typed, and the versions it ran with."""
+    """What every record begins with: the command as it was typed, the versions it ran with, and how
+    images are named."""
     from camlucida.core.provenance import versions
+    from camlucida.runs.keyed import GIVEN, IMAGE_NAMES
 
-    return {"command": command_line(), "versions": versions()}
+    return {"command": command_line(), "versions": versions(), IMAGE_NAMES: GIVEN}
 
 
 def print_failure(failure: object) -> None:

@@ -20,6 +20,7 @@ from camlucida.report.gather import gather
 from camlucida.report.render import failed_section
 from camlucida.report.sections import SECTIONS, SectionEntry
 from camlucida.runs import Run
+from camlucida.runs.keyed import is_keyed
 from camlucida.runs.mismatch import any_mismatch
 
 
@@ -76,6 +77,7 @@ def build_report(
         synthetic=bool(report.predictions["synthetic"].any()),
         failures=tuple(failures),
         intro=(Paragraph((Message("page.intervals"),), quiet=True),),
+        keyed=all(is_keyed(run.about) for run in runs),
     )
 
 

@@ -300,6 +300,7 @@ class Document:
         synthetic: whether every format must say that images are synthetic.
         failures: a line for each section that could not be made.
         intro: blocks before the table of contents.
+        keyed: whether images have keyed names; every document says how its images are named.
     """
 
     title: Text
@@ -307,3 +308,4 @@ class Document:
     synthetic: bool = False
     failures: tuple[str, ...] = ()
     intro: tuple[Block, ...] = ()
+    keyed: bool = False

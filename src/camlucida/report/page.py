@@ -50,14 +50,7 @@ declare(
             "Each map has its own colour scale, stated with it: the same colour in two pictures is "
             "not the same strength."
         ),
-        "named": (
-            "Images are named as their files are. Letters that are burned into an image stay in "
-            "its pictures."
-        ),
-        "keyed": (
-            "Images have keyed names, and paths are left out. Letters that are burned into an "
-            "image stay in its pictures."
-        ),
+        "letters": "Letters that are burned into an image stay in its pictures.",
         "failed": "Failed: {count}",
         "strip": "{image}: original and one overlay a label",
         "figure": "{image}: map of {target}",
@@ -118,6 +111,7 @@ def write_index(
             _how_to_read(run),
             *(Notice((_text(note),)) for note in run["notes"]),
         ),
+        keyed=bool(run.get("deidentified")),
     )
     cases = [
         ViewerCase(name, _top_findings(group), scripts[name])
@@ -177,8 +171,8 @@ def _how_to_read(run: Mapping[str, Any]) -> Paragraph:
         Code("*_maps.npz"),
         _message("maps_signed"),
     )
-    names = _message("keyed" if run.get("deidentified") else "named")
-    return Paragraph((records, files, _message("mask"), _message("scale"), names), quiet=True)
+    letters = _message("letters")
+    return Paragraph((records, files, _message("mask"), _message("scale"), letters), quiet=True)
 
 
 def _failures(failures: Sequence[object]) -> Section:

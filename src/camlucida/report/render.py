@@ -71,6 +71,10 @@ declare(
             "bootstrap for all others, expanded under 30 patients. The chance "
             "level is the score of a method that ignores the image."
         ),
+        "images_named": "Images are named as their files are.",
+        "images_keyed": (
+            "Images and patients have keyed names; names of files and paths are left out."
+        ),
         "contents": "Contents",
         "figure": "Figure",
         "table": "Table",
@@ -115,7 +119,8 @@ def render_document(document: Document, texts: Texts = ENGLISH_TEXTS) -> Rendere
     [('12 patients.',)]
     """
     renderer = _Renderer(LineRenderer(texts))
-    intro = renderer.blocks(document.intro)
+    naming = Message("page.images_keyed" if document.keyed else "page.images_named")
+    intro = renderer.blocks((*document.intro, Paragraph((naming,), quiet=True)))
     failures = list(document.failures)
     rendered: list[RenderedSection] = []
     for section in document.sections:

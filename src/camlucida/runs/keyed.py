@@ -37,6 +37,9 @@ from camlucida.runs.identity import canonical
 from camlucida.runs.items import MissingMap
 from camlucida.runs.plan import ModelPlan
 
+IMAGE_NAMES, GIVEN, KEYED = "image_names", "given", "keyed"
+"""Entry of every record on how images are named, and its values."""
+
 DEIDENTIFIED = "deidentified"
 """Key of ``run.json``."""
 
@@ -149,15 +152,16 @@ def keyed_record(record: dict[str, Any], file: CohortFile) -> dict[str, Any]:
 
 
 def without_command(about: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without the command line, whose words name files.
+    """A record of images with keyed names: without the command line, whose words name files.
 
     Args:
         about: with any entries.
 
     >>> without_command({"command": "camlucida run doe.toml", "versions": {}})
-    {'versions': {}}
+    {'versions': {}, 'image_names': 'keyed'}
     """
-    return {name: value for name, value in about.items() if name != "command"}
+    kept = {name: value for name, value in about.items() if name != "command"}
+    return kept | {IMAGE_NAMES: KEYED}
 
 
 def _keyed_model(model: dict[str, Any], group: str) -> dict[str, Any]:

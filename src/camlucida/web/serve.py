@@ -21,6 +21,8 @@ from camlucida.io.volumes.nifti import is_nifti
 from camlucida.models.card import read_card
 from camlucida.phantom import image, model_cards
 from camlucida.runs import Run
+from camlucida.runs.folder import RunFolder
+from camlucida.runs.keyed import is_keyed
 from camlucida.runs.read import find_runs, is_run
 from camlucida.web.app import create_app, guarded
 from camlucida.web.log import LOG_FILE, logged
@@ -185,9 +187,11 @@ def _runs_in(folder: Path, depth: int = DEEPEST) -> list[Path]:
 
 
 def _run_name(folder: Path) -> str:
-    """Of ``demo/chest/run`` the name is ``chest``."""
+    """Of ``demo/chest/run`` the name is ``chest``, unless the run names no folder but its own."""
     path = folder.absolute()
-    return path.parent.name if path.name == "run" else path.name
+    if path.name != "run" or is_keyed(RunFolder(path).read_about()):
+        return path.name
+    return path.parent.name
 
 
 def _films(item: str, of_volumes: bool) -> Iterator[FilmEntry]:

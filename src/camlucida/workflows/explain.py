@@ -31,6 +31,7 @@ from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
 from camlucida.report.viewer.case_files import CaseFile, write_case
 from camlucida.report.viewer.data import case_file
+from camlucida.runs.keyed import GIVEN, IMAGE_NAMES, KEYED
 from camlucida.workflows.explain_batches import BatchExplainer, Begun, group_of, layer_names
 from camlucida.workflows.explain_files import ImageWriter, Written
 from camlucida.workflows.prefetched import Prefetched
@@ -313,8 +314,7 @@ class _Writer:
 
     def _case(self, explanations: Sequence[Explanation]) -> CaseFile | None:
         """The image for the page's viewer; None where no map lies over it."""
-        drawn = [e for e in explanations if e.no_picture is None]
-        if not drawn:
+        if not (drawn := [each for each in explanations if each.no_picture is None]):
             return None
         name = unique(slug(drawn[0].scan.id), self.script_stems)
         return case_file(self.out / "view" / f"{name}.js", drawn, self.colormap)
@@ -370,7 +370,6 @@ def _about(
 ) -> dict[str, Any]:
     """The content of ``run.json``."""
     model = explainer.model
-    layers = sorted({record["layer"] for record in outcome.records})
     return {
         "model": {
             "name": model.name,
@@ -379,10 +378,11 @@ def _about(
             "card": model.card.model_dump(),
         },
         "methods": explainer.methods,
-        "layers": layers or explainer.layers,
+        "layers": sorted({record["layer"] for record in outcome.records}) or explainer.layers,
         "targets": [_target_name(target) for target in explainer.targets or ()],
         "command": "" if explainer.keyed else command,
         "deidentified": explainer.keyed,
+        IMAGE_NAMES: KEYED if explainer.keyed else GIVEN,
         "task": outcome.task,
         "versions": versions(),
         "device": str(_device(model)),

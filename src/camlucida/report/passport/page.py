@@ -26,6 +26,7 @@ from camlucida.report.document import (
 )
 from camlucida.report.passport.checks import KINDS, Check, maps_name
 from camlucida.report.sections import SECTIONS
+from camlucida.runs.keyed import is_keyed
 from camlucida.runs.mismatch import any_mismatch
 
 declare(
@@ -176,6 +177,7 @@ def passport_document(passport: Passport, version: str) -> Document:
         (Section("measured", tuple(blocks), Message("passport.measured")),),
         synthetic=passport.synthetic,
         intro=(opening, Facts(tuple(_facts(passport, version)))),
+        keyed=is_keyed(passport.about),
     )
 
 

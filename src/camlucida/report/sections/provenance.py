@@ -31,8 +31,6 @@ declare(
             "Made by camlucida {version} from {runs} {runs:|run|runs}. The report "
             "has no date: the same {runs:|run gives|runs give} the same report."
         ),
-        "named": "Images are named as their files are.",
-        "keyed": "Images and patients have keyed names; names of files and paths are left out.",
         "run": "Run “{name}”",
         "run_folder": "Folder",
         "run_cohort": "Cohort file",
@@ -54,9 +52,7 @@ declare(
 def provenance(report: ReportData) -> Section:
     """Runs, commands and versions; models with the hash of their weights. No date."""
     counts: dict[str, Value] = {"version": __version__, "runs": len(report.runs)}
-    naming = "keyed" if all(is_keyed(run.about) for run in report.runs) else "named"
-    sentences = (Message("provenance.report", counts), " ", Message(f"provenance.{naming}"))
-    blocks: list[Block] = [Paragraph(sentences)]
+    blocks: list[Block] = [Paragraph((Message("provenance.report", counts),))]
     for name, run in zip(report.names, report.runs):
         title = Message("provenance.run", {"name": name})
         blocks.append(Subsection(title, (Facts(tuple(_run(run))),)))

@@ -278,6 +278,7 @@ def _page(
         notes=measured.notes,
         failures=list(map(str, measured.failures)),
         command=LEFT_OUT if job.keyed else str(about["command"]),
+        keyed=job.keyed,
         versions=about["versions"],
     )
     return protocol_page(figures, facts)

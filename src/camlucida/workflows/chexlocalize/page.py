@@ -117,6 +117,7 @@ class ProtocolAbout:
         thresholds: label → tuned threshold.
         notes, failures: remarks, and a line for each map that failed.
         command, versions: of the call.
+        keyed: whether images have keyed names.
     """
 
     maps: str
@@ -128,6 +129,7 @@ class ProtocolAbout:
     failures: Sequence[str]
     command: str
     versions: Mapping[str, str]
+    keyed: bool = False
 
 
 def protocol_page(figures: pd.DataFrame, about: ProtocolAbout) -> Document:
@@ -145,7 +147,8 @@ def protocol_page(figures: pd.DataFrame, about: ProtocolAbout) -> Document:
         Section("limits", (Points(tuple(_limits(figures))),), _message("limits")),
     )
     notes = tuple(Notice((note,)) for note in about.notes)
-    return Document(_message("title"), sections, intro=(_facts(about), *notes))
+    intro = (_facts(about), *notes)
+    return Document(_message("title"), sections, intro=intro, keyed=about.keyed)
 
 
 def _message(name: str, /, **values: Value) -> Message:

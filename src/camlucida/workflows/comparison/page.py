@@ -32,6 +32,7 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
+from camlucida.runs.keyed import IMAGE_NAMES, KEYED
 from camlucida.workflows.comparison.limits import limits
 from camlucida.workflows.comparison.texts import page_message, varied
 
@@ -82,6 +83,7 @@ def comparison_page(
         ),
         synthetic=comparison.synthetic,
         intro=notes,
+        keyed=about.get(IMAGE_NAMES) == KEYED,
     )
 
 

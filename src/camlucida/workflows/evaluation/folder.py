@@ -33,6 +33,7 @@ from camlucida.metrics.bootstrap import REPLICATES
 from camlucida.report.viewer.case_files import write_case
 from camlucida.report.viewer.data import case_file, mask_outlines
 from camlucida.report.viewer.volumes import volume_annotations
+from camlucida.runs.keyed import IMAGE_NAMES, KEYED
 from camlucida.workflows.evaluation.page import (
     EvaluationAbout,
     EvaluationTables,
@@ -77,6 +78,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
         cases_rule=chosen.rule,
         level=LEVEL,
         replicates=REPLICATES,
+        keyed=record[IMAGE_NAMES] == KEYED,
     )
     examples = [_example(out, chosen_map, source) for chosen_map in chosen.maps]
     drawn = [example for example in examples if (out / example.picture).is_file()]

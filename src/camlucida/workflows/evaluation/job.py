@@ -36,7 +36,7 @@ from camlucida.evaluation.maps.source import Source
 from camlucida.figures.notice import stamped
 from camlucida.io.tables import write_table
 from camlucida.models import load_model
-from camlucida.runs.keyed import is_keyed, keyed_file
+from camlucida.runs.keyed import GIVEN, IMAGE_NAMES, KEYED, is_keyed, keyed_file
 from camlucida.runs.mismatch import any_mismatch
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
@@ -258,6 +258,7 @@ def evaluate_job(
         command = ""  # its words name files
     evaluated.about = describe(job.source, evaluated, command, about["versions"])
     evaluated.about["regions"] = job.regions_record()
+    evaluated.about[IMAGE_NAMES] = KEYED if is_keyed(job.run) else GIVEN
     write(job.folder, evaluated)
     (job.folder / READERS).unlink(missing_ok=True)  # of an earlier evaluation
     if job.source.reader_rows:

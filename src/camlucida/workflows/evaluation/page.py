@@ -63,6 +63,7 @@ class EvaluationAbout:
         cases_rule: how the shown cases were chosen; see
             :class:`~camlucida.evaluation.maps.summary.ChosenMaps`.
         level, replicates: of the intervals.
+        keyed: whether images have keyed names.
     """
 
     model: str
@@ -76,6 +77,7 @@ class EvaluationAbout:
     cases_rule: Message
     level: float
     replicates: int
+    keyed: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def evaluation_document(
         sections,
         synthetic=bool(rows["synthetic"].any()),
         intro=(_facts(rows, about), *notes),
+        keyed=about.keyed,
     )
 
 

@@ -23,6 +23,7 @@ from camlucida.io.records import records_of
 from camlucida.models import load_model
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.runs import Run, execute
+from camlucida.runs.keyed import GIVEN, IMAGE_NAMES
 from camlucida.workflows.segmentation import report
 from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import (
@@ -115,7 +116,7 @@ def explain_segmentation(
         resume=True,
         device=device,
         batch_size=batch_size,
-        about={"command": command, "versions": versions()},
+        about={"command": command, "versions": versions(), IMAGE_NAMES: GIVEN},
         progress=progress,
     )
     run = SegmentationRun(Run.open(ran.folder), resolved)
@@ -221,6 +222,7 @@ def _write_tables(
         "notice": "Research use only",
         "synthetic": synthetic,
         "command": command,
+        IMAGE_NAMES: GIVEN,
         "segmentation": _records(figures),
         "maps": _records(outcome.summary),
         "messages": outcome.messages,
