@@ -34,13 +34,13 @@ def browser():
         yield browser
 
 
-def explanations(name="film", synthetic=True):
+def explanations(name="film", synthetic=True, size=SIZE):
     """A signed map, one with a ReLU, and one without evidence, of one film."""
-    height, width = SIZE
+    height, width = size
     rng = np.random.default_rng(len(name))
     rows, columns = np.mgrid[:height, :width]
     display = ((rows + 2 * columns) % 256).astype(np.uint8)
-    geometry = Geometry.identity(SIZE).crop((0, 30), (200, 200)).resize((64, 64))
+    geometry = Geometry.identity(size).crop((0, 30), (200, 200)).resize((64, 64))
     scan = Scan(torch.zeros(1, 64, 64), display, geometry, name, synthetic=synthetic)
     about = {"score_kind": "logit", "unit": "logit"}
 
@@ -62,11 +62,11 @@ def folder(tmp_path_factory):
     return written(tmp_path_factory.mktemp("page"), ["film", "other film"])
 
 
-def written(folder, names):
+def written(folder, names, size=SIZE):
     cases = []
     for number, name in enumerate(names):
         script = f"view/{number}.js"
-        write_case(case_file(folder / script, explanations(name)))
+        write_case(case_file(folder / script, explanations(name, size=size)))
         cases.append(ViewerCase(name, "nodule 0.80", script))
     Image.new("L", (30, 20)).save(folder / "static.png")
     picture = Picture.of_file("static.png", alt="static picture")
@@ -133,6 +133,23 @@ def test_the_picture_is_that_of_python(page, number):
     shown = drawn[int(top) : int(top) + height, int(left) : int(left) + width]
     difference = np.abs(shown.astype(float) - expected)
     assert difference.max() <= 1.01
+
+
+def test_a_film_of_several_tiles_is_drawn_whole(browser, tmp_path):
+    """WebGL cuts a film into tiles of 1024 pixels; canvas 2D has none."""
+    folder = written(tmp_path, ["film"], size=(1100, 1060))
+    drawn = []
+    for painter in ("webgl", "canvas"):
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(f"file://{folder}/index.html#{painter}")
+        ready(page)
+        assert page.evaluate(f"{VIEWER}.stage.painter.kind") == painter
+        text = page.evaluate(f"{VIEWER}.stage.draw(1), {VIEWER}.stage.colours.toDataURL()")
+        page.close()
+        image = Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2])))
+        drawn.append(np.asarray(image.convert("RGB")).astype(float))
+    assert drawn[1].max() > 100
+    assert np.abs(drawn[0] - drawn[1]).max() <= 2
 
 
 def test_without_webgl_the_canvas_draws(browser, folder):

@@ -85,6 +85,10 @@ class WebglPainter implements Painter {
     const kind = film.channels === 3 ? gl.RGB8UI : film.bits === 8 ? gl.R8UI : gl.R16UI;
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, levels.length, kind, side, side, tiles);
     levels.forEach((level, number) => this.upload(level, number, film));
+    const error = gl.getError();
+    if (error !== gl.NO_ERROR) {
+      throw new Error(`the graphics card refused the film (WebGL error ${error}); turn off graphics acceleration in the browser's settings`);
+    }
   }
 
   private upload(level: Level, number: number, film: Film): void {
@@ -93,6 +97,7 @@ class WebglPainter implements Painter {
     const format = film.channels === 3 ? gl.RGB_INTEGER : gl.RED_INTEGER;
     const kind = film.bits === 8 ? gl.UNSIGNED_BYTE : gl.UNSIGNED_SHORT;
     gl.pixelStorei(gl.UNPACK_ROW_LENGTH, level.width);
+    gl.pixelStorei(gl.UNPACK_IMAGE_HEIGHT, level.height); // or rows below the first tile are refused
     for (let top = 0; top < level.height; top += side) {
       for (let left = 0; left < level.width; left += side) {
         const tile = (top / side) * this.across + left / side;
@@ -105,6 +110,7 @@ class WebglPainter implements Painter {
       }
     }
     gl.pixelStorei(gl.UNPACK_ROW_LENGTH, 0);
+    gl.pixelStorei(gl.UNPACK_IMAGE_HEIGHT, 0);
     gl.pixelStorei(gl.UNPACK_SKIP_ROWS, 0);
     gl.pixelStorei(gl.UNPACK_SKIP_PIXELS, 0);
   }
