@@ -147,7 +147,7 @@ def protocol_page(figures: pd.DataFrame, about: ProtocolAbout) -> Document:
         Section("limits", (Points(tuple(_limits(figures))),), _message("limits")),
     )
     notes = tuple(Notice((note,)) for note in about.notes)
-    intro = (_facts(about), *notes)
+    intro: tuple[Block, ...] = (_facts(about), *notes)
     return Document(_message("title"), sections, intro=intro, keyed=about.keyed)
 
 
