@@ -78,7 +78,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
         cases_rule=chosen.rule,
         level=LEVEL,
         replicates=REPLICATES,
-        keyed=record[IMAGE_NAMES] == KEYED,
+        keyed=record.get(IMAGE_NAMES) == KEYED,  # of an earlier version it has none
     )
     examples = [_example(out, chosen_map, source) for chosen_map in chosen.maps]
     drawn = [example for example in examples if (out / example.picture).is_file()]
