@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 from difference_table import difference_head, difference_rows
+from method_scores import score_cells, score_text
 from predicted_table import PREDICTED_HEAD, predicted_rows
 from speed_table import CONTESTANTS, speed_rows
 
@@ -32,7 +33,6 @@ GUIDE_HEAD = (
     *("method", "for", "not for", "mean rank", "IoU at the area-matched threshold"),
     "above chance on untrained models",
 )
-NOT_MEASURED = "not measured"
 OPTION_HEAD = ("option", "default", "meaning")
 
 CLI_PAGE = """# Command line
@@ -73,13 +73,14 @@ def _method_block(match: re.Match[str]) -> str:
     methods = [method for _, method in METHODS.items()]
     if match[2] == "methods":
         table = _table(METHOD_HEAD, [_method_row(method) for method in methods])
+    elif match[2] == "scores":
+        table = score_text()
     elif match[2] == "differences":
         table = _table(difference_head(), difference_rows())
     elif match[2] == "predicted scores":
         table = _table(PREDICTED_HEAD, predicted_rows())
     else:
-        results = _benchmark()
-        table = _table(GUIDE_HEAD, [_guide_row(method, results) for method in methods])
+        table = _table(GUIDE_HEAD, [_guide_row(method) for method in methods])
     return f"{match[1]}{table}\n{match[3]}"
 
 
@@ -90,40 +91,8 @@ def _method_row(method: Method) -> tuple[str, ...]:
     return name, method.formula, relu, method.unit, method.cost, specific
 
 
-def _guide_row(method: Method, results: dict[str, tuple[str, str, str]]) -> tuple[str, ...]:
-    rank, iou, sanity = results.get(method.name, (NOT_MEASURED,) * 3)
-    return f"`{method.name}`", method.use, method.avoid, rank, iou, method.sanity or sanity
-
-
-def _benchmark() -> dict[str, tuple[str, str, str]]:
-    """Of the published page: method → mean rank, IoU, what exceeds chance on untrained models."""
-    text = (DOCS / "reference" / "benchmark.md").read_text("utf-8")
-    rows = _rows(text, "Score less chance level, untrained models")
-    untrained = {row["method"].strip("`"): _above_chance(row) for row in rows}
-    results = {}
-    for row in _rows(text, "Methods and baselines, best first"):
-        first, *others = re.findall(r"\w+", row["method"])
-        columns = ("mean rank", "IoU at the area-matched threshold")
-        rank, iou = (row[column].split(" ")[0] for column in columns)
-        results[first] = rank, iou, untrained.get(first, NOT_MEASURED)
-        if "=" in row["method"]:  # maps identical up to scale
-            results |= dict.fromkeys(others, (rank, iou, f"as `{first}`"))
-    return results
-
-
-def _above_chance(row: dict[str, str]) -> str:
-    """The measures of place that exceed chance; ROAD may, for a model without training has one."""
-    names = [name for name, value in row.items() if value.startswith("**") and "ROAD" not in name]
-    return ", ".join(names) or "none"
-
-
-def _rows(text: str, title: str) -> Iterator[dict[str, str]]:
-    """The rows of the table under a title: head → cell."""
-    _, _, after = text.partition(title)
-    table = after.split("\n\n")[1]
-    head, _, *rows = (line[1:-1].split("|") for line in table.splitlines())
-    for row in rows:
-        yield {name.strip(): cell.strip() for name, cell in zip(head, row)}
+def _guide_row(method: Method) -> tuple[str, ...]:
+    return f"`{method.name}`", method.use, method.avoid, *score_cells(method)
 
 
 def _metric_block(match: re.Match[str]) -> str:
