@@ -1,6 +1,7 @@
 """The pages in Chromium against the server: the story of each, by mouse and by keyboard alone."""
 
 import json
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from PIL import Image
 
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.web.app import guarded
+from camlucida.web.cases import RunCases
 from camlucida.web.settings import StudyPlan
 from camlucida.web.study import Study
 from tests.support.browser import chromium
+from tests.support.comparisons import compared_methods, write_comparison_tables
 from tests.support.volumes import with_lesion, write_series
 from tests.web.conftest import ADDRESS, PORT, png
 
@@ -373,6 +376,63 @@ def test_maps_are_compared_and_combined_in_the_browser(browser, film):
         page.locator(".pane", has_text="Mean of 2 maps").wait_for()
 
 
+@pytest.fixture
+def pair(tmp_path):
+    """A film, and a later one on which all lies six pixels further right and down."""
+    random = np.random.default_rng(71)
+    coarse = Image.fromarray(random.integers(0, 255, (12, 10), np.uint8))
+    smooth = np.asarray(coarse.resize((104, 120), Image.Resampling.BICUBIC)) / 255
+    grey = (200 * smooth + random.integers(0, 55, smooth.shape)).astype(np.uint8)
+    paths = [tmp_path / "before.png", tmp_path / "after.png"]
+    for path, start in zip(paths, (8, 2)):
+        Image.fromarray(grey[start : start + 96, start : start + 80]).save(path)
+    return paths
+
+
+def test_before_and_after_are_laid_on_each_other(browser, pair):
+    with opened(browser) as page:
+        page.set_input_files("input[type=file]", pair)
+        page.get_by_role("button", name="Open after.png").wait_for()
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.goto(f"{ADDRESS}/#/compare")
+        page.locator(".pane small", has_text="full colour").nth(3).wait_for()
+        page.get_by_label("Film", exact=True).select_option(label="before.png")
+        page.locator(".status:empty").wait_for(state="attached")
+        page.get_by_role("button", name="Compare two films").press("Enter")
+        page.get_by_label("Film of pane 2").select_option(label="after.png")
+        page.locator(".pane", has_text="Difference: 2 − 1").get_by_text("full colour").wait_for()
+        one, other, change = captions(page)
+        assert "before.png" in one
+        assert "after.png" in other
+        assert "on before.png" in change
+        assert "can be compared" in change
+        assert page.get_by_label("Scale").input_value() == "shared"
+        assert not page.get_by_label("Weight of pane 1").is_visible()  # nothing is averaged
+        assert "after.png: From before to after" in page.locator(".notes").inner_text()
+        before, after, of_difference = pixels_under(page)
+        assert np.subtract(after, before).tolist() == pytest.approx([6, 6], abs=1)
+        assert of_difference == before
+        assert serious(page) == []
+        page.get_by_label("Alignment").select_option("none")
+        page.locator(".notes", has_text="no alignment was requested").wait_for()
+        assert len(set(pixels_under(page))) == 1
+        page.get_by_label("Film of pane 2").select_option("")
+        page.locator(".pane", has_text="Mean of 2 maps").wait_for()
+        for film in ("before.png", "after.png"):
+            page.goto(f"{ADDRESS}/#/explain")
+            page.get_by_role("button", name=f"Remove {film}").click()
+            page.get_by_role("button", name=f"Open {film}").wait_for(state="detached")
+
+
+def pixels_under(page):
+    """Pixel of each pane's film that the cross is on, while the pointer is on the first pane."""
+    box = page.locator(".pane .stage").first.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    read = page.locator(".pane small", has_text="here").all_inner_texts()
+    return [tuple(map(int, re.search(r"\((\d+), (\d+)\)", text).groups())) for text in read]
+
+
 def test_a_box_is_hidden_and_the_change_is_shown(browser, films):
     with opened(browser) as page:
         page.set_input_files("input[type=file]", [films / "2.png"])
@@ -489,6 +549,7 @@ def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
         page.get_by_text(f"{few} cases").wait_for()
         page.get_by_role("button", name="Clear the range").press("Enter")
         page.get_by_text(f"{count // 2} cases").wait_for()
+        page.locator(".plot canvas").scroll_into_view_if_needed()
         plot = page.locator(".plot canvas").bounding_box()
         with page.expect_response("**/cases?*probability%3E%3D*") as reply:
             page.mouse.click(plot["x"] + plot["width"] - 10, plot["y"] + 60)  # the highest bar
@@ -503,7 +564,8 @@ def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
         page.locator(".host [role=option]").first.wait_for()
         row = maps[maps["method"] == "gradcam"].iloc[least]
         assert shown_map(page).startswith(str(row["target"]))
-        assert page.get_by_text("no evaluation").count() == 1
+        assert page.get_by_text("camlucida evaluate RUN --metrics road measures it").count() == 1
+        assert page.get_by_text("Limit of the grid").count() == 1
         page.keyboard.press("Escape")
         page.locator(".cell").first.wait_for()
         page.keyboard.press("Enter")
@@ -512,6 +574,54 @@ def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
         page.locator(".films [aria-pressed=true]", has_text=film).wait_for()
         page.locator(".findings button").first.wait_for()
         assert small_run.about["models"][0]["name"] in page.get_by_label("Model").first.inner_text()
+
+
+@pytest.fixture
+def compared(served, small_run, tmp_path):
+    """The server knows a comparison of the run's methods for a while."""
+    tables = compared_methods(small_run)
+    write_comparison_tables(tmp_path, *tables, [str(small_run.folder.root)])
+    runs = served.state.workbench.runs
+    (id,) = runs
+    before = runs[id]
+    runs[id] = RunCases(id, before.path, (tmp_path,))
+    yield runs[id].table
+    runs[id] = before
+
+
+def test_cases_are_sorted_and_filtered_by_agreement_and_artefacts(browser, compared):
+    shares = compared["artefact_share"].dropna()
+    middle = float(shares.median())
+    few = int((shares >= middle).sum())
+    with opened(browser, "/#/cohort") as page:
+        page.locator(".cell").first.wait_for()
+        with page.expect_response("**/cases?sort=agreement_method*") as reply:
+            page.get_by_label("Sort by").select_option("agreement_method")
+        page.get_by_text("1 is the same map").first.wait_for()
+        least = reply.value.json()["cases"][0]
+        assert least["agreement_method"] == pytest.approx(compared["agreement_method"].min())
+        page.locator(f".cell[data-case='{least['case_id']}']").wait_for()
+        page.get_by_label("Heat on artefacts, from").fill(str(middle))
+        page.keyboard.press("Enter")
+        page.get_by_text(f"{few} cases").wait_for()
+        page.get_by_label("Across", exact=True).select_option("agreement_method")
+        page.get_by_label("Up", exact=True).select_option("artefact_share")
+        page.locator(".quiet.ends", has_text="Across: Agreement across methods").wait_for()
+        page.locator(".plot canvas").scroll_into_view_if_needed()
+        plot = page.locator(".plot canvas").bounding_box()
+        with page.expect_response("**/cases?*agreement_method%3E%3D*") as reply:
+            page.mouse.move(plot["x"] + 8, plot["y"] + 8)
+            page.mouse.down()
+            page.mouse.move(plot["x"] + plot["width"] - 4, plot["y"] + 40, steps=3)
+            page.mouse.up()
+        assert 0 < reply.value.json()["total"] < few
+        assert serious(page) == []
+        page.get_by_role("button", name="Clear the range").press("Enter")
+        page.get_by_text(f"{few} cases").wait_for()
+        page.locator(".cell").first.press("Enter")
+        page.locator(".measure", has_text="Heat on artefacts").locator("b").wait_for()
+        assert page.locator(".measure", has_text="Agreement across methods").count() == 1
+        assert serious(page) == []
 
 
 def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
@@ -547,12 +657,18 @@ def test_accessibility(browser, film, address):
         page.locator(
             ".findings button, .cell, .pane .stage, .panel [type=text], .jobs"
         ).first.wait_for()
-        tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-        found = Axe().run(page, options={"runOnly": tags}).response
-        serious = [
-            each for each in found["violations"] if each["impact"] in ("serious", "critical")
-        ]
-        assert [(each["id"], each["nodes"][0]["html"]) for each in serious] == []
+        assert serious(page) == []
+
+
+def serious(page):
+    """What axe finds, but for what is of little weight."""
+    tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
+    violations = Axe().run(page, options={"runOnly": tags}).response["violations"]
+    return [
+        (each["id"], each["nodes"][0]["html"])
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
 def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):

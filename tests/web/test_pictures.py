@@ -15,8 +15,9 @@ import pytest
 import uvicorn
 from PIL import Image
 
+from camlucida.phantom.cohorts.ensemble import write_pair
 from camlucida.web.app import create_app, guarded
-from camlucida.web.serve import packaged_films, settings_of
+from camlucida.web.serve import PACKAGED_PAIR, packaged_films, settings_of
 from tests.support.browser import chromium
 from tests.support.paths import REPOSITORY
 from tests.web.conftest import free_port, png
@@ -26,6 +27,9 @@ SIZE = {"width": 1280, "height": 860}
 JPEG = {"type": "jpeg", "quality": 80}
 PREFERRED = "pneumothorax"
 """In the name of the film that the docs show, where there is one."""
+
+GONE = "consolidation"
+"""What the patient of the two films has no more on the later one."""
 
 DRAWN = """async () => {
   const images = [...document.querySelectorAll("main img")];
@@ -42,7 +46,9 @@ def taken(request, small_run, tmp_path_factory):
     if run is None:
         film = folder / "film.png"
         film.write_bytes(png(5, (96, 80)))
-        given = [str(small_run.folder.root), str(film)]
+        write_pair(folder / "pair")
+        pair = [str(folder / "pair" / f"{name}.png") for name in PACKAGED_PAIR]
+        given = [str(small_run.folder.root), str(film), *pair]
     else:
         films = [str(film.path) for film in packaged_films(folder / "films")]
         given = [run, *films]
@@ -51,7 +57,7 @@ def taken(request, small_run, tmp_path_factory):
         page = browser.new_page(viewport=SIZE)
         page.set_default_timeout(120_000)
         page.goto(address)
-        for take in (explain, compare, cohort, review):
+        for take in (explain, compare, change, cohort, review):
             take(page, lambda name: picture(page, into / f"workbench-{name}.jpg"))
     return into
 
@@ -124,6 +130,24 @@ def compare(page, take):
     page.locator(".pane", has_text="Mean of 2 maps").wait_for()
     page.locator(".pane small", has_text="full colour").first.wait_for()
     take("compare")
+
+
+def change(page, take):
+    """Two films of a patient, the later one laid on the earlier one, and what changed."""
+    films = page.get_by_label("Film", exact=True).first
+    before = films.locator("option", has_text="before").get_attribute("value")
+    films.select_option(before)
+    page.locator(".status:empty").wait_for(state="attached")
+    page.get_by_role("button", name="Compare two films").click()
+    later = page.get_by_label("Film of pane 2")
+    later.select_option(later.locator("option", has_text="after").get_attribute("value"))
+    page.locator(".pane", has_text="Difference: 2 − 1").get_by_text("full colour").wait_for()
+    label = page.get_by_label("Label", exact=True)
+    if label.locator("option", has_text=GONE).count():
+        label.select_option(GONE)
+        page.locator(".pane", has_text="Difference: 2 − 1").get_by_text("full colour").wait_for()
+    page.locator(".status:empty").wait_for(state="attached")
+    take("change")
 
 
 def cohort(page, take):

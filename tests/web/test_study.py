@@ -134,6 +134,8 @@ def test_the_api_tells_what_the_arm_shows_and_no_more(server):
     (drawn,) = shown["maps"]
     assert (drawn["score"], drawn["probability"], drawn["limit"]) == (None, None, 1)
     assert 0 < full["numbers"]["probability"] < 1
+    # Why a number is missing would tell whether the film was annotated.
+    assert [each["missing"] for each in full["numbers"]["trust"] if each["missing"]] == []
     waits = server.get("/api/study/next", params={"reader": "A"}).json()
     assert waits["task"] is None
     assert waits["opens"] > datetime.now(UTC).isoformat()

@@ -9,13 +9,18 @@ import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
 import { Choice, MISMATCH, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
 import { Plot, type Points } from "./plot.js";
 import { saveFile } from "./save.js";
-import { type AnyMap, viewerData } from "./shown.js";
+import { RangeFilter } from "./range_filter.js";
+import { type AnyMap, type Truth, viewerData } from "./shown.js";
 
 interface Column {
   readonly name: string;
   readonly title: string;
+  /** In one sentence; "" where the title says it. */
+  readonly meaning: string;
   readonly kind: "number" | "text";
   readonly values?: readonly string[];
+  /** Of numbers: the smallest and the largest. */
+  readonly range?: readonly [number | null, number | null];
 }
 
 interface RunAbout extends Named {
@@ -33,6 +38,10 @@ export interface Measurement {
   readonly ceiling?: number | null;
   readonly verdict?: string;
   readonly meaning: string;
+  /** Why there is no value; "" where there is one. */
+  readonly missing: string;
+  /** Whether it stands first. */
+  readonly main: boolean;
 }
 
 export interface OneCase {
@@ -41,6 +50,8 @@ export interface OneCase {
   /** Whether the film is a volume. */
   readonly volume: boolean;
   readonly maps: readonly AnyMap[];
+  /** What was annotated of the label. */
+  readonly truth: Truth;
   /** By which the model is offered; null where the server was started with others. */
   readonly model: string | null;
   /** Whether the model was trained on synthetic films alone. */
@@ -51,13 +62,18 @@ export interface OneCase {
 
 /** Columns that are offered as filters, in this order, where they have two values or more. */
 const FILTERS = ["outcome", "label", "method", "layer", "model", "split", "predicted", "true_class"];
+/** Beginnings of columns that are offered so, too, wherever they were measured. */
+const MEASURED_TEXTS = ["group_", "verdict_"];
+/** Columns with numbers that are offered as filters, from and to; the others are in the plot. */
+const RANGES = ["probability", "artefact_share", "agreement_", "metric_border_share", "metric_text_share", "metric_outside_body_share", "metric_view_agreement"];
 
 export class CohortPage {
   readonly root: HTMLElement;
   private readonly status = new Status();
   private readonly count = element("p", { class: "quiet", role: "status" });
   private readonly run = new Choice("Run", () => void this.openRun());
-  private readonly sort = new Choice("Sort by", () => this.gallery.reset());
+  private readonly sort = new Choice("Sort by", () => this.sorted());
+  private readonly meaning = element("p", { class: "quiet" });
   private readonly order = new Choice("Order", () => this.gallery.reset());
   private readonly mark = element("p", { class: "notice", role: "alert" });
   private readonly saving = element("div");
@@ -67,6 +83,8 @@ export class CohortPage {
   private readonly content = element("div", { class: "stage" });
   private readonly side = element("div", { class: "panel" });
   private readonly choices = new Map<string, Choice>();
+  private ranges: readonly RangeFilter[] = [];
+  private columns: readonly Column[] = [];
   private viewer: Viewer | null = null;
   private readonly onKey = (event: KeyboardEvent): void => {
     if (event.key === "Escape" && this.viewer !== null && !event.defaultPrevented) this.back();
@@ -77,6 +95,7 @@ export class CohortPage {
       page: (start, count) => get(`runs/${this.run.value}/cases?${this.query()}&cursor=${start}&limit=${count}`),
       picture: (id) => `/api/runs/${this.run.value}/cases/${id}/thumbnail.png`,
       open: (id) => void this.openCase(id),
+      value: (row) => this.sortedValue(row),
       counted: (total) => (this.count.textContent = `${total} ${total === 1 ? "case" : "cases"}`),
       failed: (error) => this.status.fail(error),
     };
@@ -113,26 +132,55 @@ export class CohortPage {
     this.status.say("");
     const names: [string, string][] = about.columns.map(({ name, title }) => [name, title]);
     this.sort.fill([["case_id", "order of the run"], ...names]);
+    this.columns = about.columns;
     this.mark.textContent = about.mismatch ? `${MISMATCH}: its maps are not to be used.` : "";
     this.mark.hidden = !about.mismatch;
     this.fillFilters(about.columns);
     this.fillPlot(about.columns);
+    this.showMeaning();
     this.showGallery();
     this.refresh();
+  }
+
+  private sorted(): void {
+    this.showMeaning();
+    this.gallery.reset();
+  }
+
+  private get sortColumn(): Column | undefined {
+    return this.columns.find(({ name }) => name === this.sort.value);
+  }
+
+  private showMeaning(): void {
+    this.meaning.textContent = this.sortColumn?.meaning ?? "";
+    this.meaning.hidden = this.meaning.textContent === "";
+  }
+
+  /** What the cases are sorted by, unless each shows it anyway. */
+  private sortedValue(row: Case): string {
+    const column = this.sortColumn;
+    if (column?.kind !== "number" || column.name === "probability") return "";
+    const value = row[column.name];
+    return `${column.title} ${typeof value === "number" ? number(value) : "–"}`;
   }
 
   private fillFilters(columns: readonly Column[]): void {
     this.choices.clear();
     const listed = columns.filter(({ name, values }) => {
-      const offered = FILTERS.includes(name) || name.startsWith("group_");
+      const offered = FILTERS.includes(name) || MEASURED_TEXTS.some((start) => name.startsWith(start));
       return offered && (values?.length ?? 0) > 1;
     });
-    for (const { name, values } of listed) {
-      const choice = new Choice(name.replace("group_", ""), () => this.refresh());
+    for (const { name, title, meaning, values } of listed) {
+      const choice = new Choice(title.replace("group_", ""), () => this.refresh());
       choice.fill([["", "all"], ...values!.map((value): [string, string] => [value, value])]);
+      choice.root.title = meaning;
       this.choices.set(name, choice);
     }
-    this.filters.replaceChildren(...[...this.choices.values()].map((choice) => choice.root));
+    const measured = columns.filter(({ name, kind, range }) =>
+      kind === "number" && range?.[0] !== range?.[1] && RANGES.some((start) => name.startsWith(start)));
+    this.ranges = measured.map((column) => new RangeFilter(column, () => this.refresh()));
+    const roots = [...this.choices.values(), ...this.ranges].map(({ root }) => root);
+    this.filters.replaceChildren(...roots);
   }
 
   /** A metric against the probability, where there are both. */
@@ -159,7 +207,8 @@ export class CohortPage {
   /** What the filters ask of a case. */
   private conditions(): string[] {
     const chosen = [...this.choices].filter(([, choice]) => choice.value !== "");
-    return chosen.map(([name, choice]) => `${name}=${choice.value}`);
+    const texts = chosen.map(([name, choice]) => `${name}=${choice.value}`);
+    return [...texts, ...this.ranges.flatMap(({ conditions }) => conditions)];
   }
 
   private refresh(): void {
@@ -171,7 +220,7 @@ export class CohortPage {
     this.viewer?.dispose();
     this.viewer = null;
     this.side.replaceChildren(
-      section("Cases", this.run.root, this.mark, this.sort.root, this.order.root, this.count),
+      section("Cases", this.run.root, this.mark, this.sort.root, this.order.root, this.meaning, this.count),
       section("Filter", this.filters),
       section("Take with you", this.saveButtons(), this.saving),
       section("Plot", element("p", { class: "quiet" }, "Drag or click in the plot, or type a range: the gallery shows these cases."), this.plot.root),
@@ -226,7 +275,7 @@ export class CohortPage {
     );
     this.content.replaceChildren(host, this.status.root);
     const notice = one.mismatch ? `${MISMATCH} · Research use only` : "Research use only";
-    this.viewer = mountViewer(host, viewerData(film, one.maps, notice));
+    this.viewer = mountViewer(host, viewerData(film, one.maps, notice, one.truth));
     back.focus();
   }
 }
@@ -261,23 +310,29 @@ function facts(row: Case): HTMLElement {
   return list;
 }
 
-/** What was measured of a map, each with its meaning. */
+/** What was measured of a map, each with its meaning, and why a number is missing. */
 export function trust(measurements: readonly Measurement[]): HTMLElement[] {
-  if (measurements.length === 0) {
-    const how = "This run has no evaluation: camlucida evaluate RUN measures its maps.";
-    return [element("p", { class: "quiet" }, how)];
-  }
+  const others = lines(measurements.filter(({ main }) => !main));
+  const summary = element("summary", {}, others.length === 1 ? "1 more measurement" : `${others.length} more measurements`);
+  const more = others.length === 0 ? [] : [element("details", {}, summary, ...others)];
+  return [...lines(measurements.filter(({ main }) => main)), ...more];
+}
+
+function lines(measurements: readonly Measurement[]): HTMLElement[] {
   return measurements.map((each) => {
-    const value = each.verdict ?? (each.value === null ? "–" : number(each.value));
+    const figure = each.value === null ? "" : number(each.value);
+    const value = [each.verdict, figure].filter(Boolean).join(" · ") || "–";
     const chance = each.chance === null || each.chance === undefined ? "" : `, chance ${number(each.chance)}`;
     const ceiling = each.ceiling === null || each.ceiling === undefined ? "" : `, upper bound of the grid ${number(each.ceiling)}`;
+    const meaning = each.meaning.replace(/\.$/, "");
+    const missing = each.missing === "" ? "" : `${meaning === "" ? "Not" : ". Not"} measured: ${each.missing}`;
     const title = each.output === null ? each.title : `${each.title} (${each.output})`;
     return element(
       "div",
       { class: "measure" },
       element("span", {}, title),
       element("b", {}, value),
-      element("small", {}, `${each.meaning.replace(/\.$/, "")}${chance}${ceiling}.`),
+      element("small", {}, `${meaning}${chance}${ceiling}${missing}.`),
     );
   });
 }

@@ -1,10 +1,10 @@
-/** Compare: two to six maps of one film side by side, their weighted mean and their disagreement. */
+/** Compare: two to six maps side by side, of one film or of several of a patient, and what is made of them. */
 
 import type { MapData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
-import { combine, memberOf } from "../viewer/ensemble.js";
-import { type Film as Samples, decodeFilm } from "../viewer/film.js";
-import { type Layer, layerOf } from "../viewer/layer.js";
+import { memberOf } from "../viewer/ensemble.js";
+import { layerOf } from "../viewer/layer.js";
+import { SCALES, type Scale } from "../viewer/settings.js";
 import {
   follow,
   get,
@@ -17,13 +17,13 @@ import {
   type Model,
   type Named,
   type Question,
-  type ShownFilm,
 } from "./api.js";
-import { type PaneContent, Panes } from "./panes.js";
-import { saveFile } from "./save.js";
+import { FEWEST, averagedPanes, differencePane, meanPanes } from "./combined.js";
+import { type Frame, firstFrame, laterFrame } from "./frame.js";
+import { PaneChoice } from "./pane_choice.js";
+import { Panes } from "./panes.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
-import { viewerData } from "./shown.js";
-import { SCALES, type Scale } from "../viewer/settings.js";
+import { saveFile } from "./save.js";
 
 const MOST = 6;
 
@@ -32,66 +32,27 @@ type FilmMap = MapData & { readonly notes: readonly string[] };
 const SCALE_NAMES: Readonly<Record<Scale, string>> = {
   own: "of each map", shared: "of all maps", fixed: "fixed",
 };
-const FEWEST = 2;
 
-type Member = ReturnType<typeof memberOf>;
+/** As `--align` of camlucida change. */
+const ALIGNMENTS: readonly (readonly [string, string])[] = [
+  ["auto", "auto: shift, rotation, magnification"], ["none", "none: centre over centre"],
+];
 
-/** The choices of one pane, and the map that they gave. */
-class PaneChoice {
-  readonly root = element("div", { class: "pane-choice", role: "group" });
-  readonly model: Choice;
-  readonly method: Choice;
-  readonly layer: Choice;
-  readonly weight = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: 1 });
-  layerOfMap: Layer | null = null;
-  member: Member | null = null;
-  map: MapData | null = null;
-  problem = "";
-  /** Counts requests, so that a late reply is left out. */
-  requests = 0;
-  /** On what the model was trained, where it has to be known. */
-  readonly training = element("p", { class: "notice" });
-  readonly work = element("div");
-  private readonly name = element("b");
-  private readonly close: HTMLButtonElement;
-
-  constructor(changed: (modelChanged: boolean) => void, weighted: () => void, remove: () => void) {
-    this.model = new Choice("Model", () => changed(true));
-    this.method = new Choice("Method", () => changed(false));
-    this.layer = new Choice("Layer", () => changed(false));
-    this.weight.addEventListener("input", weighted);
-    this.close = button("×", "Remove the pane", null, remove);
-    const weight = element("label", { class: "choice" }, element("span", {}, "Weight"), this.weight);
-    const head = element("div", { class: "head" }, this.name, this.close);
-    this.root.append(head, this.model.root, this.training, this.method.root, this.layer.root, this.work, weight);
-  }
-
-  setNumber(index: number, removable: boolean): void {
-    this.name.textContent = `Pane ${index + 1}`;
-    this.root.setAttribute("aria-label", `Pane ${index + 1}`);
-    this.weight.setAttribute("aria-label", `Weight of pane ${index + 1}`);
-    this.close.setAttribute("aria-label", `Remove pane ${index + 1}`);
-    this.close.hidden = !removable;
-  }
-
-  content(index: number): PaneContent {
-    const name = (choice: Choice): string => choice.select.selectedOptions[0]?.textContent ?? "";
-    const path = this.map?.layer ?? name(this.layer);
-    const title = `${index + 1} · ${name(this.model)} · ${name(this.method)} · ${path}`;
-    return { title, layer: this.layerOfMap, problem: this.problem, combined: false };
-  }
-
-  forget(problem: string): void {
-    this.map = this.layerOfMap = this.member = null;
-    this.problem = problem;
-  }
-}
+const UNCHECKED =
+  "That films can be aligned does not show that they are of one patient: nothing here checks it. " +
+  "Each film is shown as it is; zoom, position and cross follow the alignment.";
 
 export class ComparePage {
   readonly root: HTMLElement;
   private readonly status = new Status();
   private readonly film = new Choice("Film", () => void this.open());
   private readonly target = new Choice("Label", () => void this.explainAll());
+  private readonly minuend = new Choice("Difference", () => this.show());
+  private readonly subtrahend = new Choice("minus", () => this.show());
+  private readonly alignment = new Choice("Alignment", () => void this.placeAll());
+  private readonly laid = element("div", { class: "notes" });
+  private readonly aligning = section("Later films", this.alignment.root, this.laid);
+  private readonly beforeAfter: HTMLButtonElement;
   private readonly list = element("div", {});
   private readonly saving = element("div", {});
   private readonly add: HTMLButtonElement;
@@ -105,18 +66,26 @@ export class ComparePage {
   private choices: PaneChoice[] = [];
   private models: readonly Named[] = [];
   private methods: readonly Method[] = [];
-  private samples: Samples | null = null;
+  private films: readonly Film[] = [];
+  private first: Frame | null = null;
+  private readonly frames = new Map<string, Promise<Frame>>();
   private opens = 0;
 
   constructor() {
     this.add = button("Add a pane", "Add a pane", null, () => void this.addPane());
     this.save = button("Export as ZIP", "Export the maps of the panes as a ZIP file", null, () => void this.export());
+    this.beforeAfter = button("Before and after", "Compare two films of a patient by one model and method", null, () => void this.compareFilms());
     const about = element("p", { class: "quiet" },
-      "The mean and the disagreement (standard deviation) are of the maps, each divided by its mean magnitude: 1 is heat spread evenly.");
-    const buttons = element("div", { class: "buttons" }, this.add, this.save);
+      "The mean and the disagreement (standard deviation) are of the maps of the first film, each divided by its mean magnitude: 1 is heat spread evenly.");
+    const grid = element("p", { class: "quiet" }, "A difference smaller than a cell of the maps' grids means nothing.");
+    const buttons = element("div", { class: "buttons" }, this.add, this.beforeAfter, this.save);
     const side = element("div", { class: "panel" },
       section("Film", this.film.root, this.target.root, this.opacity.root, this.threshold.root, this.scale.root, this.fixed),
-      section("Panes", this.list, buttons, this.saving, about));
+      this.aligning,
+      section("Panes", this.list, buttons, this.saving),
+      section("Combined", this.minuend.root, this.subtrahend.root, grid, about));
+    this.alignment.fill(ALIGNMENTS, "auto");
+    this.aligning.hidden = true;
     this.scale.fill(SCALES.map((scale) => [scale, SCALE_NAMES[scale]]), "own");
     this.limit.addEventListener("change", () => this.panes.change({ limit: this.limit.valueAsNumber || 0 }));
     this.fixed.hidden = true;
@@ -131,6 +100,8 @@ export class ComparePage {
       ]);
       this.models = models;
       this.methods = methods;
+      this.films = films;
+      this.beforeAfter.disabled = films.length < FEWEST;
       this.film.fill(films.map(({ id, name }) => [id, name]));
       if (films.length === 0) {
         this.status.say("Give a film on the page Explain.");
@@ -151,11 +122,14 @@ export class ComparePage {
   }
 
   private newPane(method: string, model: string): PaneChoice {
-    const made: PaneChoice = new PaneChoice(
-      (modelChanged) => void this.changed(made, modelChanged),
-      () => this.show(),
-      () => this.remove(made),
-    );
+    const made: PaneChoice = new PaneChoice({
+      changed: (modelChanged) => void this.changed(made, modelChanged),
+      filmChanged: () => void this.moved(made),
+      weighted: () => this.show(),
+      remove: () => this.remove(made),
+    });
+    made.film.fill([["", "the first film"], ...this.films.map(({ id, name }): [string, string] => [id, name])], "");
+    made.frame = this.first;
     made.model.fill(this.models.map(({ id, name }) => [id, name]), model);
     made.method.fill(this.methods.map((each) => [each.name, isSlow(each) ? `${each.title} (slow)` : each.title]), method);
     made.layer.fill([["auto", "auto"]], "auto");
@@ -175,15 +149,37 @@ export class ComparePage {
 
   private remove(choice: PaneChoice): void {
     this.choices = this.choices.filter((other) => other !== choice);
+    choice.requests += 1;
     choice.root.remove();
     this.number();
+    this.showPlaces();
     this.show();
+  }
+
+  /** Two panes that differ in the film alone, and what changed between them. */
+  private async compareFilms(): Promise<void> {
+    const [before, ...others] = this.choices as [PaneChoice, ...PaneChoice[]];
+    for (const other of others) this.remove(other);
+    before.film.select.value = "";
+    const after = this.newPane(before.method.value, before.model.value);
+    const next = this.films.findIndex(({ id }) => id === this.film.value) + 1;
+    after.film.select.value = (this.films[next] ?? this.films[next - 2])!.id;
+    this.minuend.select.value = after.id;
+    this.subtrahend.select.value = before.id;
+    this.panes.change({ scale: "shared" });
+    await this.fillLayers(after);
+    after.layer.select.value = before.layer.value;
+    await Promise.all([this.moved(before), this.moved(after)]);
   }
 
   private number(): void {
     const { length } = this.choices;
     this.choices.forEach((each, index) => each.setNumber(index, length > FEWEST));
     this.add.disabled = length >= MOST;
+    const names = this.choices.map(({ id }, index): [string, string] => [id, `pane ${index + 1}`]);
+    const [one, other] = [this.minuend.value, this.subtrahend.value];
+    this.minuend.fill([["", "none"], ...names], names.some(([id]) => id === one) ? one : "");
+    this.subtrahend.fill(names, names.some(([id]) => id === other) ? other : names[0]?.[0]);
   }
 
   /** Another film: its findings by the models of the panes, then all maps. */
@@ -191,20 +187,23 @@ export class ComparePage {
     const opening = ++this.opens;
     this.status.say("Opening the film…");
     try {
-      const film = await get<ShownFilm>(`films/${this.film.value}`);
-      if (film.volume !== undefined) {
-        throw new Error(`${film.name} is a volume: its maps are compared on the page Explain, in its viewer.`);
-      }
-      const samples = await decodeFilm(film.film);
+      const first = await firstFrame(this.film.value);
       if (opening !== this.opens) return;
-      this.samples = samples;
-      this.panes.setFilm(samples, viewerData(film, []));
-      for (const each of this.choices) each.forget("");
+      this.first = first;
+      this.frames.clear();
+      this.panes.setFirst(first);
+      for (const each of this.choices) {
+        each.frame = first;
+        each.forget("");
+      }
       this.show();
       this.showSettings();
+      const problems = await Promise.all(this.choices.map((each) => this.place(each)));
       await Promise.all(this.choices.map((each) => this.fillLayers(each)));
       await this.fillTargets();
-      if (opening === this.opens) await this.explainAll();
+      if (opening !== this.opens) return;
+      await this.explainAll();
+      this.finish(problems);
     } catch (error) {
       if (opening === this.opens) this.status.fail(error);
     }
@@ -256,9 +255,68 @@ export class ComparePage {
     this.status.say("");
   }
 
+  /** The film of a pane, laid on the first one; it stays the first one where this fails, for which the reason is given. */
+  private async place(choice: PaneChoice): Promise<string> {
+    const { first } = this;
+    const wanted = choice.film.value;
+    let problem = "";
+    let frame = first;
+    try {
+      if (first !== null && wanted !== "" && wanted !== first.id) frame = await this.laterFrame(first, wanted);
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+      choice.film.select.value = "";
+    }
+    if (first !== this.first || (wanted !== choice.film.value && problem === "")) return "";
+    choice.frame = frame;
+    this.showPlaces();
+    return problem;
+  }
+
+  /** Panes of one film have one frame, so that their maps can be subtracted where they are. */
+  private async laterFrame(first: Frame, id: string): Promise<Frame> {
+    const key = `${first.id} ${id} ${this.alignment.value}`;
+    const frame = this.frames.get(key) ?? laterFrame(first, id, this.alignment.value);
+    this.frames.set(key, frame);
+    frame.catch(() => this.frames.delete(key));
+    return frame;
+  }
+
+  /** Another film in a pane. */
+  private async moved(choice: PaneChoice): Promise<void> {
+    choice.requests += 1;
+    choice.forget("…");
+    this.status.say("Laying the films on each other…");
+    const problem = await this.place(choice);
+    await this.explain(choice);
+    this.finish([problem]);
+  }
+
+  /** Another way of laying the films on the first one: the maps stay. */
+  private async placeAll(): Promise<void> {
+    this.status.say("Laying the films on each other…");
+    const problems = await Promise.all(this.choices.map((each) => this.place(each)));
+    this.show();
+    this.finish(problems);
+  }
+
+  private finish(problems: readonly string[]): void {
+    const problem = problems.find((each) => each !== "");
+    if (problem === undefined) this.status.say("");
+    else this.status.fail(problem);
+  }
+
+  /** How each other film was laid on the first. */
+  private showPlaces(): void {
+    const others = new Set(this.choices.map(({ frame }) => frame).filter((frame) => frame !== null && frame !== this.first));
+    this.aligning.hidden = others.size === 0;
+    const lines = [...others].map((frame) => element("p", {}, element("b", {}, `${frame!.name}: `), frame!.sentences.join(" ")));
+    this.laid.replaceChildren(...lines, element("p", {}, UNCHECKED));
+  }
+
   private question(choice: PaneChoice): Question {
     return {
-      film: this.film.value, model: choice.model.value, target: this.target.value,
+      film: choice.frame?.id ?? this.film.value, model: choice.model.value, target: this.target.value,
       method: choice.method.value, layer: choice.layer.value || "auto",
     };
   }
@@ -268,13 +326,14 @@ export class ComparePage {
     const request = ++choice.requests;
     choice.forget("…");
     this.show();
-    const { opens, samples } = this;
+    const { opens } = this;
+    const { frame } = choice;
     try {
       const map = await this.made(choice, this.question(choice));
-      if (request !== choice.requests || opens !== this.opens || samples === null) return;
-      const layer = layerOf(map, samples);
-      const member = memberOf(layer, map, samples);
-      Object.assign(choice, { map, layerOfMap: layer, member, problem: "" });
+      if (request !== choice.requests || opens !== this.opens || frame === null) return;
+      const layer = layerOf(map, frame.film);
+      choice.shown = { map, layer, member: memberOf(layer, map, frame.film) };
+      choice.problem = "";
     } catch (error) {
       if (request !== choice.requests || opens !== this.opens) return;
       choice.forget(error instanceof Error ? error.message : String(error));
@@ -302,22 +361,16 @@ export class ComparePage {
   }
 
   private show(): void {
-    const contents = this.choices.map((each, index) => each.content(index));
-    this.panes.show([...contents, ...this.combined()]);
-    this.save.disabled = this.choices.every((each) => each.map === null);
-  }
-
-  /** The mean and the disagreement of the panes that have a map and a weight. */
-  private combined(): PaneContent[] {
-    const made = this.choices.filter((each) => each.member !== null && Number(each.weight.value) > 0);
-    const titles = [`Mean of ${made.length} maps`, "Disagreement: standard deviation"];
-    if (made.length < FEWEST || this.samples === null) {
-      const problem = "needs two maps with a weight above 0";
-      return titles.map((title) => ({ title, layer: null, problem, combined: true }));
-    }
-    const weights = made.map((each) => Number(each.weight.value));
-    const { mean, spread } = combine(made.map((each) => each.member!), weights, this.samples);
-    return [mean, spread].map((layer, i) => ({ title: titles[i]!, layer, problem: "", combined: true }));
+    const { first } = this;
+    if (first === null) return;
+    const named = this.choices.some(({ frame }) => frame !== first);
+    const contents = this.choices.map((each, index) => each.content(index, each.frame ?? first, named));
+    const [one, other] = [this.minuend, this.subtrahend].map(({ value }) => this.choices.findIndex(({ id }) => id === value));
+    this.panes.show([...contents, ...differencePane(this.choices, one!, other!, first), ...meanPanes(this.choices, first)]);
+    const averaged = averagedPanes(this.choices, first);
+    for (const each of this.choices) each.setAveraged(averaged.includes(each));
+    this.save.disabled = this.choices.every((each) => each.shown === null);
+    this.subtrahend.root.hidden = this.minuend.value === "";
   }
 
   private setScale(scale: Scale): void {
@@ -336,7 +389,7 @@ export class ComparePage {
   }
 
   private async export(): Promise<void> {
-    const maps = this.choices.filter((each) => each.map !== null).map((each) => this.question(each));
+    const maps = this.choices.filter((each) => each.shown !== null).map((each) => this.question(each));
     if (maps.length > 0) await saveFile({ kind: "export", maps }, "Writing the ZIP file", this.saving, this.status);
   }
 }

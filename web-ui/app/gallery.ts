@@ -11,11 +11,13 @@ export interface Pages {
   page(start: number, count: number): Promise<{ cases: Case[]; total: number }>;
   picture(id: number): string;
   open(id: number): void;
+  /** A further value of a case, such as what the cases are sorted by; "" for none. */
+  value(row: Case): string;
   counted(total: number): void;
   failed(error: unknown): void;
 }
 
-const CELL = { width: 204, height: 244 };
+const CELL = { width: 204, height: 262 };
 const PAGE = 60;
 /** Rows beyond the screen that are drawn too. */
 const BEYOND = 2;
@@ -145,10 +147,11 @@ export class Gallery {
     const value = typeof probability === "number" ? probabilityText(probability) : "";
     const cell = element(
       "button",
-      { type: "button", class: "cell", "aria-label": `${caseName(row)}, ${outcome} ${value}`, "data-case": row.case_id },
+      { type: "button", class: "cell", "aria-label": `${caseName(row)}, ${outcome} ${value} ${this.pages.value(row)}`, "data-case": row.case_id },
       picture,
       element("span", { class: "name" }, caseName(row)),
       element("span", { class: `value ${outcome}` }, [outcome, value, synthetic].filter(Boolean).join(" · ")),
+      element("span", { class: "value" }, this.pages.value(row)),
     );
     cell.addEventListener("click", () => {
       this.current = index;

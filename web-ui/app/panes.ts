@@ -1,9 +1,7 @@
-/** Panes side by side that move, zoom and change their grey levels together. */
+/** Panes side by side, of one film or several, that move, zoom and change their grey levels together. */
 
 import { changeOf, moved } from "../viewer/commands.js";
-import type { ViewerData } from "../viewer/data.js";
 import { element } from "../viewer/dom.js";
-import type { Film } from "../viewer/film.js";
 import { valueAt } from "../viewer/geometry.js";
 import { type Command, commandOf } from "../viewer/keyboard.js";
 import type { Layer } from "../viewer/layer.js";
@@ -12,6 +10,8 @@ import { watchPointer } from "../viewer/pointer.js";
 import { type Settings, initialSettings } from "../viewer/settings.js";
 import { Stage } from "../viewer/stage.js";
 import { number } from "../viewer/words.js";
+import { type Point, apply, inverse, scaleOf } from "./affine.js";
+import { type Frame, windowOn } from "./frame.js";
 
 /** What one pane shows. */
 export interface PaneContent {
@@ -21,20 +21,30 @@ export interface PaneContent {
   readonly problem: string;
   /** Whether it is made of other panes, in another unit. */
   readonly combined: boolean;
+  readonly frame: Frame;
 }
 
 class Pane {
   readonly stage: Stage;
   readonly root: HTMLElement;
+  frame: Frame | null = null;
   private readonly title = element("span");
   private readonly about = element("small");
-  private content: PaneContent = { title: "", layer: null, problem: "", combined: false };
+  private content: PaneContent | null = null;
 
   constructor(name: string) {
     this.stage = new Stage(null, name);
     const view = element("div", { class: "view" }, this.stage.root);
     const caption = element("figcaption", {}, this.title, this.about);
     this.root = element("figure", { class: "pane" }, caption, view);
+  }
+
+  /** Whether another film is shown from now on, whose view begins anew. */
+  setFrame(frame: Frame): boolean {
+    if (frame === this.frame) return false;
+    this.frame = frame;
+    this.stage.setFilm(frame.film, frame.data);
+    return true;
   }
 
   show(content: PaneContent, settings: Settings, limit: number, moving: boolean): void {
@@ -44,17 +54,20 @@ class Pane {
     this.title.textContent = title;
     this.stage.root.setAttribute("aria-label", title);
     this.read(null, limit);
-    this.stage.show([{ layer, title: "", limit, palette }], settings, moving);
+    // A line is drawn round positive values: of a difference it would leave out what became less.
+    const contour = settings.contour && !(content.combined && layer?.signed);
+    this.stage.show([{ layer, title: "", limit, palette }], { ...settings, contour }, moving);
   }
 
-  /** The value at a point of the film, beside what full colour is. */
-  read(at: readonly [number, number] | null, limit: number): void {
-    const { layer, problem } = this.content;
+  /** The value at a point of the film, with the point's pixel, beside what full colour is. */
+  read(at: Point | null, limit: number): void {
+    const { layer, problem } = this.content!;
     if (layer === null || layer.empty !== null) {
       this.about.textContent = problem || (layer?.empty ?? "");
       return;
     }
-    const value = at === null ? "" : `${number(valueAt(layer.field, layer.geometry, ...at))} here · `;
+    const pixel = at?.map(Math.floor).join(", ");
+    const value = at === null ? "" : `${number(valueAt(layer.field, layer.geometry, ...at))} here (${pixel}) · `;
     this.about.textContent = `${value}full colour ${number(limit)}`;
   }
 }
@@ -65,30 +78,30 @@ export class Panes {
   private readonly grid = element("div", { class: "panes" });
   private panes: Pane[] = [];
   private contents: readonly PaneContent[] = [];
-  private data: ViewerData | null = null;
-  private film: Film | null = null;
+  private first: Frame | null = null;
 
   constructor(private readonly onChange: () => void) {
     shadowOf(this.host).append(this.grid);
     this.host.addEventListener("keydown", (event) => this.key(event));
   }
 
-  setFilm(film: Film, data: ViewerData): void {
-    this.film = film;
-    this.data = data;
-    this.settings = { ...initialSettings(data), contour: true };
-    for (const { stage } of this.panes) stage.setFilm(film, data);
+  /** The film that the others are laid on: its grey levels are set, and theirs follow. */
+  setFirst(frame: Frame): void {
+    this.first = frame;
+    this.settings = { ...initialSettings(frame.data), contour: true };
   }
 
   show(contents: readonly PaneContent[]): void {
-    const { film, data } = this;
-    if (film === null || data === null) return;
+    if (this.first === null) return;
     this.contents = contents;
     while (this.panes.length > contents.length) this.drop(this.panes.pop()!);
-    while (this.panes.length < contents.length) this.add(film, data);
+    while (this.panes.length < contents.length) this.add();
     const columns = contents.length <= 3 ? contents.length : Math.ceil(contents.length / 2);
     this.grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    const fresh = this.panes.filter((pane, i) => pane.setFrame(contents[i]!.frame));
     this.draw(false);
+    const leader = this.panes.find((pane) => !fresh.includes(pane) && !pane.stage.view.isFitted);
+    if (leader !== undefined && fresh.length > 0) this.follow(leader);
   }
 
   change(changed: Partial<Settings>): void {
@@ -98,14 +111,11 @@ export class Panes {
     this.onChange();
   }
 
-  private add(film: Film, data: ViewerData): void {
+  private add(): void {
     const pane = new Pane(`Pane ${this.panes.length + 1}`);
     this.grid.append(pane.root);
-    pane.stage.setFilm(film, data);
-    this.watch(pane.stage);
-    const first = this.panes[0]?.stage;
+    this.watch(pane);
     this.panes.push(pane);
-    if (first !== undefined && !first.view.isFitted) this.follow(first);
   }
 
   private drop(pane: Pane): void {
@@ -113,10 +123,11 @@ export class Panes {
     pane.root.remove();
   }
 
-  private watch(stage: Stage): void {
+  private watch(pane: Pane): void {
+    const { stage } = pane;
     const moving = (move: () => void): void => {
       move();
-      this.follow(stage);
+      this.follow(pane);
     };
     watchPointer(stage.root, {
       tool: () => (this.settings?.tool === "window" ? "window" : "pan"),
@@ -124,22 +135,24 @@ export class Panes {
       zoom: (factor, at) => moving(() => stage.view.zoomBy(factor, at)),
       fit: () => this.fit(),
       window: (level, width) => this.dragWindow(level, width),
-      point: (at) => this.point(at === null ? null : stage.view.toFilm(at)),
+      point: (at) => this.point(pane, at === null ? null : stage.view.toFilm(at)),
       region: () => undefined,
       paint: () => undefined,
       lift: () => undefined,
     });
   }
 
-  /** All panes show the part of the film that one shows. */
-  private follow(leader: Stage): void {
-    const { x, y, zoom } = leader.view;
-    for (const { stage } of this.panes) {
-      if (stage !== leader) {
-        stage.view.zoomTo(zoom);
-        Object.assign(stage.view, { x, y });
+  /** All panes show the part of the patient that one shows, at the size that it has there. */
+  private follow(leader: Pane): void {
+    const { view } = leader.stage;
+    for (const pane of this.panes) {
+      if (pane !== leader && pane.frame !== null && leader.frame !== null) {
+        const size = scaleOf(leader.frame.place) / scaleOf(pane.frame.place);
+        const [x, y] = onFilmOf(pane.frame, leader.frame, [view.x, view.y]);
+        pane.stage.view.zoomTo(view.zoom * size);
+        Object.assign(pane.stage.view, { x, y });
       }
-      stage.request(true);
+      pane.stage.request(true);
     }
   }
 
@@ -150,11 +163,12 @@ export class Panes {
     }
   }
 
-  private point(at: [number, number] | null): void {
-    const { film } = this;
-    const isInside = at !== null && film !== null && at.every((each, i) => each >= 0 && each <= (i === 0 ? film.width : film.height));
-    const shown = isInside ? at : null;
+  private point(under: Pane, at: Point | null): void {
+    const { frame } = under;
+    const here = frame !== null && at !== null && isOn(frame, at) ? at : null;
     this.panes.forEach((pane, i) => {
+      const there = here === null || frame === null ? null : onFilmOf(pane.frame!, frame, here);
+      const shown = there !== null && isOn(pane.frame!, there) ? there : null;
       pane.stage.cross = shown;
       pane.read(shown, this.limit(this.contents[i]!));
       pane.stage.request(true);
@@ -162,9 +176,9 @@ export class Panes {
   }
 
   private dragWindow(level: number, width: number): void {
-    if (this.settings === null || this.data === null) return;
+    if (this.settings === null || this.first === null) return;
     const { low, high } = this.settings;
-    const range = 2 ** this.data.film.bits - 1;
+    const range = 2 ** this.first.data.film.bits - 1;
     const unit = (high - low) / 400;
     this.change(moved((low + high) / 2 + level * unit, high - low + width * unit, range));
   }
@@ -172,17 +186,17 @@ export class Panes {
   /** The same keys as in the viewer. */
   private key(event: KeyboardEvent): void {
     const command = commandOf(event);
-    if (command === null || this.settings === null || this.data === null) return;
-    const change = changeOf(command, this.settings, this.data, false, ["pan", "window"]);
+    if (command === null || this.settings === null || this.first === null) return;
+    const change = changeOf(command, this.settings, this.first.data, false, ["pan", "window"]);
     if (change !== null) this.change(change);
     else if (!this.moveView(command)) return;
     event.preventDefault();
   }
 
   private moveView(command: Command): boolean {
-    const leader = this.panes[0]?.stage;
+    const leader = this.panes[0];
     if (leader === undefined) return false;
-    const { view } = leader;
+    const { view } = leader.stage;
     const moves: Partial<Record<Command, () => void>> = {
       zoomIn: () => view.zoomBy(1.25),
       zoomOut: () => view.zoomBy(1 / 1.25),
@@ -203,11 +217,13 @@ export class Panes {
   }
 
   private draw(moving: boolean): void {
-    const { settings } = this;
-    if (settings === null) return;
+    const { settings, first } = this;
+    if (settings === null || first === null) return;
     this.panes.forEach((pane, i) => {
       const content = this.contents[i]!;
-      pane.show(content, settings, this.limit(content), moving);
+      const { frame } = content;
+      const levels = frame === first ? {} : windowOn(first.data.film, frame.data.film, settings);
+      pane.show(content, { ...settings, ...levels }, this.limit(content), moving);
     });
   }
 
@@ -228,4 +244,13 @@ export class Panes {
     for (const pane of this.panes) this.drop(pane);
     this.panes = [];
   }
+}
+
+/** A point of one film on another. */
+function onFilmOf(other: Frame, one: Frame, at: Point): [number, number] {
+  return other === one ? [at[0], at[1]] : apply(other.place, apply(inverse(one.place), at));
+}
+
+function isOn({ film }: Frame, [x, y]: Point): boolean {
+  return x >= 0 && y >= 0 && x <= film.width && y <= film.height;
 }

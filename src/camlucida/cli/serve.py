@@ -31,7 +31,7 @@ def serve_command(
     items: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Runs, folders that hold runs, films, volumes, or folders of these. Default: "
+            help="Runs, comparisons, folders that hold some, films, or volumes. Default: "
             "synthetic films of the package."
         ),
     ] = None,

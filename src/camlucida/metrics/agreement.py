@@ -100,10 +100,10 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     "IoU of the k hottest cells; ties in proportion",
 )
 def top_cells_iou(a: ArrayLike, b: ArrayLike, cells: int = CELLS) -> float:
-    """Σ min(w_a, w_b) / Σ max(w_a, w_b), w = 1 for a cell among the ``cells`` hottest, else 0.
+    """Overlap (IoU) of the hottest cells of two maps, in [0, 1]: Σ min(w_a, w_b) / Σ max(w_a, w_b).
 
-    Cells tied at the last place share what is left of it equally, so that order in memory never
-    decides.
+    w is 1 for a cell among the ``cells`` hottest, else 0. Cells tied at the last place share what
+    is left of it equally, so that order in memory never decides.
 
     Args:
         a, b: as for :func:`pearson`.

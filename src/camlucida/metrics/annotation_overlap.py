@@ -108,7 +108,7 @@ def dice_otsu(values: ArrayLike, truth: ArrayLike) -> float:
     options=("threshold",),
 )
 def iou_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
-    """IoU of the pixels where (E − min)/(max − min) > ``threshold``, in [0, 1].
+    """IoU of the pixels where (E − min)/(max − min) is above the threshold, in [0, 1].
 
     Args:
         values, truth: as for :func:`~camlucida.metrics.localisation.hit`.
@@ -138,7 +138,7 @@ def iou_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
     counts_with="iou_tuned",
 )
 def dice_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
-    """Dice of the pixels where (E − min)/(max − min) > ``threshold``, in [0, 1].
+    """Dice of the pixels where (E − min)/(max − min) is above the threshold, in [0, 1].
 
     Args:
         values, truth, threshold: as for :func:`iou_tuned`.

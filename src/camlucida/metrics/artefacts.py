@@ -85,7 +85,7 @@ def region_share(values: ArrayLike, region: ArrayLike) -> float:
     only_images=True,
 )
 def border_share(values: ArrayLike, width: float = BORDER) -> float:
-    """:func:`region_share` of :func:`border_region`, in [0, 1].
+    """Share of the positive heat on the border of the image, in [0, 1].
 
     Args:
         values: map (H, W) in original pixels.
@@ -118,7 +118,7 @@ def border_share(values: ArrayLike, width: float = BORDER) -> float:
     only_images=True,
 )
 def text_share(values: ArrayLike, image: ArrayLike) -> float:
-    """:func:`region_share` of :func:`text_region`, in [0, 1]; NaN where no text is found.
+    """Share of the positive heat on burned-in text, in [0, 1]; NaN where no text is found.
 
     Args:
         values: map (H, W) in original pixels.
@@ -150,7 +150,7 @@ def text_share(values: ArrayLike, image: ArrayLike) -> float:
     only_images=True,
 )
 def outside_body_share(values: ArrayLike, image: ArrayLike) -> float:
-    """:func:`region_share` of :func:`outside_body`, in [0, 1]; NaN where the body fills the image.
+    """Share of the positive heat outside the body, in [0, 1]; NaN where it fills the image.
 
     Args:
         values: map (H, W) in original pixels.

@@ -150,7 +150,7 @@ def heat_boxes(values: ArrayLike, probability: float = 1.0) -> Floats:
     only_images=True,
 )
 def box_ap30(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> float:
-    """:func:`box_ap` at IoU ≥ 0.3.
+    """Average precision of the boxes at IoU ≥ 0.3.
 
     Args:
         predicted, truth: as for :func:`box_ap`.
@@ -181,7 +181,7 @@ def box_ap30(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> floa
     only_images=True,
 )
 def box_ap50(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> float:
-    """:func:`box_ap` at IoU ≥ 0.5.
+    """Average precision of the boxes at IoU ≥ 0.5.
 
     Args:
         predicted, truth: as for :func:`box_ap`.

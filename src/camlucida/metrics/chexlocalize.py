@@ -150,7 +150,7 @@ def chexlocalize_iou(
     threshold: float | None = None,
     true_positives_only: bool = True,
 ) -> float:
-    """:func:`mask_iou` of :func:`segment`, in [0, 1].
+    """Overlap (IoU) of the truth and the map at Otsu's threshold, in [0, 1].
 
     Args:
         values: map (H, W) in original pixels, as from :func:`upsample`.

@@ -58,7 +58,7 @@ def class_specificity(values: ArrayLike, truth: ArrayLike, other: ArrayLike) -> 
 def class_specificity_gain(
     values: ArrayLike, truth: ArrayLike, other: ArrayLike, average: ArrayLike
 ) -> float:
-    """:func:`class_specificity` of the map less that of the average mask, in [−2, 2].
+    """Class specificity of the map less that of the average mask, in [−2, 2].
 
     The average mask knows nothing of the image, only where the label usually lies.
 

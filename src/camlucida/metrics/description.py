@@ -202,7 +202,7 @@ def _sum_over_others(heat: Floats, axis: int) -> Floats:
     "centre_row", "Centre of mass, down", 1, "0.5", "Heat-weighted mean row over height", True
 )
 def centre_row(values: ArrayLike) -> float:
-    """The last axis but one of :func:`centre_of_mass`: 0 top, 1 bottom.
+    """How far down the centre of the heat is: 0 top, 1 bottom.
 
     Args:
         values: map (*grid).
@@ -229,7 +229,7 @@ def centre_row(values: ArrayLike) -> float:
     True,
 )
 def centre_column(values: ArrayLike) -> float:
-    """The last axis of :func:`centre_of_mass`: 0 left, 1 right.
+    """How far to the right the centre of the heat is: 0 left, 1 right.
 
     Args:
         values: map (*grid).
@@ -255,8 +255,7 @@ def centre_column(values: ArrayLike) -> float:
     "Heat-weighted mean distance to the nearest edge over side",
 )
 def border_distance(values: ArrayLike) -> float:
-    """Heat-weighted mean of a cell centre's distance to the nearest edge, in shares of that axis'
-    side.
+    """Heat-weighted mean distance of the cells to the nearest edge, as a share of that axis' side.
 
     Not the distance of the centre of mass: a map that lights all four corners has its centre in the
     middle.

@@ -57,7 +57,7 @@ def histogram_entropy(values: ArrayLike, bins: int = BINS) -> float:
     source="Hedström 2024 (efficient MPRT): histogram entropy, all weights random",
 )
 def emprt(trained: ArrayLike, randomised: ArrayLike) -> float:
-    """(H(randomised) − H(trained)) / H(trained), H the :func:`histogram_entropy`.
+    """(H(randomised) − H(trained)) / H(trained), H the entropy of the map's histogram.
 
     Args:
         trained: map of the trained model, enlarged to its input.

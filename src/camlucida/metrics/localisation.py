@@ -107,11 +107,11 @@ def hit(values: ArrayLike, truth: ArrayLike) -> float:
     counts_with="hit",
 )
 def tolerant_hit(values: ArrayLike, truth: ArrayLike, radius: float = TOLERANCE) -> float:
-    """:func:`hit` where the truth is widened by ``radius`` pixels (Euclidean, centre to centre).
+    """Share of the pixels at the maximum that lie in the truth, widened by some pixels.
 
     Args:
         values, truth: as for :func:`hit`.
-        radius: in original pixels, 0 or more.
+        radius: in original pixels from centre to centre (Euclidean), 0 or more.
 
     Returns:
         In [0, 1]; NaN for an empty truth.

@@ -180,7 +180,7 @@ def independent_randomisation(
     statistics: RunningStatistics = "reset",
     similarity: Similarity = pearson,
 ) -> list[Randomised]:
-    """As :func:`cascading_randomisation`, one block at a time, the others as trained.
+    """As cascading randomisation, one block at a time, the others as trained.
 
     Args:
         model, inputs, explain, count, seed, statistics, similarity: as for

@@ -6,8 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from camlucida.web.alignment import Align, film_alignment
 from camlucida.web.export import export_cases, export_report
 from camlucida.web.inference import Inference
+
+
+def align_films(
+    inference: Inference, film: str, folder: str, other: str, align: Align
+) -> dict[str, Any]:
+    """How the film in a folder, ``other``, lies on another; no model runs."""
+    return film_alignment(Path(folder), Path(other), align)
 
 
 def write_cases(
@@ -31,6 +39,7 @@ CALLS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "region": Inference.region,
     "occlusion": Inference.occlusion,
     "curve": Inference.curve,
+    "align": align_films,
     "export": Inference.export,
     "cases": write_cases,
     "report": write_run_report,

@@ -7,7 +7,7 @@ at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,20 +17,26 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.attribution_table import case_annotations
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.attribution.explanation import Explanation
 from camlucida.io.image import RawImage
 from camlucida.io.volumes import Volume
-from camlucida.metrics import METRICS
 from camlucida.phantom import is_packaged
 from camlucida.report.evaluations import sanity_gate, stored_evaluations
 from camlucida.runs import Run
 from camlucida.runs.mismatch import any_mismatch
+from camlucida.runs.stored_scan import stored_geometry
+from camlucida.web.columns import METRIC, column
+from camlucida.web.comparisons import compared_cases, comparisons_in
 from camlucida.web.conditions import checked_column, order_clause, where_clause
 from camlucida.web.errors import NotFoundError
+from camlucida.web.ground_truth import ground_truth
 from camlucida.web.inputs import case_scan
-from camlucida.web.plain import plain, plain_row
+from camlucida.web.plain import plain_row
 from camlucida.web.settings import FilmEntry
+from camlucida.web.trust import Line, trust_lines
 
 SHOWN = (
     *("image", "patient", "split", "model", "target", "label", "method", "layer"),
@@ -39,10 +45,13 @@ SHOWN = (
 )
 """Columns of the case table that the pages have; the groups of the cohort follow."""
 
-METRIC = "metric_"
-"""Before the name of a metric, in the column of its value."""
-
 JOINED = ("image", "model", "label", "method", "layer")
+COMPARISON = "comparison"
+"""Folder in that of a run in which comparisons are looked for."""
+
+DEEPEST = 2
+"""Folders below it."""
+
 MOST = 500
 """Rows of one page."""
 
@@ -72,10 +81,12 @@ class RunCases:
     Attributes:
         id: by which requests name it.
         path: of its folder.
+        comparisons: folders of comparisons that may be of it, beside those in its folder.
     """
 
     id: str
     path: Path
+    comparisons: tuple[Path, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
@@ -102,6 +113,10 @@ class RunCases:
         groups = [name for name in cases.columns if name.startswith("group_")]
         table = cases[[*SHOWN, *groups]].copy()
         table.insert(0, "case_id", range(len(table)))
+        inside = comparisons_in(self.path / COMPARISON, DEEPEST)
+        for compared in compared_cases(self.run, [*inside, *self.comparisons]):
+            fresh = compared.table.columns.difference(table.columns, sort=False)
+            table = table.join(compared.table[fresh], on="case_id")
         scores, _ = self._evaluated
         if scores.empty:
             return table
@@ -122,7 +137,8 @@ class RunCases:
     def _columns(self) -> list[dict[str, Any]]:
         """The columns of the cases: of 100,000 they take a second to look through."""
         table = self.table
-        return [_column(name, table[name]) for name in table.columns if name != "case_id"]
+        known = [name for name in table.columns if table[name].notna().any()]
+        return [column(name, table[name]) for name in known if name != "case_id"]
 
     def describe(self) -> dict[str, Any]:
         """What the run is, and the columns of its cases with their values or ranges."""
@@ -272,7 +288,7 @@ class RunCases:
             if not 0 <= number < len(table):
                 raise NotFoundError(f"no case {number}", f"the run has {len(table)}, from 0")
             row = plain_row(table.iloc[number].to_dict())
-            return row | {"trust": list(self._trust(row))}
+            return row | {"trust": self._trust(row)}
 
     def film_of(self, number: int) -> FilmEntry:
         """The film of a case.
@@ -301,41 +317,46 @@ class RunCases:
         scan = case_scan(row, self.run.card(str(row["model"])), image)
         return self.run.explanations_of([number, *others], scan)
 
+    @cached_property
+    def _annotations(self) -> dict[tuple[int, str], Annotations]:
+        """The annotations of each model; what cannot be read is none."""
+        return case_annotations([self.run], pd.DataFrame({"run": [0]}), [])
+
+    def ground_truth(self, number: int, explanation: Explanation) -> dict[str, Any]:
+        """What was annotated of the label of a case, for the viewer.
+
+        Args:
+            number: of the case.
+            explanation: of the case, with its film or volume.
+
+        Raises:
+            NotFoundError: there is no such case.
+        """
+        row = self._row(number)
+        with self._lock:
+            annotations = self._annotations[0, str(row["model"])]
+            label = str(self.table.iloc[number]["label"])
+            return ground_truth(annotations, row, label, explanation.scan)
+
     def _row(self, number: int) -> Mapping[Any, Any]:
         maps = self.run.explanations()
         if not 0 <= number < len(maps):
             raise NotFoundError(f"no case {number}", f"the run has {len(maps)}, from 0")
         return maps.iloc[number].to_dict()
 
-    def _trust(self, row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _trust(self, row: Mapping[str, Any]) -> list[Line]:
         """Each measurement of a map, with what it means."""
         scores, gates = self._evaluated
-        if not scores.empty:
-            same = np.logical_and.reduce([scores[name] == row[name] for name in JOINED])
-            for score in scores[same].to_dict("records"):
-                metric = METRICS[str(score["metric"]).partition(":")[0]]
-                yield {
-                    "metric": score["metric"],
-                    "title": metric.title,
-                    "output": score["output"] or None,
-                    "value": plain(score["value"]),
-                    "chance": plain(score["chance"]),
-                    "ceiling": plain(score["ceiling"]),
-                    "better": metric.direction,
-                    "meaning": metric.description,
-                }
-        for gate in gates:
-            labels = gate["labels"]
-            same_map = all(gate[name] == row[name] for name in ("model", "method", "layer"))
-            if same_map and (not labels or row["label"] in labels):
-                yield {
-                    "metric": "sanity",
-                    "title": "Sanity check",
-                    "output": ", ".join(labels) or None,
-                    "value": None,
-                    "verdict": str(gate.get("verdict", "")),
-                    "meaning": "Whether maps change when the model's weights are made random.",
-                }
+        evaluated = not scores.empty or bool(gates)
+        if scores.empty:
+            scores = pd.DataFrame(columns=["metric"])
+        else:
+            evaluated = bool((scores["model"] == row["model"]).any())
+            scores = scores[np.logical_and.reduce([scores[name] == row[name] for name in JOINED])]
+        stored = self._row(int(row["case_id"]))
+        grid = tuple(map(int, stored["grid"]))
+        cell = stored_geometry(stored).cell(grid)
+        return list(trust_lines(row, scores, gates, evaluated, (grid, cell)))
 
 
 def _is_packaged(model: Mapping[str, Any]) -> bool:
@@ -347,27 +368,13 @@ def _is_packaged(model: Mapping[str, Any]) -> bool:
     return path.is_file() and is_packaged(path)
 
 
-def open_runs(folders: Mapping[str, Path]) -> dict[str, RunCases]:
+def open_runs(
+    folders: Mapping[str, Path], comparisons: tuple[Path, ...] = ()
+) -> dict[str, RunCases]:
     """Runs by identifier; each is read when it is first needed.
 
     Args:
         folders: identifier → folder.
+        comparisons: folders of comparisons that may be of any of them.
     """
-    return {id: RunCases(id, folder) for id, folder in folders.items()}
-
-
-FEW = 500
-"""Most values of a column that can be chosen from a list."""
-
-
-def _column(name: str, values: pd.Series) -> dict[str, Any]:
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        numbers = values.dropna()
-        ends = [plain(numbers.min()), plain(numbers.max())] if len(numbers) else [None, None]
-        metric = METRICS[name.removeprefix(METRIC).partition(":")[0]] if METRIC in name else None
-        title = name if metric is None else metric.title
-        return {"name": name, "title": title, "kind": "number", "range": ends}
-    texts = values.dropna().astype(str)
-    distinct = sorted(set(texts) - {""})
-    listed = distinct if len(distinct) <= FEW else []
-    return {"name": name, "title": name, "kind": "text", "values": listed}
+    return {id: RunCases(id, folder, comparisons) for id, folder in folders.items()}

@@ -20,11 +20,13 @@ from camlucida.io.volumes import expand_volumes
 from camlucida.io.volumes.nifti import is_nifti
 from camlucida.models.card import read_card
 from camlucida.phantom import image, model_cards
+from camlucida.phantom.cohorts.ensemble import write_pair
 from camlucida.runs import Run
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.keyed import is_keyed
 from camlucida.runs.read import find_runs, is_run
 from camlucida.web.app import create_app, guarded
+from camlucida.web.comparisons import comparisons_in
 from camlucida.web.log import LOG_FILE, logged
 from camlucida.web.security import OPEN
 from camlucida.web.settings import (
@@ -47,6 +49,9 @@ PACKAGED_FILMS = (
 )
 """Synthetic films: name, seed and findings."""
 
+PACKAGED_PAIR = ("before", "after")
+"""Synthetic films of one patient, for the page Compare."""
+
 FILM_SIZE = 512
 
 
@@ -63,7 +68,7 @@ def settings_of(
     """What the user named, as settings.
 
     Args:
-        items: folders of runs, folders that hold runs, films, or volumes.
+        items: folders of runs or comparisons, folders that hold some, films, or volumes.
         cards: models, in place of those of the runs and the packaged ones.
         state: folder for what outlives the server.
         host, port, device, show_phi: as in :class:`~camlucida.web.settings.Settings`.
@@ -74,11 +79,13 @@ def settings_of(
     check_host(host)
     of_volumes = any(map(is_of_volumes, chain.from_iterable(map(_cards_in, cards))))
     folders: list[Path] = []
+    comparisons: list[Path] = []
     films: list[FilmEntry] = []
     for item in items:
-        inside = _runs_in(Path(item))
+        inside, compared = _runs_in(Path(item)), comparisons_in(Path(item), DEEPEST)
         folders += inside
-        if not inside:
+        comparisons += compared
+        if not (inside or compared):
             films += _films(item, of_volumes)
     runs = dict(zip(identifiers([_run_name(folder) for folder in folders]), folders))
     if not items:
@@ -93,6 +100,7 @@ def settings_of(
         port=port,
         device=device,
         show_phi=show_phi,
+        comparisons=tuple(comparisons),
     )
 
 
@@ -114,6 +122,11 @@ def packaged_films(folder: Path) -> Iterator[FilmEntry]:
         if not path.is_file():
             write_synthetic_png(path, image(seed, findings, marker="L", size=FILM_SIZE))
         yield FilmEntry(f"synthetic: {name}", path)
+    pair = {name: folder / "pair" / f"{name}.png" for name in PACKAGED_PAIR}
+    if not all(path.is_file() for path in pair.values()):
+        write_pair(folder / "pair")
+    for name, path in pair.items():
+        yield FilmEntry(f"synthetic: a patient, {name}", path)
 
 
 def serve(settings: Settings, browser: bool, ready: Callable[[str], object]) -> None:

@@ -110,6 +110,7 @@ class Settings:
         models: that are offered; the first is chosen at first.
         films: that are offered.
         runs: folders of runs, by identifier.
+        comparisons: folders of what ``camlucida compare`` wrote, of any of the runs.
         state: folder for what has to outlive the server.
         host, port: where it listens.
         device: of the models.
@@ -128,6 +129,7 @@ class Settings:
     show_phi: bool = False
     limits: Limits = Limits()
     study: StudyPlan | None = None
+    comparisons: tuple[Path, ...] = ()
 
     @property
     def origins(self) -> tuple[str, ...]:

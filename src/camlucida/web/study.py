@@ -190,7 +190,8 @@ class Study:
             case: number in the run.
         """
         row = self.of_run.case(case)
-        trust = [each for each in row["trust"] if _without_truth(str(each["metric"]))]
+        measured = [each for each in row["trust"] if not each["missing"]]
+        trust = [each for each in measured if _without_truth(str(each["metric"]))]
         return {"probability": row["probability"], "score": row["score"], "trust": trust}
 
     def table(self) -> pd.DataFrame:

@@ -65,7 +65,7 @@ class Workbench:
         folders = folders_of(settings)
         self.worker = Worker(models, device, settings.limits.waiting, folders)
         long_worker = Worker(models, device, folders=folders)
-        self.runs = open_runs(settings.runs)
+        self.runs = open_runs(settings.runs, settings.comparisons)
         self.files = JobFiles(settings.state / "files", self.runs, self.films)
         self.jobs = Jobs(self.store, long_worker, self.files.arguments, settings.limits.jobs)
         self.drawing = ThreadPoolExecutor(DRAWING, "drawing")

@@ -96,7 +96,7 @@ def write_ensemble(folder: str | Path) -> Path:
                 rows.append({"image": name, "Label": label, **box})
     pd.DataFrame(rows).to_csv(folder / "boxes.csv", index=False)
     write_text(folder / "config_classifiers.toml", "\n".join(_classifiers(folder)))
-    _write_pair(folder / "pair")
+    write_pair(folder / "pair")
     write_readme(folder, README.format(films=len(FILMS)))
     return folder
 
@@ -121,7 +121,12 @@ def _classifiers(folder: Path) -> Iterator[str]:
         yield f'weights = "models/{path.name}"\n'
 
 
-def _write_pair(folder: Path) -> None:
+def write_pair(folder: Path) -> None:
+    """Write two visits of a patient: ``before.png``, ``after.png``, their masks and ``pair.json``.
+
+    Args:
+        folder: made if missing.
+    """
     films = {"before": expose(BEFORE, FILM_PX), "after": expose(AFTER, FILM_PX)}
     for name, film in films.items():
         write_film(folder / f"{name}.png", film)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from camlucida.web.alignment import Align
 from camlucida.web.films import KnownFilm
 from camlucida.web.inputs import shown_data
 from camlucida.web.routes.common import PROBLEMS, Bench
@@ -56,6 +57,19 @@ async def film_data_of(film: str, bench: Bench, volume: bool = False) -> Respons
     body = await asyncio.to_thread(_encoded, bench, film, volume)
     headers = {"cache-control": "private, max-age=3600"}  # an identifier is of one content
     return Response(body, media_type="application/json", headers=headers)
+
+
+@router.get("/{film}/alignment/{other}")
+async def alignment_of(
+    film: str, other: str, bench: Bench, align: Align = "auto"
+) -> dict[str, Any]:
+    """How another film of the patient, a later one, lies on a film.
+
+    ``after = matrix · before + offset``, each row and column, pixel centres at whole numbers.
+    Nothing checks that both are of one patient.
+    """
+    folder = await asyncio.to_thread(bench.films.decoded, other)
+    return await bench.call("align", film=film, other=str(folder), align=align)
 
 
 @router.delete("/{film}", status_code=204)

@@ -118,7 +118,8 @@ def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
     explanations = of_run.explanations(number, image)
     maps = [shown_map_data(each, str(index)) for index, each in enumerate(explanations)]
     synthetic = of_run.saw_synthetic_images(row["model"])
-    marks = {"synthetic_model": synthetic, "mismatch": of_run.mismatch}
+    marks: dict[str, Any] = {"synthetic_model": synthetic, "mismatch": of_run.mismatch}
+    marks["truth"] = of_run.ground_truth(number, explanations[0])
     model = bench.offered(of_run.run.about["models"], row["model"])
     about = {"case": row, "film": film, "volume": volume, "maps": maps, "model": model}
     return about | marks

@@ -140,8 +140,8 @@ kbd { font: 12px ui-monospace, monospace; border: 1px solid #56616d; border-bott
 .gallery > nav .list { max-height: none; flex: 1; } .gallery > nav h2 { margin: 0; display: flex; justify-content: space-between; }
 .gallery > nav input { width: 100%; }
 .gallery.single { grid-template-columns: minmax(0, 1fr); } .gallery.single > nav { display: none; }
-.panes { display: grid; gap: 2px; height: 100%; grid-auto-rows: minmax(0, 1fr); background: var(--back); color: var(--text); font: 13px/1.3 system-ui, sans-serif; }
-.pane { margin: 0; display: grid; grid-template-rows: auto minmax(0, 1fr); background: var(--back); min-width: 0; min-height: 0; } .pane .view { grid-area: auto; min-height: 0; }
+.panes { display: grid; gap: 2px; height: 100%; grid-auto-rows: auto minmax(0, 1fr); background: var(--back); color: var(--text); font: 13px/1.3 system-ui, sans-serif; }
+.pane { margin: 0; display: grid; grid-row: span 2; grid-template-rows: auto minmax(0, 1fr); grid-template-rows: subgrid; background: var(--back); min-width: 0; min-height: 0; } .pane .view { grid-area: auto; min-height: 0; }
 .pane figcaption { padding: .25rem .5rem; background: var(--panel); overflow-wrap: anywhere; } .pane figcaption small { color: var(--quiet); display: block; font-size: 12px; font-variant-numeric: tabular-nums; }
 @media (max-width: 62rem) {
   .gallery { grid-template: auto minmax(0, 1fr) / minmax(0, 1fr); } .gallery > nav { border-right: 0; border-bottom: 1px solid var(--line); max-height: 9.5rem; }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from camlucida.figures.files import save_figure
 from camlucida.io.image import RawImage
 from camlucida.models import LoadedModel
 from camlucida.report.writers.html import write_page
+from camlucida.workflows.change.alignment_record import alignment_record
 from camlucida.workflows.change.page import change_page
 
 declare(
@@ -26,12 +26,6 @@ declare(
     {
         "not_aligned": "not aligned: {reason}",
     },
-)
-
-MEANING = (
-    "after = matrix · before + offset, each (row, column), pixel centres at whole numbers; "
-    "rotation in degrees clockwise, magnification beyond the ratio of the images' sizes, "
-    "shift (rows, columns) of the centre in pixels of the image after"
 )
 
 
@@ -73,7 +67,7 @@ def write_change(
         "model": _model(model),
         "method": first.before.method,
         "layer": first.before.layer,
-        "alignment": _alignment(first.alignment),
+        "alignment": alignment_record(first.alignment),
         "labels": labels,
         "others": [_scores(change) for change in changes if change.before.target not in shown],
         "shown_from": SHIFTED,
@@ -119,24 +113,6 @@ def _image(image: RawImage) -> dict[str, Any]:
 def _model(model: LoadedModel) -> dict[str, Any]:
     about = {"name": model.name, "sha256": model.sha256}
     return about | {"description": model.card.description, "task": model.card.task}
-
-
-def _alignment(alignment: Alignment) -> dict[str, Any]:
-    mirror = alignment.mirror
-    return {
-        "aligned": alignment.moved,
-        "refused": alignment.refused,
-        "meaning": MEANING,
-        "matrix": alignment.matrix.tolist(),
-        "offset": alignment.offset.tolist(),
-        "rotation": alignment.rotation,
-        "magnification": alignment.magnification,
-        "shift": list(alignment.shift),
-        "unaligned_quality": asdict(alignment.unaligned),
-        "aligned_quality": asdict(alignment.aligned),
-        "mirror": None if mirror is None else asdict(mirror),
-        "mirror_warning": None if mirror is None else mirror.warning,
-    }
 
 
 def _scores(change: Change) -> dict[str, Any]:

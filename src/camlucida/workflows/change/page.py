@@ -166,28 +166,38 @@ def _warnings(images: Record) -> Iterator[Block]:
             yield Notice((_message("warning", when=_message(when), warning=warning),))
 
 
-def _alignment(alignment: Record) -> Section:
-    blocks: list[Block] = []
-    centred = alignment["unaligned_quality"]
+def alignment_sentences(alignment: Record) -> tuple[Message, ...]:
+    """How the images lie on each other, or why they were not aligned.
+
+    Args:
+        alignment: of :func:`~camlucida.workflows.change.alignment_record.alignment_record`.
+    """
     if alignment["refused"] is not None:
+        correlation = alignment["unaligned_quality"]["correlation"]
         refused = _message("refused", reason=alignment["refused"])
-        where = _message("centred", correlation=centred["correlation"])
-        blocks.append(Notice((refused, where)))
+        return refused, _message("centred", correlation=correlation)
+    down, across = alignment["shift"]
+    moved = _message(
+        "moved",
+        rotation=alignment["rotation"],
+        magnification=alignment["magnification"],
+        across=across,
+        down=down,
+    )
+    return moved, _message("overlap", overlap=alignment["aligned_quality"]["overlap"])
+
+
+def _alignment(alignment: Record) -> Section:
+    sentences = alignment_sentences(alignment)
+    blocks: list[Block] = []
+    if alignment["refused"] is not None:
+        blocks.append(Notice(sentences))
     else:
-        aligned = alignment["aligned_quality"]
-        down, across = alignment["shift"]
-        moved = _message(
-            "moved",
-            rotation=alignment["rotation"],
-            magnification=alignment["magnification"],
-            across=across,
-            down=down,
-        )
-        overlap = _message("overlap", overlap=aligned["overlap"])
-        blocks.append(Paragraph((moved, overlap)))
+        blocks.append(Paragraph(sentences))
         head = ("", _message("correlation"), _message("information"))
-        rows = (_quality("centred", centred), _quality("aligned", aligned))
-        blocks.append(Table("alignment_quality", None, head, rows))
+        centred = _quality("centred", alignment["unaligned_quality"])
+        aligned = _quality("aligned", alignment["aligned_quality"])
+        blocks.append(Table("alignment_quality", None, head, (centred, aligned)))
     if alignment["mirror_warning"] is not None:
         blocks.append(Notice((_message("note", warning=alignment["mirror_warning"]),)))
     return Section("alignment", tuple(blocks), title=_message("alignment"))

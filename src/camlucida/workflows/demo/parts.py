@@ -61,7 +61,8 @@ PARTS = (
                 "evaluate",
                 "chest/run",
                 "--metrics",
-                "road,average_precision,hit,cascading_randomisation",
+                "road,average_precision,hit,border_share,outside_body_share,"
+                "cascading_randomisation",
             ),
             _report(("chest/run",), "chest/report"),
         ),
