@@ -10,7 +10,7 @@ from PIL import Image
 from camlucida.core.errors import CamlucidaError
 from camlucida.report.document import Document, Message, Picture, Section
 from camlucida.report.render import render_document
-from camlucida.report.writers.html import WIDEST, write_html
+from camlucida.report.writers.html import PIXELS_AN_INCH, WIDEST, write_html, write_page
 from tests.support.documents import NASTY, document, one, texts
 
 
@@ -40,7 +40,7 @@ def test_the_page_needs_nothing_and_says_everything(tmp_path, language, tag):
     assert not {"script", "link", "iframe", "object"} & {name for name, _ in page.tags}
     for _, attributes in page.tags:
         for name in {"src", "href", "style", "srcset"} & set(attributes):
-            assert attributes[name].startswith(("data:image/png;base64,", "#"))
+            assert attributes[name].startswith(("data:image/png;base64,", "#", "max-width: "))
     assert "Effusion_<wbr>50%&amp;{x}" in html  # a line may be broken there
     assert "url(" not in html
     assert "@import" not in html
@@ -91,3 +91,19 @@ def test_the_same_document_gives_the_same_bytes(tmp_path):
         write_html(render_document(made, texts()), tmp_path).read_bytes()
         == write_html(render_document(made, texts()), tmp_path).read_bytes()
     )
+
+
+def test_letters_of_narrow_and_wide_figures_have_one_size(tmp_path):
+    for name, inches in (("narrow", 2), ("wide", 8)):
+        Image.new("L", (300 * inches, 300)).save(tmp_path / f"{name}.png", dpi=(300, 300))
+    Image.new("L", (40, 30)).save(tmp_path / "film.png")
+    names = ("narrow", "wide", "film")
+    section = Section("cases", tuple(Picture(name, one(name)) for name in names))
+    page = Document(Message("page.title", {"names": ["x"]}), (section,))
+    written = write_html(render_document(page, texts()), tmp_path)
+    linked = write_page(page, tmp_path / "page.html", texts())
+    for path in (written, linked):
+        tags = Page(path.read_text("utf-8")).tags
+        styles = [attributes.get("style") for name, attributes in tags if name == "img"]
+        widths = [f"max-width: min(100%, {PIXELS_AN_INCH * inches}px)" for inches in (2, 8)]
+        assert styles == [*widths, None]

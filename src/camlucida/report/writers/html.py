@@ -34,6 +34,9 @@ from camlucida.report.writers.breaks import parts
 WIDEST = 1280
 """Pixels of a picture in the page; the file beside it keeps its 300 dpi."""
 
+PIXELS_AN_INCH = 144
+"""Of a figure on a wide page, in CSS pixels: letters of 7 points in print become 14 pixels high."""
+
 
 def write_html(report: RenderedDocument, folder: Path) -> Path:
     """Write ``report.html``, one file; its pictures are taken from ``folder``.
@@ -87,7 +90,8 @@ def write_page(
     """
     texts = style().page_texts if texts is None else texts
     drawn = document if can_draw(texts) else with_english_figures(document)
-    write_bytes(path, html(render_document(drawn, texts), None, viewer).encode())
+    page = html(render_document(drawn, texts), path.parent, viewer, embed=False)
+    write_bytes(path, page.encode())
     return path
 
 
@@ -96,21 +100,24 @@ def html(
     folder: Path | None = None,
     viewer: PageViewer | None = None,
     compact: bool = False,
+    embed: bool = True,
 ) -> str:
-    """The page; with the pictures of ``folder`` in it, or links to them without one.
+    """The page.
 
     Args:
         report: in words.
-        folder: of the pictures.
+        folder: of the pictures; None: the page links to them, and their sizes are not known.
         viewer: of films and maps.
         compact: small print, for a document of one page of paper.
+        embed: put the pictures into the page; False: link to them.
     """
-    embedded = {} if folder is None else _embedded(report, folder)
+    embedded = _embedded(report, folder) if folder is not None and embed else {}
+    widths = {} if folder is None else dict(_widths(report, folder))
     template = _environment().get_template("page.html.j2")
     texts = load_texts(report.language)
     helpers = {"plain": plain, "breakable": _breakable, "kind": _kind}
     shown = {"page": report, "embedded": embedded, "viewer": viewer, "compact": compact}
-    return template.render(texts=texts, **shown, **helpers)
+    return template.render(texts=texts, widths=widths, **shown, **helpers)
 
 
 @lru_cache(maxsize=1)
@@ -146,6 +153,21 @@ def _breakable(text: str) -> Markup:
     words = re.findall(r"\s+|\S+", text)
     lines = (word if word.isspace() else "<wbr>".join(map(escape, parts(word))) for word in words)
     return Markup("".join(lines))
+
+
+def _widths(report: RenderedDocument, folder: Path) -> Iterator[tuple[str, int]]:
+    """CSS pixels across, at most, of the pictures that say how large they are in print.
+
+    So the letters of all figures have one size, of narrow figures, too.
+    """
+    for figure in _figures(report):
+        try:
+            with Image.open(folder / figure.file) as picture:
+                across, _ = picture.info.get("dpi", (0, 0))
+                if across:
+                    yield figure.file, round(picture.width / float(across) * PIXELS_AN_INCH)
+        except (OSError, UnidentifiedImageError):
+            continue  # a link to it says so in the browser
 
 
 def _embedded(report: RenderedDocument, folder: Path) -> Mapping[str, str]:
