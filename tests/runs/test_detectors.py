@@ -9,6 +9,7 @@ from camlucida import explain
 from camlucida.io import read_image
 from camlucida.models import load_model
 from camlucida.models.preprocessing import prepare
+from camlucida.report.viewer.data import map_data
 from camlucida.runs import Run
 from tests.support.models_on_disk import write_image
 from tests.support.runs_on_disk import done
@@ -61,3 +62,12 @@ def test_maps_lie_where_they_lay_with_an_image_that_was_read(run: Run) -> None:
     assert stored.scan.geometry.model != scan.geometry.model  # the detector pads
     assert stored.detection == made.detection
     np.testing.assert_allclose(stored.on_original(), made.on_original(), atol=1e-5)
+
+
+def test_the_viewer_draws_the_box(run: Run) -> None:
+    e = run.explanation(0)
+    assert e.detection is not None
+    left, top, right, bottom = e.detection.box
+    box = map_data(e, "0")["detection"]
+    assert (box["x"], box["y"], box["label"]) == (left, top, e.detection.name)
+    assert (box["x"] + box["width"], box["y"] + box["height"]) == pytest.approx((right, bottom))

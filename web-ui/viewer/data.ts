@@ -48,6 +48,8 @@ export interface MapData {
   readonly limit: number;
   /** Why there is no evidence; null where there is some. */
   readonly empty: string | null;
+  /** Of a detector: the box whose score is explained. */
+  readonly detection?: BoxData;
   /** Of a plane of a volume: its cells after the ReLU, in place of `values`. */
   readonly cells?: Float32Array;
   /** Of a volume: whether the whole map has both signs, and its largest value. */

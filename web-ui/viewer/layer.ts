@@ -2,7 +2,7 @@
 
 import { FilmRows, type HeatBox, heatBoxes } from "./boxes.js";
 import { contour, contourStep, peakOf, type Piece } from "./contour.js";
-import type { GeometryData, MapData } from "./data.js";
+import type { BoxData, GeometryData, MapData } from "./data.js";
 import { decodeCells, type Film } from "./film.js";
 import { type Field, onFilm, resize } from "./geometry.js";
 
@@ -32,6 +32,8 @@ export class Layer {
     /** Of the whole volume that this is a plane of: the largest value, and its place if here. */
     private readonly top: number | null = null,
     private readonly peak: readonly [number, number] | null = null,
+    /** Of a detector: the box whose score is explained. */
+    readonly detection: BoxData | null = null,
   ) {}
 
   /** The line at a share of the maximum, and the peak; null where nothing is above 0. */
@@ -73,7 +75,8 @@ export function layerOf(map: MapData, film: Film): Layer {
   const field = resize(grid, map.geometry.model[0], map.geometry.model[1]);
   const signed = map.signed ?? (!map.relu && raw.some((value) => value < 0));
   const title = titleOf(map);
-  return new Layer(map.id, title, field, map.geometry, map.limit, signed, map.empty, film, map.top ?? null, map.peak ?? null);
+  const { id, geometry, limit, empty, top = null, peak = null, detection = null } = map;
+  return new Layer(id, title, field, geometry, limit, signed, empty, film, top, peak, detection);
 }
 
 export function titleOf(map: MapData): string {

@@ -17,6 +17,7 @@ export interface MarkedPanel {
   readonly covered: number;
   readonly marks: Marks | null;
   readonly boxes: readonly HeatBox[];
+  readonly detection: BoxData | null;
   readonly notice: string | null;
 }
 
@@ -44,6 +45,7 @@ export function drawMarks(
   context.translate(panel.left, 0);
   if (panel.marks !== null) drawContour(context, view, panel.marks);
   for (const box of panel.boxes) drawBox(context, view, box, BOX, []);
+  if (panel.detection !== null) drawDetection(context, view, panel.detection);
   if (truth !== null) drawTruth(context, view, truth);
   drawText(context, panel);
   context.restore();
@@ -79,6 +81,11 @@ function drawBox(
   context.setLineDash(dash);
   twoTone(context, path, colour, 1.5);
   context.setLineDash([]);
+}
+
+function drawDetection(context: CanvasRenderingContext2D, view: View, box: BoxData): void {
+  drawBox(context, view, box, LIGHT, []);
+  label(context, box.label, view.toPanel([box.x, box.y]), LIGHT);
 }
 
 function drawTruth(context: CanvasRenderingContext2D, view: View, truth: Annotations): void {
@@ -190,10 +197,10 @@ export function linesOf(text: string, width: number, measure: (text: string) => 
   return [...lines.slice(0, MOST_LINES - 1), `${lines[MOST_LINES - 1]!} …`];
 }
 
-function label(context: CanvasRenderingContext2D, text: string, [x, y]: Point): void {
+function label(context: CanvasRenderingContext2D, text: string, [x, y]: Point, colour = TRUTH): void {
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "bottom";
-  shadowed(context, text, x, y - 3, TRUTH, 400);
+  shadowed(context, text, x, y - 3, colour, 400);
 }
 
 function shadowed(

@@ -198,8 +198,9 @@ export class Stage {
     const strong = visible && layer.limit >= WEAKEST * limit;
     const marks = strong && settings.contour ? layer.marksAt(settings.level) : null;
     const boxes = strong && settings.boxes ? layer.boxesAt(settings.level) : [];
+    const detection = settings.shown ? (layer?.detection ?? null) : null;
     const covered = number === this.shown.length - 1 ? BAR : 0;
-    return { left: number * (width + GAP), width, height, title, covered, marks, boxes, notice };
+    return { left: number * (width + GAP), width, height, title, covered, marks, boxes, detection, notice };
   }
 
   dispose(): void {

@@ -19,6 +19,7 @@ from camlucida.figures.notice import notice_line
 from camlucida.io.annotations.annotation import Mask
 from camlucida.io.grey_levels import grey_levels
 from camlucida.io.image import RawImage
+from camlucida.models.detectors import Detection
 from camlucida.report.viewer.case_files import CaseFile
 from camlucida.report.viewer.encode import encode_floats, film_data
 from camlucida.report.viewer.map_texts import map_texts
@@ -129,12 +130,24 @@ def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
     Raises:
         LayerError: the map lies over no image.
     """
-    return {
+    shown = {
         **map_texts(explanation, name),
         "grid": list(explanation.grid),
         "values": encode_floats(explanation.raw.numpy()),
         "geometry": geometry_data(explanation.geometry()),
     }
+    found = explanation.detection
+    return shown if found is None else {**shown, "detection": box_data(found)}
+
+
+def box_data(found: Detection) -> dict[str, Any]:
+    """The box of a detector, in pixels of the film.
+
+    >>> box_data(Detection((1.0, 2.0, 5.0, 4.0), 1, 0.5, "0", "nodule"))
+    {'x': 1.0, 'y': 2.0, 'width': 4.0, 'height': 2.0, 'label': 'nodule'}
+    """
+    left, top, right, bottom = found.box
+    return {"x": left, "y": top, "width": right - left, "height": bottom - top, "label": found.name}
 
 
 def mask_outlines(label: str, mask: Mask | None) -> list[dict[str, Any]]:
