@@ -200,7 +200,7 @@ export function linesOf(text: string, width: number, measure: (text: string) => 
 function label(context: CanvasRenderingContext2D, text: string, [x, y]: Point, colour = TRUTH): void {
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "bottom";
-  shadowed(context, text, x, y - 3, colour, 400);
+  shadowed(context, text, x, Math.max(y - 3, 15), colour, 400); // above the box, or in it at the edge
 }
 
 function shadowed(
