@@ -17,7 +17,7 @@ GIVEN = {"host": "127.0.0.1", "port": 8321, "device": "cpu", "show_phi": False}
 def test_without_an_argument_the_package_is_enough(tmp_path):
     settings = settings_of([], [], tmp_path, **GIVEN)
     assert settings.models[0].name == "honest_densenet"
-    assert len(settings.films) == 5
+    assert len(settings.films) == 5 + 2  # of the pair before and after
     assert all(film.path.is_file() for film in settings.films)
 
 

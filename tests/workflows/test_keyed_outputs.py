@@ -169,6 +169,7 @@ def test_no_reply_of_the_server_names_anybody(app, client, done_jobs):
         "run": run,
         "model": model["id"],
         "film": film,
+        "other": film,
         "number": 0,
         "job": done_jobs[0]["id"],
     }

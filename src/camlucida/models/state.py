@@ -112,7 +112,7 @@ def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
     """
     compiled = [(m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None]
     # Not by getattr, which takes a module that has no such attribute a microsecond.
-    wrapped = [m for m in modules if m._modules.get("_orig_mod") is not None]
+    wrapped = [m for m in modules if "_orig_mod" in m._modules]
     forwards = [instance_forward(module) for module in wrapped]
     try:
         for module, _ in compiled:

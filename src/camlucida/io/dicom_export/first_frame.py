@@ -50,7 +50,7 @@ def name_first_frame(made: Dataset, header: Dataset) -> None:
     >>> source.ReferencedSOPInstanceUID = "1.2.3"
     >>> made.SourceImageSequence = [source]
     >>> name_first_frame(made, header)
-    >>> made.SourceImageSequence[0].ReferencedFrameNumber
+    >>> int(made.SourceImageSequence[0].ReferencedFrameNumber)
     1
     """
     _name(made, header, _IMAGES)
