@@ -23,7 +23,7 @@ from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
 from camlucida.models.stated import stated_facts
 from camlucida.models.transforms import input_of_transform
-from camlucida.models.zoo import bundle_notes, conversion_notes, keras_notes
+from camlucida.models.zoo import bundle_notes, conversion_notes
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,6 @@ def load_model(
     module = module.to(chosen).eval()
     task_from: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
     converted = conversion_notes(module, frozenset(stated))
-    converted += keras_notes(module, frozenset(stated))
     of_bundle = bundle_notes(read.factory, resolved.volume)
     notes = (*source.notes, *built.notes, *converted, *of_bundle, *stated_notes)
     unique = tuple(dict.fromkeys(notes))

@@ -4,10 +4,11 @@ Labels, scale of the input, kind of output. One file a package, which is importe
 names it.
 """
 
+from camlucida.models.zoo.converted import conversion_notes
 from camlucida.models.zoo.huggingface import HUGGINGFACE, config_facts
-from camlucida.models.zoo.keras import KERAS, keras_notes
+from camlucida.models.zoo.keras import KERAS
 from camlucida.models.zoo.monai_bundle import MONAI_BUNDLE, bundle_notes
-from camlucida.models.zoo.onnx import ONNX, conversion_notes
+from camlucida.models.zoo.onnx import ONNX
 from camlucida.models.zoo.package import Args, Defaults, Zoo, guard
 from camlucida.models.zoo.smp import SMP
 from camlucida.models.zoo.timm import TIMM
@@ -31,7 +32,6 @@ __all__ = [
     "guard",
     "hush",
     "is_xrv",
-    "keras_notes",
     "operating_points",
     "xrv_defaults",
 ]

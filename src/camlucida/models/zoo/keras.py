@@ -16,10 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import declare
 from camlucida.models.output_choice import tensors_of
-from camlucida.models.zoo.image_processor import STATES_SCALE
-from camlucida.models.zoo.package import Args, Defaults, Zoo, guard, import_package
+from camlucida.models.zoo.converted import (
+    FREE_SIDE,
+    TOLERANCE,
+    Conversion,
+    file_input,
+    keep,
+    largest_difference,
+    model_file,
+)
+from camlucida.models.zoo.package import Args, Zoo, guard, import_package
 
 declare(
     "keras",
@@ -34,12 +42,6 @@ declare(
         ),
     },
 )
-
-TOLERANCE = 1e-3
-"""Difference from Keras, relative to the largest output, from which up a file is refused."""
-
-_FREE_SIDE = 224
-"""What stands for a height or width that the file leaves open, in the comparison."""
 
 
 class KerasLayer(nn.Module):
@@ -117,15 +119,7 @@ def _moved(value: Any, source: int, to: int) -> Any:
 
 
 def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise ModelError(f"there is no file {path}")
-    if args or not pretrained:
-        what = "args" if args else "checkpoint"
-        raise ModelError(
-            f"{path.name} holds its network and its weights: {what} cannot change them",
-            f"leave {what} out of the card",
-        )
+    path = model_file(name, args, pretrained)
     _check_classes(path)
     keras = _keras_on_torch()
     with guard(f"{path.name} cannot be read by Keras"):
@@ -142,7 +136,9 @@ def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
             "its largest output",
             'export it: model.export("net.onnx", format="onnx")',
         )
-    vars(network).update(keras_difference=difference, keras_shape=tuple(inputs[0].shape))
+    _, height, width, channels = inputs[0].shape
+    codes = ("keras.replayed", "keras.scale")
+    keep(network, Conversion(difference, channels, height, width, codes))
     return network
 
 
@@ -200,49 +196,11 @@ def _keras_on_torch() -> ModuleType:
 def _difference(network: nn.Module, model: Any) -> float:
     """The largest difference of an output from that of Keras, over the largest output."""
     _, height, width, channels = model.inputs[0].shape
-    sizes = (2, height or _FREE_SIDE, width or _FREE_SIDE, channels)
+    sizes = (2, height or FREE_SIDE, width or FREE_SIDE, channels)
     images = torch.rand(sizes, generator=torch.Generator().manual_seed(0))
     ours = tensors_of(network(images.movedim(-1, 1))).values()
     theirs = tensors_of(model(images, training=False)).values()
-    pairs = [(_moved(mine, 1, -1), expected) for mine, expected in zip(ours, theirs, strict=True)]
-    largest = max(float(expected.abs().max()) for _, expected in pairs)
-    most = max(float((mine - expected).abs().max()) for mine, expected in pairs)
-    return most / max(largest, 1e-12)
+    return largest_difference((_moved(mine, 1, -1) for mine in ours), theirs)
 
 
-def _facts(module: nn.Module) -> Defaults:
-    return {}
-
-
-def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
-    return {}
-
-
-def _inputs(
-    name: str, args: Args, pretrained: bool, module: nn.Module, stated: frozenset[str]
-) -> Defaults:
-    """Size and channels, where the file has them."""
-    shape: Any = module.keras_shape
-    fields: Defaults = {"channels": shape[3]}
-    if None not in shape[1:3] and not stated & {"steps", "transform"}:
-        fields["size"] = tuple(shape[1:3])
-    return fields
-
-
-def keras_notes(module: nn.Module, stated: frozenset[str]) -> tuple[Message, ...]:
-    """How near the modules are to Keras, and what the file leaves open.
-
-    Args:
-        module: any; one that is not of Keras has no notes.
-        stated: keys that the card has under ``[input]``.
-    """
-    difference: Any = getattr(module, "keras_difference", None)
-    if difference is None:
-        return ()
-    notes = [Message("keras.replayed", {"difference": difference})]
-    if not stated & STATES_SCALE:
-        notes.append(Message("keras.scale"))
-    return tuple(notes)
-
-
-KERAS = Zoo(_build, _defaults, _facts, _inputs)
+KERAS = Zoo(_build, inputs=file_input)

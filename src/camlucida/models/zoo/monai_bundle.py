@@ -235,4 +235,4 @@ def bundle_notes(factory: str, volume: Any) -> list[Message]:
     return [Message("bundle.window", {"size": " × ".join(map(str, volume.voxels))})]
 
 
-MONAI_BUNDLE = Zoo(_build, _defaults, lambda module: {}, _input)
+MONAI_BUNDLE = Zoo(_build, _defaults, inputs=_input)

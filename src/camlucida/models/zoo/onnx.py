@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import declare
 from camlucida.models.output_choice import tensors_of
-from camlucida.models.zoo.image_processor import STATES_SCALE
-from camlucida.models.zoo.package import Args, Defaults, Zoo, guard, import_package
+from camlucida.models.zoo.converted import (
+    FREE_SIDE,
+    TOLERANCE,
+    Conversion,
+    file_input,
+    keep,
+    largest_difference,
+    model_file,
+)
+from camlucida.models.zoo.package import Args, Zoo, guard, import_package
 
 declare(
     "onnx",
@@ -29,11 +36,8 @@ declare(
     },
 )
 
-TOLERANCE = 1e-3
-"""Difference from ONNX Runtime, relative to the largest output, from which up a file is refused."""
-
-_FREE_SIDE, _FREE_BATCH = 224, 2
-"""What stands for a height, width or batch that the file leaves open, in the comparison."""
+_FREE_BATCH = 2
+"""Images of the comparison, where the file leaves their number open."""
 
 
 class ChannelsLast(nn.Module):
@@ -53,15 +57,7 @@ class ChannelsLast(nn.Module):
 
 
 def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise ModelError(f"there is no file {path}")
-    if args or not pretrained:
-        what = "args" if args else "checkpoint"
-        raise ModelError(
-            f"{path.name} holds its network and its weights: {what} cannot change them",
-            f"leave {what} out of the card",
-        )
+    path = model_file(name, args, pretrained)
     onnx = import_package("onnx", "onnx")
     converter = import_package("onnx2torch", "onnx")
     with guard(f"{path.name} is damaged, or no ONNX file", "export it again"):
@@ -82,7 +78,10 @@ def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
             "its largest output",
             "explain the network that the file was exported from",
         )
-    vars(module).update(onnx_difference=difference, onnx_shape=shape)
+    _, *sides = shape
+    channels, height, width = sides if _channels_first(shape) else (sides[-1], *sides[:-1])
+    codes = ("onnx.converted", "onnx.scale")
+    keep(module, Conversion(difference, channels or 0, height, width, codes))
     return module
 
 
@@ -127,52 +126,13 @@ def _difference(module: nn.Module, path: Path, shape: tuple[int | None, ...]) ->
     runtime = import_package("onnxruntime", "onnx")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     batch, *others = shape
-    sizes = [batch or _FREE_BATCH, *(side or _FREE_SIDE for side in others)]
+    sizes = [batch or _FREE_BATCH, *(side or FREE_SIDE for side in others)]
     given = torch.rand(sizes, generator=torch.Generator().manual_seed(0))
     expected = session.run(None, {session.get_inputs()[0].name: given.numpy()})
     images = given if _channels_first(shape) else given.movedim(-1, 1)
     with torch.no_grad():
-        ours = list(tensors_of(module(images)).values())
-    pairs = list(zip(ours, expected, strict=True))
-    largest = max(float(np.abs(each).max()) for each in expected)
-    most = max(float((ours - torch.from_numpy(theirs)).abs().max()) for ours, theirs in pairs)
-    return most / max(largest, 1e-12)
+        ours = tensors_of(module(images)).values()
+    return largest_difference(ours, map(torch.from_numpy, expected))
 
 
-def _facts(module: nn.Module) -> Defaults:
-    return {}
-
-
-def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
-    return {}
-
-
-def _inputs(
-    name: str, args: Args, pretrained: bool, module: nn.Module, stated: frozenset[str]
-) -> Defaults:
-    """Size and channels, where the file has them."""
-    shape: Any = module.onnx_shape
-    channels, *size = shape[1:] if _channels_first(shape) else (shape[3], *shape[1:3])
-    fields: Defaults = {"channels": channels}
-    if None not in size and not stated & {"steps", "transform"}:
-        fields["size"] = tuple(size)
-    return fields
-
-
-def conversion_notes(module: nn.Module, stated: frozenset[str]) -> tuple[Message, ...]:
-    """How near a converted network is to its file, and what the file leaves open.
-
-    Args:
-        module: any; one that was not converted has no notes.
-        stated: keys that the card has under ``[input]``.
-    """
-    difference: Any = getattr(module, "onnx_difference", None)
-    if difference is None:
-        return ()
-    notes = [Message("onnx.converted", {"difference": difference})]
-    if not stated & STATES_SCALE:
-        notes.append(Message("onnx.scale"))
-    return tuple(notes)
-
-
-ONNX = Zoo(_build, _defaults, _facts, _inputs)
+ONNX = Zoo(_build, inputs=file_input)

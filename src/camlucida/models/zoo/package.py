@@ -23,21 +23,29 @@ OWN_CHECKPOINT = (
 )
 
 
+def _no_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+    return {}
+
+
+def _no_facts(module: nn.Module) -> Defaults:
+    return {}
+
+
 @dataclass(frozen=True)
 class Zoo:
     """One package of models.
 
     Attributes:
         build: (name, args, pretrained) → module. With ``pretrained`` false nothing is downloaded.
-        defaults: (name, args, pretrained, module) → card fields.
+        defaults: (name, args, pretrained, module) → card fields; none, unless it is given.
         facts: module → what its output means, as card fields; {} for another package's module.
         inputs: (name, args, pretrained, module, keys that the card states) → fields of ``[input]``
             that are looked up only where they are needed; None for a package that has none.
     """
 
     build: Callable[[str, Args, bool], nn.Module]
-    defaults: Callable[[str, Args, bool, nn.Module], Defaults]
-    facts: Callable[[nn.Module], Defaults]
+    defaults: Callable[[str, Args, bool, nn.Module], Defaults] = _no_defaults
+    facts: Callable[[nn.Module], Defaults] = _no_facts
     inputs: Callable[[str, Args, bool, nn.Module, frozenset[str]], Defaults] | None = None
 
 
