@@ -188,6 +188,8 @@ def _input_maps(
             raw = method.run(probe).detach().cpu()
             keys = [MapKey(i, t, method.name, INPUT_INDEX) for t in range(len(targets))]
             maps.raw.update(zip(keys, raw))
+            if probe.product:
+                maps.products[i, method.name] = probe.product
             for caution in probe.cautions:
                 maps.cautions.update(dict.fromkeys(keys, caution))
 

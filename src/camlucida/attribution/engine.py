@@ -352,6 +352,9 @@ def _explanation(
     replay = maps.replays.get((key.image, method.name, key.layer))
     if replay:
         provenance["replay"] = replay
+    multiplied = maps.products.get((key.image, method.name))
+    if multiplied:
+        provenance["fused"] = {"how": "product", "layers": list(multiplied)}
     if captured is not None:
         several = len(image_inputs(explained.batch.tensors)) > 1
         provenance.update(layer_provenance(captured, several))

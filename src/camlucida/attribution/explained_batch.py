@@ -114,6 +114,7 @@ class BatchMaps:
         raw: (*grid) signed maps, on the CPU.
         zero_gradients: (image, target, layer) where the score's gradient is zero everywhere.
         replays: (image, method, layer) → how a perturbation method replayed the model.
+        products: (image, method) → the layers whose maps a method of pixels multiplied.
         independent: layers that the score does not depend on, as far as methods without a gradient
             are concerned: their maps are zero.
         cautions: what is to be said of a map where its method is not defined as in its paper.
@@ -122,6 +123,7 @@ class BatchMaps:
     raw: dict[MapKey, Tensor] = field(default_factory=dict)
     zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
     replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
+    products: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     independent: set[int] = field(default_factory=set)
     cautions: dict[MapKey, Message] = field(default_factory=dict)
 

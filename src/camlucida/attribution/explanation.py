@@ -80,6 +80,16 @@ class Explanation:
     detection: Detection | None = None
 
     @property
+    def shown_layer(self) -> str:
+        """The layer as people read it; of a map that its method made of several, their names.
+
+        >>> _example().shown_layer
+        'layer4'
+        """
+        fused = self.provenance.get("fused")
+        return f"{fused['how']}({', '.join(fused['layers'])})" if fused else self.layer
+
+    @property
     def grid(self) -> tuple[int, ...]:
         """Size of the layer's grid: the true resolution of the map.
 

@@ -41,6 +41,7 @@ class InputProbe:
         batch_size: altered images in one forward.
         module: the model itself.
         cautions: what is to be said of the maps; a method adds to them.
+        product: the layers whose maps the method multiplied; () of none.
         steps: how far the method is; one that runs its images in several calls says at first how
             many there are.
     """
@@ -61,6 +62,7 @@ class InputProbe:
         self.inputs, self.targets, self.batch_size = image, targets, batch_size
         self.scores = self._score(reference)[:, 0]
         self.cautions: list[Message] = []
+        self.product: tuple[str, ...] = ()
         self.steps = Steps()
 
     @torch.no_grad()

@@ -88,7 +88,7 @@ def label_comparison(
             mark_weak(axes, weak_text(explanation, explanations))
         mark_synthetic(axes, explanation.scan.synthetic)
     method = str(first.provenance.get("method", first.method))
-    about = {"image": first.scan.id, "method": method, "layer": first.layer}
+    about = {"image": first.scan.id, "method": method, "layer": first.shown_layer}
     title = words("case_figures.targets", count=len(explanations), **about)
     figure.suptitle(title, fontsize=10)
     scale = words("grids.scale_all") if shared else words("case_figures.own_scales")

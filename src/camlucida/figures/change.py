@@ -224,7 +224,7 @@ def _with_footer(
     """Add the title and, below, what to know of scale and alignment; ``width`` in inches."""
     first = change.before
     method = str(first.provenance.get("method", first.method))
-    title = _text("title", label=label_name(first.target), method=method, layer=first.layer)
+    title = _text("title", label=label_name(first.target), method=method, layer=first.shown_layer)
     figure.suptitle(title, fontsize=11)
     letters = int(width * 16)
     lines = [wrapped_text(line, letters) for line in _notes(change, exposure)]

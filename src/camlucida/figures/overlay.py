@@ -251,10 +251,7 @@ def caption(explanation: Explanation, limit: float | None = None) -> str:
 
 def method_text(explanation: Explanation) -> str:
     """By which method the map is, and at which layer."""
-    about = explanation.provenance
-    method = about.get("method_name", explanation.method)
-    layer = about.get("layer_name", explanation.layer)
-    return words("overlay.method", method=method, layer=layer)
+    return words("overlay.method", method=explanation.method, layer=explanation.shown_layer)
 
 
 def target_text(explanation: Explanation) -> str:

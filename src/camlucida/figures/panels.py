@@ -170,7 +170,7 @@ def map_heading(explanation: Explanation) -> str:
 def strip_title_line(explanation: Explanation) -> str:
     """Image, method and layer: over the strip of an image's targets."""
     method = str(explanation.provenance.get("method", explanation.method))
-    about = words("overlay.method", method=method, layer=explanation.layer)
+    about = words("overlay.method", method=method, layer=explanation.shown_layer)
     return f"{explanation.scan.id} · {about}"
 
 
@@ -249,7 +249,9 @@ def sheet_footer(
     first = explanations[0]
     cell = " × ".join(f"{side:.0f}" for side in reversed(first.cell))
     grid = _grid(first)
-    where = words("panels.where", layer=first.layer, grid=grid, cell=cell) + unseen_text(first)
+    where = words("panels.where", layer=first.shown_layer, grid=grid, cell=cell) + unseen_text(
+        first
+    )
     alone = len(explanations) == 1
     scale = scale_text(first) if alone else words("panels.own_scales")
     notes: dict[str, None] = {}

@@ -301,7 +301,7 @@ def _feet(case: ValueCase, scale: str, notes: Sequence[Message | str], width: fl
     """Lines below the panels, as many as ``width`` inches need."""
     explanation = case.explanation
     cell = " × ".join(f"{side:.0f}" for side in reversed(explanation.cell))
-    where = _text("where", method=_method(explanation), layer=explanation.layer, cell=cell)
+    where = _text("where", method=_method(explanation), layer=explanation.shown_layer, cell=cell)
     where = f"{where}{unseen_text(explanation)} · {scale}"
     lines = (case.chosen, where, case.inside, *notes, marks_legend())
     texts = [worded(line) for line in lines if line]

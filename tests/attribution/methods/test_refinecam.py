@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from camlucida import explain
 from camlucida.core.errors import NoEvidenceError
+from camlucida.figures.overlay import caption
 from tests.support import nets
 from tests.support.reference import cams
 
@@ -63,9 +64,10 @@ def test_the_stages_are_chosen_and_named(staged: tuple[Staged, Tensor]) -> None:
     net, images = staged
     (explanation,) = explain(net, images[:1], 0, "refinecam", layer="stem")
     assert explanation.layer == "(input)"
-    assert [str(note) for note in explanation.scan.warnings] == [
-        f"the product of the maps of {', '.join(LAYERS)}"
-    ]
+    assert explanation.provenance["fused"] == {"how": "product", "layers": LAYERS}
+    shown = f"product({', '.join(LAYERS)})"
+    assert explanation.shown_layer == shown
+    assert shown in caption(explanation)
 
 
 def test_a_batch_is_its_images(staged: tuple[Staged, Tensor]) -> None:

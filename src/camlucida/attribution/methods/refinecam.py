@@ -12,13 +12,10 @@ from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.methods.base import method
 from camlucida.attribution.methods.gradcam_pp import gradcam_pp
 from camlucida.core.errors import NoEvidenceError
-from camlucida.core.messages import Message, declare
 from camlucida.core.tensors import full, resize
 
 GRIDS = 4
 """The coarsest grids of a network: of a ResNet ``layer1`` to ``layer4``, as its authors take it."""
-
-declare("caution", {"refined": "the product of the maps of {layers}"})
 
 
 @method(
@@ -66,7 +63,7 @@ def refinecam(probe: InputProbe) -> Tensor:
             "refinecam multiplies the maps of several grids, and this network has one",
             "choose gradcam_pp",
         )
-    probe.cautions.append(Message("caution.refined", {"layers": ", ".join(graphs)}))
+    probe.product = tuple(graphs)
     maps = [_positive_shares(graph) for graph in graphs.values()]
     finest = max((each.shape[1:] for each in maps), key=math.prod)
     return torch.stack([resize(each, finest) for each in maps]).prod(0)

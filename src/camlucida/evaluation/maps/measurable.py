@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -70,17 +71,14 @@ def with_rows(settings: MetricSettings) -> tuple[MetricSettings, list[Message]]:
     >>> settings.metrics, len(notes)
     (('road',), 1)
     """
-    left_out = [name for name in settings.metrics if modes([name])]
-    if not left_out:
-        return settings, []
-    kept = tuple(name for name in settings.metrics if name not in left_out)
-    if not kept:
-        raise UsageError(
-            f"{', '.join(left_out)}: the test is of all maps together, and no row of this table",
-            "run `camlucida evaluate`, or call "
-            "camlucida.evaluation.maps.randomisation.randomisation_table",
-        )
-    return replace(settings, metrics=kept), [Message("measurable.no_rows", {"metrics": left_out})]
+    return _without(
+        settings,
+        [name for name in settings.metrics if modes([name])],
+        "measurable.no_rows",
+        "the test is of all maps together, and no row of this table",
+        "run `camlucida evaluate`, or call "
+        "camlucida.evaluation.maps.randomisation.randomisation_table",
+    )
 
 
 def for_detector(
@@ -102,18 +100,13 @@ def for_detector(
         return settings, []
     # Its boxes are its own: the true labels of an image say nothing of them.
     settings = replace(settings, targets=settings.targets or ("top3",))
-    left_out = with_inputs(*NEED_MODEL, among=settings.metrics)
-    if not left_out:
-        return settings, []
-    kept = tuple(name for name in settings.metrics if name not in left_out)
-    if not kept:
-        raise UsageError(
-            f"{', '.join(left_out)}: the score of a detector's box is not followed through "
-            "altered images",
-            "of detectors: hit, relevance_mass, iou_otsu, gini and others that need the map alone",
-        )
-    note = Message("measurable.of_outputs", {"metrics": left_out})
-    return replace(settings, metrics=kept), [note]
+    return _without(
+        settings,
+        with_inputs(*NEED_MODEL, among=settings.metrics),
+        "measurable.of_outputs",
+        "the score of a detector's box is not followed through altered images",
+        "of detectors: hit, relevance_mass, iou_otsu, gini and others that need the map alone",
+    )
 
 
 def for_volumes(settings: MetricSettings) -> tuple[MetricSettings, list[Message]]:
@@ -129,15 +122,26 @@ def for_volumes(settings: MetricSettings) -> tuple[MetricSettings, list[Message]
     >>> settings.metrics, str(notes[0])
     (('hit',), 'left out, for they are defined on images alone: road')
     """
-    left_out = [name for name in settings.metrics if METRICS[name].only_images]
-    kept = tuple(name for name in settings.metrics if name not in left_out)
+    return _without(
+        settings,
+        [name for name in settings.metrics if METRICS[name].only_images],
+        "measurable.only_images",
+        "defined on images alone",
+        "of volumes: hit, relevance_mass, iou_otsu, insertion, deletion and others",
+    )
+
+
+def _without(
+    settings: MetricSettings, left_out: Sequence[str], code: str, why: str, fix: str
+) -> tuple[MetricSettings, list[Message]]:
+    """The settings without some metrics, and the note ``code`` on them.
+
+    Raises:
+        UsageError: no metric is left; ``why`` and ``fix`` are its words.
+    """
     if not left_out:
         return settings, []
+    kept = tuple(name for name in settings.metrics if name not in left_out)
     if not kept:
-        raise UsageError(
-            f"{', '.join(left_out)}: defined on images alone",
-            "of volumes: hit, relevance_mass, iou_otsu, insertion, deletion and others",
-        )
-    return replace(settings, metrics=kept), [
-        Message("measurable.only_images", {"metrics": left_out})
-    ]
+        raise UsageError(f"{', '.join(left_out)}: {why}", fix)
+    return replace(settings, metrics=kept), [Message(code, {"metrics": list(left_out)})]

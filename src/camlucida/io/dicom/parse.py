@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -10,9 +12,31 @@ from pydicom import Dataset, dcmread, uid
 from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 
 from camlucida.core.errors import ImageError
-from camlucida.io.image import MAX_BYTES
+from camlucida.io.image import MAX_BYTES, quiet, readable
 
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
+
+
+@contextmanager
+def parsing(path: Path, what: str = "a DICOM file") -> Iterator[None]:
+    """Inside, pydicom writes no warnings, and its errors become one line that quotes no header.
+
+    Args:
+        path: of the file, for messages.
+        what: it is read as.
+
+    Raises:
+        ImageError: the body raised anything.
+
+    >>> with parsing(Path("a.dcm")):
+    ...     raise ValueError("a name")
+    Traceback (most recent call last):
+        ...
+    camlucida.core.errors.ImageError: cannot read a.dcm as a DICOM file: ValueError (the file is \
+damaged or cut short: open it in a viewer, or export it again)
+    """
+    with quiet("pydicom"), readable(path, what, quote=False):
+        yield
 
 
 def parse(path: Path, data: bytes) -> Dataset:

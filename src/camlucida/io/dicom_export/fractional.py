@@ -9,13 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from camlucida.io.dicom_export.content import (
-    ImageContent,
-    equipment,
-    shortened_before,
-)
-from camlucida.io.dicom_export.segmentation import add_orientation, segment
-from camlucida.io.dicom_export.source import add_identity
+from camlucida.io.dicom_export.content import ImageContent
+from camlucida.io.dicom_export.segmentation import add_orientation, segments
 
 
 def fractional_segmentation(
@@ -55,23 +50,15 @@ def fractions(
         instance: UIDs and numbers.
         omit_empty: whether a frame without any positive value is left out.
     """
-    from highdicom.seg import Segmentation
-
-    result = Segmentation(
-        source_images=list(headers),
-        pixel_array=np.clip(values, 0, 1),
+    return segments(
+        headers,
+        np.clip(values, 0, 1),
+        content,
+        " (share of maximum)",
         segmentation_type="FRACTIONAL",
         fractional_type="OCCUPANCY",
         max_fractional_value=255,
-        segment_descriptions=[
-            segment(number, item, content, shortened_before(item.title, " (share of maximum)"))
-            for number, item in enumerate(content.drawn, start=1)
-        ],
-        content_label="HEATMAP",
         content_description="Heat map, share of its maximum; no probability",
         omit_empty_frames=omit_empty,
-        **equipment(content.algorithm),
         **instance,
     )
-    add_identity(result, headers[0])
-    return result

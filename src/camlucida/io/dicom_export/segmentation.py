@@ -56,21 +56,47 @@ def binary_segmentation(
         instance: UIDs and numbers.
         omit_empty: whether a frame without any region is left out.
     """
-    from highdicom.seg import Segmentation
-
-    result = Segmentation(
-        source_images=list(headers),
-        pixel_array=masks.astype(np.uint8),
+    return segments(
+        headers,
+        masks.astype(np.uint8),
+        content,
+        f" {content.region}",
         segmentation_type="BINARY",
-        segment_descriptions=[
-            segment(number, item, content, region_label(item, content))
-            for number, item in enumerate(content.drawn, start=1)
-        ],
-        content_label="HEATMAP",
         content_description=shortened(f"Heat map {content.region}; no probability"),
         omit_empty_frames=omit_empty,
-        **equipment(content.algorithm),
         **instance,
+    )
+
+
+def segments(
+    headers: Sequence[Dataset],
+    pixels: NDArray[Any],
+    content: ImageContent,
+    ending: str,
+    **settings: Any,
+) -> Dataset:
+    """A segmentation of whatever type, one segment a map with a region.
+
+    Args:
+        headers: of the images, one a frame; or of one image of several frames.
+        pixels: (frames, H, W, segments).
+        content: of the image or volume.
+        ending: of the segments' labels, behind each map's title.
+        settings: as highdicom names them: type, description, UIDs and numbers.
+    """
+    from highdicom.seg import Segmentation
+
+    descriptions = []
+    for number, item in enumerate(content.drawn, start=1):
+        label = shortened_before(item.title, ending)
+        descriptions.append(segment(number, item, content, label))
+    result = Segmentation(
+        source_images=list(headers),
+        pixel_array=pixels,
+        segment_descriptions=descriptions,
+        content_label="HEATMAP",
+        **equipment(content.algorithm),
+        **settings,
     )
     add_identity(result, headers[0])
     return result
@@ -138,13 +164,3 @@ def segment(number: int, item: ExportedMap, content: ImageContent, label: str) -
     about = f"{where}: {content.region}. {NO_PROBABILITY} {content.notice}"
     description.SegmentDescription = shortened(about, 1024)
     return description
-
-
-def region_label(item: ExportedMap, content: ImageContent) -> str:
-    """What viewers list: target, method and threshold.
-
-    Args:
-        item: the map.
-        content: of the image.
-    """
-    return shortened_before(item.title, f" {content.region}")

@@ -21,10 +21,9 @@ from pydicom.valuerep import DA, TM, PersonName
 
 from camlucida.core.errors import ImageError
 from camlucida.io.dicom.header import number
-from camlucida.io.dicom.parse import check_image, parse
+from camlucida.io.dicom.parse import check_image, parse, parsing
 from camlucida.io.dicom.patients import DIGITS, secret_key
 from camlucida.io.dicom.reader import READER
-from camlucida.io.image import quiet, readable
 from camlucida.io.read import file_bytes
 
 PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
@@ -108,7 +107,7 @@ def checked_dataset(path: Path, sha256: str | None) -> Dataset:
         raise ImageError(
             f"{path} has changed since it was explained", "explain it again, then export"
         )
-    with quiet("pydicom"), readable(path, "a DICOM file", quote=False):
+    with parsing(path):
         dataset = parse(path, data)
         check_image(path, dataset)
         dataset.decode()
@@ -125,7 +124,7 @@ def reduced(path: Path, dataset: Dataset) -> Dataset:
     Raises:
         ImageError: identifiers are missing or invalid.
     """
-    with quiet("pydicom"), readable(path, "a DICOM file", quote=False):
+    with parsing(path):
         header = _reduced(dataset)
     for keyword in _UIDS:
         if not UID(str(header.get(keyword, ""))).is_valid:

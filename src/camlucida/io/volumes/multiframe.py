@@ -12,8 +12,8 @@ from pydicom import Dataset
 from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message
 from camlucida.io.dicom.header import number, remarks
-from camlucida.io.dicom.parse import check_image, parse
-from camlucida.io.image import HeaderError, image_id, quiet, readable
+from camlucida.io.dicom.parse import check_image, parse, parsing
+from camlucida.io.image import HeaderError, image_id
 from camlucida.io.volumes.frames import (
     facts_of_slice,
     frame_values,
@@ -34,7 +34,7 @@ def read_multiframe(path: Path, data: bytes) -> Volume:
     Raises:
         ImageError: damaged, too large, colour, or frames without positions (a cine loop).
     """
-    with quiet("pydicom"), readable(path, "a DICOM volume", quote=False):
+    with parsing(path, "a DICOM volume"):
         dataset = parse(path, data)
         check_image(path, dataset)
         frames = int(number(dataset, "NumberOfFrames") or 1)
@@ -67,7 +67,7 @@ def frame_count(path: Path, data: bytes) -> int:
     Raises:
         ImageError: the header cannot be read.
     """
-    with quiet("pydicom"), readable(path, "a DICOM file", quote=False):
+    with parsing(path):
         return int(number(parse(path, data), "NumberOfFrames") or 1)
 
 
@@ -82,7 +82,7 @@ def frame_order(path: Path, dataset: Dataset) -> tuple[int, ...]:
         ImageError: as of :func:`read_multiframe`.
     """
     frames = int(number(dataset, "NumberOfFrames") or 1)
-    with readable(path, "a DICOM volume", quote=False):
+    with parsing(path, "a DICOM volume"):
         return stacked(path, _planes(path, dataset, frames)).order
 
 

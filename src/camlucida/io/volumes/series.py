@@ -18,8 +18,8 @@ from camlucida.core.files import reading
 from camlucida.core.messages import Message
 from camlucida.io import dicom
 from camlucida.io.dicom.header import number, remarks
-from camlucida.io.dicom.parse import check_image, parse
-from camlucida.io.image import MAX_BYTES, quiet, readable
+from camlucida.io.dicom.parse import check_image, parse, parsing
+from camlucida.io.image import MAX_BYTES
 from camlucida.io.volumes.frames import facts_of_slice, frame_values, is_synthetic, stated_window
 from camlucida.io.volumes.slices import SlicePlane, plane_of_dataset, stacked
 from camlucida.io.volumes.volume import Volume, check_finite, check_voxels, placed
@@ -149,7 +149,7 @@ def _slices(folder: Path) -> list[_Slice]:
     slices = []
     for path in dicom_files(folder):
         data = _bytes(path)
-        with quiet("pydicom"), readable(path, "a DICOM file", quote=False):
+        with parsing(path):
             dataset = parse(path, data)
             if "PixelData" not in dataset:  # a report or a plan beside the images
                 continue
@@ -203,12 +203,12 @@ def _check_one_series(folder: Path, slices: Sequence[_Slice]) -> None:
 
 def _read(path: Path) -> tuple[Dataset, NDArray[np.float32], tuple[Message, ...]]:
     data = _bytes(path)
-    with quiet("pydicom"), readable(path, "the pixels of a DICOM file", quote=False):
+    with parsing(path, "the pixels of a DICOM file"):
         dataset = parse(path, data)
         return dataset, *frame_values(path, dataset, 0, 1)
 
 
 def _facts(path: Path, dataset: Dataset) -> tuple[dict[str, Any], tuple[float, float] | None, bool]:
     """What the middle slice says for all: codes and numbers, its window, whether synthetic."""
-    with quiet("pydicom"), readable(path, "a DICOM file", quote=False):
+    with parsing(path):
         return facts_of_slice(dataset), stated_window(dataset), is_synthetic(dataset)

@@ -21,7 +21,7 @@ def map_texts(explanation: Explanation, name: str) -> dict[str, Any]:
         "id": name,
         "target": label_name(explanation.target),
         "method": explanation.method,
-        "layer": explanation.layer,
+        "layer": explanation.shown_layer,
         "score": explanation.score,
         "score_kind": str(about.get("score_kind", "score")),
         "probability": explanation.probability,

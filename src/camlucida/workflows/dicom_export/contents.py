@@ -143,7 +143,7 @@ def _exported(
         label=explanation.target,
         method=str(about.get("method", explanation.method)),
         explains=explains(explanation.method),
-        layer=explanation.layer,
+        layer=explanation.shown_layer,
         cells=" x ".join(map(str, explanation.grid)),
         score=explanation.score,
         score_kind=str(about.get("score_kind", "score")),
