@@ -141,6 +141,16 @@ ClassNameOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 
 
+DeidentifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--deidentify",
+        help="Keyed names of images and patients, and no path or file name in what is written.",
+    ),
+]
+"""Of the commands that compute a run of images and write more beside it."""
+
+
 def fetched_run(folder: Path) -> Path:
     """The folder of a run that an argument names; that of one at an address is fetched first."""
     if ":/" not in str(folder):

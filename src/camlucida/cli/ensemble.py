@@ -10,6 +10,7 @@ import typer
 
 from camlucida.cli.common import (
     ColormapOption,
+    DeidentifyOption,
     DeviceOption,
     IdColumnOption,
     LanguageOption,
@@ -101,6 +102,7 @@ def ensemble_command(
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
     language: LanguageOption = "en",
+    deidentify: DeidentifyOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print ensemble.json on standard output.")
     ] = False,
@@ -113,6 +115,7 @@ def ensemble_command(
     from camlucida.datasets.classifiers import read_cam_method, read_classifiers
     from camlucida.datasets.ground_truth import read_boxes
     from camlucida.io import expand_paths
+    from camlucida.runs.keyed import kept_notes
     from camlucida.workflows.ensemble.folder import write_ensemble
     from camlucida.workflows.ensemble.run import run_ensemble
 
@@ -136,15 +139,18 @@ def ensemble_command(
                 table=table,
                 device=device,
                 about=about,
+                deidentify=deidentify,
                 progress=progress,
             )
-        run.notes += notes_on_unused(paths, boxes, "--boxes PATH")
+        unused = notes_on_unused(paths, boxes, "--boxes PATH")
+        run.notes += kept_notes(run.run.about, unused)
         findings = EnsembleFindings(run.run, scale, weighting)
         choice = FindingChoice(top, threshold, findings.check(labels))
         truth = None
         if boxes is not None:
             labels_of_models = tuple(findings.labels.values())
-            truth = read_boxes(boxes, labels_of_models, findings.images(), id_column)
+            names = [name for name, _ in run.run.image_names()]
+            truth = read_boxes(boxes, labels_of_models, names, id_column)
         with progress_bar(None, "drawing") as progress:
             output = write_ensemble(run, findings, choice, truth, out, about, formats, progress)
     if as_json:

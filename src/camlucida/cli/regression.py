@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from camlucida.cli.common import (
+    DeidentifyOption,
     DeviceOption,
     IdColumnOption,
     IdPatternOption,
@@ -132,6 +133,7 @@ def evaluate_regression_command(
         typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
     language: LanguageOption = "en",
+    deidentify: DeidentifyOption = False,
 ) -> None:
     """Evaluate a model that predicts a value, such as age: errors, maps, evidence in the masks."""
     from camlucida.io.records import records_of
@@ -183,6 +185,7 @@ def evaluate_regression_command(
             device=device,
             batch_size=batch_size,
             about=command_record(),
+            deidentify=deidentify,
             progress=running,
             measuring=measuring,
         )

@@ -11,6 +11,7 @@ import typer
 
 from camlucida.cli.common import (
     ColormapOption,
+    DeidentifyOption,
     DeviceOption,
     IdPatternOption,
     SheetOption,
@@ -130,6 +131,7 @@ def report_pack_command(
         int | None,
         typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
+    deidentify: DeidentifyOption = False,
 ) -> None:
     """Pack training runs for an article: Grad-CAM by class, seeds compared, a LaTeX section."""
     from camlucida.workflows.training_runs import ExplainOptions, PackSettings, pack_runs
@@ -153,6 +155,7 @@ def report_pack_command(
         short=short,
         accept_mismatch=accept_mismatch,
         table_options=TableOptions(sheet, id_pattern, pairs(class_names, "--class-name")),
+        deidentify=deidentify,
     )
     with (
         resumable(),

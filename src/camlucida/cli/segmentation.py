@@ -9,6 +9,7 @@ import typer
 
 from camlucida.cli.common import (
     ColormapOption,
+    DeidentifyOption,
     DeviceOption,
     LanguageOption,
     app,
@@ -105,6 +106,7 @@ def explain_segmentation_command(
     colormap: ColormapOption = None,
     language: LanguageOption = "en",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 1,
+    deidentify: DeidentifyOption = False,
 ) -> None:
     """Explain a segmentation model: maps, heat inside and outside of regions, report.
 
@@ -132,6 +134,7 @@ def explain_segmentation_command(
             device=device,
             batch_size=batch_size,
             command=command_line(),
+            deidentify=deidentify,
             progress=progress,
         )
     _print_outcome(outcome)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_bytes
-from camlucida.io.dicom.patients import key_folder
+from camlucida.io.dicom.patients import key_folder, keyed_name
 
 ROOT = "keyed"
 """First part of the path that stands for a file."""
@@ -119,10 +119,38 @@ def add_files(group: str, files: Mapping[str, KeyedFile]) -> None:
     try:
         write_bytes(where, "\n".join([*lines, ""]).encode("utf-8", "surrogateescape"), 0o600)
     except OSError as error:
-        raise UsageError(
-            f"the record of keyed names cannot be written to {where.parent}: {error.strerror}",
-            "set XDG_DATA_HOME to a folder of yours, outside the run",
-        ) from error
+        raise _unwritable(where.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"the record of keyed names cannot be written to {folder}: {error.strerror}",
+        "set XDG_DATA_HOME to a folder of yours, outside the run",
+    )
+
+
+def inputs_folder(out: Path, keyed: bool) -> Path:
+    """Where the inputs of a run are written: a cohort, which names files, a table, model cards.
+
+    Args:
+        out: folder of all that is made.
+        keyed: whether images have keyed names; the inputs are then kept with this user, outside
+            ``out``.
+
+    Raises:
+        UsageError: there is no such folder, and it cannot be made.
+
+    >>> inputs_folder(Path("out"), keyed=False).as_posix()
+    'out'
+    """
+    if not keyed:
+        return out
+    folder = key_folder() / "inputs" / keyed_name("folder", str(out.absolute()))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder.parent, error) from error
+    return folder
 
 
 def record_path(group: str) -> Path:

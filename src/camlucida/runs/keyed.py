@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
 from camlucida.datasets.cohort_file import CohortFile
 from camlucida.datasets.keyed_names import (
     keyed_cohort,
     keyed_failure,
     keyed_message,
+    keyed_problem,
     keyed_words,
     known_names,
 )
@@ -33,6 +35,7 @@ from camlucida.io.keyed_files import (
     recorded_files,
 )
 from camlucida.runs.compute import ItemResult
+from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import canonical
 from camlucida.runs.items import MissingMap
 from camlucida.runs.plan import ModelPlan
@@ -76,6 +79,20 @@ def wants_keys(requested: bool, earlier: Mapping[str, Any], folder: str | Path) 
     if requested and earlier and not is_keyed(earlier):
         raise UsageError(f"{folder} holds a run whose names are as given", "give another --out")
     return requested or is_keyed(earlier)
+
+
+def keyed_folder(folder: Path, requested: bool) -> bool:
+    """Whether the run that a folder holds, or will hold, has keyed names.
+
+    Args:
+        folder: of a run, or of none yet.
+        requested: now.
+
+    Raises:
+        UsageError: the folder holds a run with the names as they are.
+    """
+    run = RunFolder(folder)
+    return wants_keys(requested, run.read_about() if run.about.is_file() else {}, folder)
 
 
 def group_of(file: CohortFile) -> str:
@@ -222,6 +239,79 @@ def keyed_file(about: Mapping[str, Any], key: str, path: Path) -> str:
     group = Path(about["cohort"]).parts[1]
     add_files(group, {key: KeyedFile("", str(path.absolute()))})
     return keyed_path(group, key).as_posix()
+
+
+def names_behind(about: Mapping[str, Any]) -> dict[str, str]:
+    """Every name of the files of a run → the keyed one; empty of a run without keyed names.
+
+    Args:
+        about: ``run.json``.
+
+    >>> names_behind({})
+    {}
+    """
+    if not is_keyed(about):
+        return {}
+    names: dict[str, str] = {}
+    for keyed, file in recorded_files(Path(about["cohort"]).parts[1]).items():
+        path = Path(file.path)
+        given = (path.stem, path.name, file.path, file.name)
+        names |= dict.fromkeys(filter(None, given), keyed)
+    return names
+
+
+def kept_notes(
+    about: Mapping[str, Any], notes: Iterable[Message], words: Iterable[str] = ()
+) -> list[Message]:
+    """Notes as a record of the run has them: without the names of files where names are keyed.
+
+    Args:
+        about: ``run.json``.
+        notes: any.
+        words: that name no file, such as those of models.
+    """
+    names = names_behind(about) | {word: word for word in words}
+    return [keyed_message(note, names) if is_keyed(about) else note for note in notes]
+
+
+def kept_failures(about: Mapping[str, Any], failures: Iterable[Failure]) -> list[Failure]:
+    """Failures of files as a record of the run has them: without words where names are keyed.
+
+    Args:
+        about: ``run.json``.
+        failures: under the names of their files.
+    """
+    names = names_behind(about)
+    return [keyed_problem(each, names) if is_keyed(about) else each for each in failures]
+
+
+def kept_failure(about: Mapping[str, Any], failure: Failure) -> Failure:
+    """The failure of an image or model of the run; without its words where names are keyed.
+
+    Args:
+        about: ``run.json``.
+        failure: under the name that the run has for it.
+
+    >>> failure = Failure("a", "image", "a: doe.png is no mask")
+    >>> kept_failure({}, failure) == failure
+    True
+    >>> kept_failure({"deidentified": True}, failure).what.partition(";")[0]
+    'a: not computed (image)'
+    """
+    if not is_keyed(about):
+        return failure
+    words = Message("privacy.without_words", {"code": failure.code})
+    return Failure(failure.image, failure.code, f"{failure.image}: {words}")
+
+
+def kept_record(about: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record begins with; without the command line where names are keyed.
+
+    Args:
+        about: ``run.json``.
+        record: of a command.
+    """
+    return without_command(record) if is_keyed(about) else dict(record)
 
 
 def problem_line(about: Mapping[str, Any], error: CamlucidaError) -> str:

@@ -15,9 +15,11 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_json
 from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth
+from camlucida.io.keyed_files import image_source
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
+from camlucida.runs.keyed import kept_failure, kept_notes, kept_record
 from camlucida.workflows.ensemble.image_folder import ImageFolder
 from camlucida.workflows.ensemble.page import dominated_message, ensemble_page
 from camlucida.workflows.ensemble.run import EnsembleRun
@@ -80,12 +82,12 @@ def write_ensemble(
         progress: called with the number of images done since the last call, and once with their
             total.
     """
-    output = EnsembleOutput(out / "index.html", failures=list(run.failures), titles=run.titles)
+    failures = [*run.unusable, *run.failures]
+    output = EnsembleOutput(out / "index.html", failures=failures, titles=run.titles)
     taken: set[str] = set()
     images = findings.images()
     if truth is not None:
-        paths = findings.predictions[["image", "path"]].drop_duplicates("image")
-        truth = with_names_of_images(truth, list(zip(paths["image"], paths["path"])))
+        truth = with_names_of_images(truth, run.run.image_names())
     progress(0, total=len(images))
     for image in images:
         folder = f"cases/{slug(unique(image, taken))}"
@@ -110,7 +112,9 @@ def _add_image(output: EnsembleOutput, writer: ImageFolder, image: str) -> None:
     try:
         record = writer.write(image)
     except CamlucidaError as error:
-        output.failures.append(Failure.of(image, error, named=True))
+        of_run = writer.findings.run.about
+        failure = Failure.of(image, error, named=True)
+        output.failures.append(kept_failure(of_run, failure))
         return
     output.images.append(record.case | {"folder": record.folder})
     output.rows += record.rows
@@ -143,11 +147,14 @@ def _record(
 ) -> dict[str, Any]:
     """The content of ``ensemble.json``: the audit trail, without a time."""
     total = sum(findings.weights.values())
-    shown = [(case["image"], case["path"]) for case in output.images]
-    unused = [] if truth is None else truth.unused(shown)
+    shown = [image_source(case["image"], case["path"]) for case in output.images]
+    unused = [] if truth is None else truth.unused((name, str(path)) for name, path in shown)
+    of_run = run.run.about
+    others = output.failures[len(run.unusable) :]
+    failures = [*(kept_failure(of_run, each) for each in run.unusable), *others]
     return {
-        **about,
-        "models": [_model(model, run.titles, total) for model in run.run.about["models"]],
+        **kept_record(of_run, about),
+        "models": [_model(model, run.titles, total) for model in of_run["models"]],
         "top": choice.top,
         "threshold": choice.threshold,
         "labels": list(choice.labels),
@@ -155,8 +162,8 @@ def _record(
         "weighting": findings.weighting,
         "images": len(output.images),
         "synthetic": any(case.get("synthetic") for case in output.images),
-        "failures": [failure.to_json() for failure in output.failures],
-        "notes": [*run.notes, *unused],
+        "failures": [failure.to_json() for failure in failures],
+        "notes": [*run.notes, *kept_notes(of_run, unused)],
         "notice": "Research use only",
     }
 

@@ -31,7 +31,9 @@ from camlucida.figures.files import SCREEN_DPI, save_figure
 from camlucida.figures.map_pixels import heat_picture
 from camlucida.figures.overlay import caption, captioned, jpeg_bytes, map_pixels, overlay_image
 from camlucida.figures.save import strip_png
+from camlucida.io.keyed_files import image_source
 from camlucida.metrics.statistics import excess
+from camlucida.runs.keyed import kept_failure
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
 
 declare(
@@ -118,7 +120,8 @@ class ImageFolder:
         size = [int(side) for side in first["original"]]
         record = ImageRecord({}, self.folder)
         true_boxes = self._true_boxes(image, path, size, record)
-        annotated = () if self.truth is None else self.truth.has(image, path)
+        name, file = image_source(image, path)
+        annotated = () if self.truth is None else self.truth.has(name, str(file))
         chosen = self.findings.chosen(image, self.choice, annotated)
         most = self.choice.top
         top = {name: ranked(table, decisions, name, most) for name in self.titles}
@@ -153,10 +156,12 @@ class ImageFolder:
         """Label → boxes; where they cannot be used, the image is shown without them."""
         if self.truth is None:
             return {}
+        name, file = image_source(image, path)
         try:
-            return self.truth.boxes(image, path, (size[0], size[1]))
+            return self.truth.boxes(name, str(file), (size[0], size[1]))
         except CamlucidaError as error:
-            record.failures.append(Failure.of(image, error, named=True))
+            failure = Failure.of(image, error, named=True)
+            record.failures.append(kept_failure(self.findings.run.about, failure))
             return {}
 
     def _picture(self, finding: EnsembleFinding) -> dict[str, Any]:

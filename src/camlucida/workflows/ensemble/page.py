@@ -30,6 +30,7 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
+from camlucida.runs.keyed import IMAGE_NAMES, KEYED
 from camlucida.workflows.ensemble.tables import ENSEMBLE, MEASURES
 from camlucida.workflows.ensemble.texts import page_message
 
@@ -81,6 +82,7 @@ def ensemble_page(
         ),
         synthetic=record["synthetic"],
         intro=notes,
+        keyed=record[IMAGE_NAMES] == KEYED,
     )
 
 
@@ -298,10 +300,10 @@ def _files(name: Message | str, files: Mapping[str, str]) -> Text:
 
 def _audit(record: Record) -> Section:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    rows: list[tuple[Text, CellValue]] = [
-        (page_message("command"), Code(record["command"])),
-        (page_message("versions"), versions),
-    ]
+    rows: list[tuple[Text, CellValue]] = []
+    if "command" in record:  # of images with keyed names there is none
+        rows.append((page_message("command"), Code(record["command"])))
+    rows.append((page_message("versions"), versions))
     for model in record["models"]:
         rows.append((model["key"], Code(f"{model['sha256']} {model['card']}")))
     stored = page_message("stored")

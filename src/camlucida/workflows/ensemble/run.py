@@ -23,11 +23,13 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.classifiers import Classifier
+from camlucida.io.keyed_files import inputs_folder
 from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model, of_images
 from camlucida.runs import Run, execute
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import make_recipe
+from camlucida.runs.keyed import kept_notes, keyed_folder
 
 declare(
     "ensemble_notes",
@@ -61,12 +63,14 @@ class EnsembleRun:
     Attributes:
         run: as it stands.
         titles: key of each classifier in the run → its name for people.
-        failures: classifiers that could not be loaded and images that failed.
+        unusable: classifiers that could not be loaded.
+        failures: images that failed.
         notes: for the reader.
     """
 
     run: Run
     titles: dict[str, str]
+    unusable: list[Failure] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
@@ -95,6 +99,7 @@ def run_ensemble(
     table: Path | None = None,
     device: str = "auto",
     about: Mapping[str, Any] | None = None,
+    deidentify: bool = False,
     progress: Callable[..., object] = lambda done=0, total=None: None,
 ) -> EnsembleRun:
     """Predict and explain every label of every image with every classifier, into ``out/run``.
@@ -104,12 +109,13 @@ def run_ensemble(
     Args:
         classifiers: of ``read_classifiers``; those of weight 0 are left out.
         images: files, folders or globs.
-        out: ``cohort.toml`` and ``cards/`` are written there.
+        out: ``cohort.toml`` and ``cards/`` are written there, of a run with keyed names where
+            :func:`~camlucida.io.keyed_files.inputs_folder` says.
         labels: that will be shown: one that no classifier has is refused before anything is
             computed.
         method: registry name.
         table: of patients, as a cohort's.
-        device, progress: as of :func:`camlucida.runs.execute`.
+        device, deidentify, progress: as of :func:`camlucida.runs.execute`.
         about: further entries of ``run.json``.
 
     Raises:
@@ -117,7 +123,9 @@ def run_ensemble(
         UsageError: there is no image, no classifier has a label, or the request fits no image.
     """
     method = METHODS.canonical(method)
-    loaded = _load(classifiers, out, method, device)
+    keyed = keyed_folder(out / "run", deidentify)
+    inputs = inputs_folder(out, keyed)
+    loaded = _load(classifiers, inputs, method, device)
     if not loaded.models:
         reasons = "; ".join(map(str, loaded.failures))
         raise ModelError(f"no classifier can be used: {reasons}")
@@ -129,24 +137,28 @@ def run_ensemble(
         "models": loaded.models,
         "explain": {"target": list(TARGETS), "method": method},
     }
-    path = out / "cohort.toml"
-    write_toml(path, cohort)
-    outcome = execute(path, out / "run", resume=True, device=device, about=about, progress=progress)
+    write_toml(inputs / "cohort.toml", cohort)
+    outcome = execute(
+        inputs / "cohort.toml",
+        out / "run",
+        resume=True,
+        device=device,
+        about=about,
+        deidentify=keyed,
+        progress=progress,
+    )
     used = {model["name"] for model in loaded.models}
     titles = _titles([one for one in classifiers if one.key in used])
     run = Run.open(out / "run")
     notes = [note for note in outcome.notes if note.code not in _OF_COHORTS]
+    of_models = [*loaded.notes, *_same_weights(run, titles)]
+    notes += kept_notes(run.about, of_models, [one.title for one in classifiers])
     # An unreadable image fails once for each classifier.
-    failed = dict.fromkeys(outcome.failures)
-    return EnsembleRun(
-        run,
-        titles,
-        [*loaded.failures, *failed],
-        [*loaded.notes, *notes, *_same_weights(run, titles)],
-    )
+    failed = list(dict.fromkeys(outcome.failures))
+    return EnsembleRun(run, titles, loaded.failures, failed, notes)
 
 
-def _load(classifiers: Sequence[Classifier], out: Path, method: str, device: str) -> _Loaded:
+def _load(classifiers: Sequence[Classifier], inputs: Path, method: str, device: str) -> _Loaded:
     """Load each classifier and write its card; one that cannot be used is a failure."""
     loaded = _Loaded()
     for classifier in classifiers:
@@ -162,7 +174,7 @@ def _load(classifiers: Sequence[Classifier], out: Path, method: str, device: str
             continue
         loaded.notes += _notes(classifier, model)
         loaded.labels.append(model.card.labels)
-        card = classifier.write_card(out / "cards").absolute()
+        card = classifier.write_card(inputs / "cards").absolute()
         entry = {"card": str(card), "name": classifier.key, "weight": classifier.weight}
         loaded.models.append(entry)
     return loaded

@@ -28,11 +28,13 @@ from camlucida.evaluation.predictions.tables import (
     records,
 )
 from camlucida.figures.regression import OWN_SCALE
+from camlucida.io.keyed_files import actual_path, inputs_folder
 from camlucida.io.tables import write_table
 from camlucida.models import Card
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.recognise import find_checkpoint, recognise
 from camlucida.runs import Run, execute
+from camlucida.runs.keyed import kept_failures, kept_notes, keyed_folder
 from camlucida.runs.tables import GROUP
 from camlucida.workflows.regression.figures import (
     CaseFigures,
@@ -71,6 +73,7 @@ def evaluate_regression_model(
     device: str = "auto",
     batch_size: int | None = None,
     about: Mapping[str, Any] | None = None,
+    deidentify: bool = False,
     progress: Progress = lambda done=0, total=None: None,
     measuring: Progress = lambda done=0, total=None: None,
 ) -> RegressionResult:
@@ -82,13 +85,14 @@ def evaluate_regression_model(
     Args:
         settings: what is evaluated.
         out: made if missing; files of the same name are replaced.
-        device, batch_size, about, progress: as in :func:`camlucida.runs.execute`.
+        device, batch_size, about, deidentify, progress: as in :func:`camlucida.runs.execute`.
         measuring: as ``progress``, for the maps whose heat is measured.
 
     Raises:
         UsageError, ModelError, LayerError: the request is wrong.
     """
     settings.check()
+    keyed = keyed_folder(out / "run", deidentify)
     recognised = _recognised(settings)
     sheet = read_sheet(
         settings.table,
@@ -103,19 +107,24 @@ def evaluate_regression_model(
     if not recognised.card.labels:
         recognised = recognised.update(labels=(sheet.value_column,))
     outcome = execute(
-        _write_cohort(out / "inputs", settings, recognised.card, sheet),
+        _write_cohort(
+            inputs_folder(out, keyed) / "inputs", settings, recognised.card, sheet, keyed
+        ),
         out / "run",
         resume=True,
         device=device,
         batch_size=batch_size,
         about=about,
+        deidentify=keyed,
         progress=progress,
     )
+    run = Run.open(out / "run")
     of_run = [note for note in outcome.notes if note.code not in TRAINING_NOTES]
     of_run += training_notes([row.split for row in sheet.rows], settings.split)
-    notes = dict.fromkeys([*_model_notes(recognised, settings), *sheet.notes, *of_run])
-    result = RegressionResult(failures=[*sheet.failures, *outcome.failures], notes=list(notes))
-    run = Run.open(out / "run")
+    of_inputs = kept_notes(run.about, [*_model_notes(recognised, settings), *sheet.notes])
+    notes = dict.fromkeys([*of_inputs, *of_run])
+    failures = [*kept_failures(run.about, sheet.failures), *outcome.failures]
+    result = RegressionResult(failures=failures, notes=list(notes))
     predictions = run_predictions(run, sheet, result.notes)
     if len(predictions.frame):
         _evaluate(settings, out, run, predictions, result, measuring)
@@ -161,10 +170,9 @@ def run_predictions(run: Run, sheet: Sheet, notes: Sequence[Message]) -> Predict
     numbers = {str(without_dots(row.path)): index for index, row in enumerate(sheet.rows)}
     group_columns = {f"{GROUP}{name}": name for name in sheet.groups}
     groups = frame[[*group_columns]].fillna("").rename(columns=group_columns)
+    paths = frame["path"].map(actual_path).map(str)
     files = [Path(path).name for path in frame["path"]]
-    images = frame[["image", "patient", "model"]].assign(
-        index=frame["path"].map(numbers), file=files
-    )
+    images = frame[["image", "patient", "model"]].assign(index=paths.map(numbers), file=files)
     table = pd.concat([images, groups, frame[["value", "truth"]]], axis=1)
     synthetic = bool(frame["synthetic"].any())
     return Predictions("regression", table, (), tuple(sheet.groups), tuple(notes), synthetic)
@@ -189,7 +197,9 @@ def _model_notes(recognised: RecognisedCard, settings: RegressionSettings) -> li
     return list(recognised.notes)
 
 
-def _write_cohort(folder: Path, settings: RegressionSettings, card: Card, sheet: Sheet) -> Path:
+def _write_cohort(
+    folder: Path, settings: RegressionSettings, card: Card, sheet: Sheet, keyed: bool
+) -> Path:
     """COHORT.toml, its table and its model's card; the path of the first."""
     write_table(sheet.frame(), folder / "images.parquet")
     write_toml(folder / "model.toml", card.model_dump(mode="json", exclude_unset=True))
@@ -201,11 +211,12 @@ def _write_cohort(folder: Path, settings: RegressionSettings, card: Card, sheet:
         "patient": "patient" if sheet.patient_column else None,
         "split": "split" if sheet.split_column else None,
     }
+    name = "model" if keyed else _model_name(settings.checkpoint)
     cohort = {
-        "name": settings.table.stem,
+        "name": "regression" if keyed else settings.table.stem,
         "table": "images.parquet",
         "masks": None if settings.masks is None else str(settings.masks.absolute()),
-        "models": [{"card": "model.toml", "name": _model_name(settings.checkpoint)}],
+        "models": [{"card": "model.toml", "name": name}],
         "columns": columns,
         "explain": {"target": "output", "method": settings.method, "layer": settings.layer},
     }

@@ -35,9 +35,11 @@ from camlucida.figures.regression import (
     shared_limit,
     value_figure,
 )
+from camlucida.io.keyed_files import actual_path
 from camlucida.io.tables import read_table
 from camlucida.models.assumptions import assumed_preprocessing
 from camlucida.runs import Run
+from camlucida.runs.keyed import is_keyed, source_file
 
 declare(
     "regression_cases",
@@ -115,17 +117,19 @@ def caption_notes(notes: Sequence[Message]) -> list[Message]:
 
 
 def image_of(run: Run, index: int) -> str:
-    """The path of the image of row ``index`` of the table that the run was made from.
+    """The path of the image of a row of the table that the run was made from, as the run has it.
 
     Raises:
         UsageError: there is no such row.
     """
-    file = read_cohort_file(run.about["cohort"])
+    file = read_cohort_file(source_file(run.about, run.about["cohort"]))
     assert file.config.table is not None  # the workflow wrote one
     paths = read_table(file.resolve(file.config.table))["path"]
     if not 0 <= index < len(paths):
         raise UsageError(f"no sample {index}", f"the run has {len(paths)}, counted from 0")
-    return str(without_dots(Path(paths[index])))
+    wanted = without_dots(Path(paths[index]))
+    stored = run.predictions()["path"].unique()
+    return next((path for path in stored if actual_path(path) == wanted), str(wanted))
 
 
 class ChosenCase(NamedTuple):
@@ -177,7 +181,8 @@ class CaseFigures:
         """
         path = image_of(self.run, index)
         if not (self.cases["path"] == path).any():
-            raise UsageError(f"sample {index}, {path}, has no map", "see the errors above")
+            name = "" if is_keyed(self.run.about) else f", {path},"
+            raise UsageError(f"sample {index}{name} has no map", "see the errors above")
         return self._case(path, Message("regression_cases.sample", {"index": index}))
 
     def save(self, out: Path, chosen: Mapping[str, ChosenCase], scale: Message) -> list[Path]:

@@ -5,7 +5,7 @@ The maps are computed through a run folder, so a killed call loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,19 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.core.messages import Message
 from camlucida.core.provenance import versions
+from camlucida.io.keyed_files import inputs_folder
 from camlucida.io.message_tables import add_english
 from camlucida.io.records import records_of
 from camlucida.models import load_model
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.runs import Run, execute
-from camlucida.runs.keyed import GIVEN, IMAGE_NAMES
+from camlucida.runs.keyed import (
+    GIVEN,
+    IMAGE_NAMES,
+    kept_failure,
+    kept_record,
+    keyed_folder,
+)
 from camlucida.workflows.segmentation import report
 from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import (
@@ -76,6 +83,7 @@ def explain_segmentation(
     device: str = "auto",
     batch_size: int = 1,
     command: str = "",
+    deidentify: bool = False,
     progress: Progress = lambda done=0, total=None: None,
 ) -> SegmentationOutcome:
     """Explain a segmentation model.
@@ -90,13 +98,16 @@ def explain_segmentation(
         methods, layers: names; the sheet shows the first of each.
         device: as in :func:`camlucida.models.load_model`.
         batch_size: images in one forward.
-        command: the command line, for the record.
+        command: the command line, for the record; it names files, so ``deidentify`` leaves it out.
+        deidentify: keyed names, as in :func:`camlucida.runs.execute`.
         progress: called with what was done since the last call, and with the total.
 
     Raises:
         UsageError, ModelError, LayerError: the request fits no image; no map is computed.
     """
     out = Path(out)
+    keyed = keyed_folder(out / "run", deidentify)
+    inputs = inputs_folder(out, keyed)
     recognised = segmentation_card(
         Path(model_path),
         model=model,
@@ -111,17 +122,18 @@ def explain_segmentation(
     del loaded  # the run loads it again, perhaps in another process
     layer_names = [layer.name for layer in resolved]
     ran = execute(
-        write_cohort(out, recognised.card, images, requested, names, layer_names),
+        write_cohort(inputs, recognised.card, images, requested, names, layer_names),
         out / "run",
         resume=True,
         device=device,
         batch_size=batch_size,
         about={"command": command, "versions": versions(), IMAGE_NAMES: GIVEN},
+        deidentify=keyed,
         progress=progress,
     )
     run = SegmentationRun(Run.open(ran.folder), resolved)
     outcome = SegmentationOutcome(out, failures=list(ran.failures))
-    _report(run, recognised, images, outcome, command, progress)
+    _report(run, recognised, images, outcome, "" if keyed else command, progress)
     return outcome
 
 
@@ -136,13 +148,14 @@ def _report(
     """Everything after the run: numbers, figures, tables and report."""
     overlaps = overlap(run)
     _measure(run, overlaps, outcome, progress)
+    about = run.run.about
     outcome.failures += run.failures
     rows = outcome.statistics
     outcome.summary = summarise(rows) if len(rows) else pd.DataFrame()
     figures = agreement(overlaps)
     outcome.messages = _messages(run, recognised, images, outcome, figures)
     synthetic = bool(run.cases) and bool(run.run.predictions()["synthetic"].any())
-    _write_tables(outcome, overlaps, figures, command, synthetic)
+    _write_tables(outcome, overlaps, figures, kept_record(about, {"command": command}), synthetic)
     document = SegmentationReport(
         run,
         outcome.messages,
@@ -177,7 +190,7 @@ def _measure(
             all_rows += rows.values()
         except CamlucidaError as error:
             failure = Failure(case.image, error.code, f"{case.path}: {error.what}", error.fix)
-            outcome.failures.append(failure)
+            outcome.failures.append(kept_failure(run.run.about, failure))
         progress(1)
     outcome.statistics = pd.DataFrame(all_rows)
 
@@ -207,7 +220,7 @@ def _write_tables(
     outcome: SegmentationOutcome,
     overlaps: pd.DataFrame,
     figures: pd.DataFrame,
-    command: str,
+    about: Mapping[str, Any],
     synthetic: bool,
 ) -> None:
     """``statistics.csv``, ``batch_summary.csv``, ``overlap.csv`` and ``batch_summary.json``."""
@@ -221,8 +234,7 @@ def _write_tables(
     document = {
         "notice": "Research use only",
         "synthetic": synthetic,
-        "command": command,
-        IMAGE_NAMES: GIVEN,
+        **{IMAGE_NAMES: GIVEN, **about},
         "segmentation": _records(figures),
         "maps": _records(outcome.summary),
         "messages": outcome.messages,

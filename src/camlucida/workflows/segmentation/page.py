@@ -33,6 +33,7 @@ from camlucida.report.document import (
 from camlucida.report.render import render_document
 from camlucida.report.writers.html import write_page
 from camlucida.report.writers.markdown import markdown
+from camlucida.runs.keyed import is_keyed
 from camlucida.workflows.segmentation.numbers import percent
 from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun
 
@@ -148,6 +149,7 @@ def report_document(report: SegmentationReport) -> Document:
         tuple(sections),
         synthetic=report.synthetic,
         intro=(Facts(((_message("command"), Code(report.command)),)),) if report.command else (),
+        keyed=is_keyed(report.run.run.about),
     )
 
 

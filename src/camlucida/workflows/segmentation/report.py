@@ -16,6 +16,7 @@ from camlucida.io.records import records_of
 from camlucida.io.tables import listing
 from camlucida.metrics.segmentation import ALL_LABELS
 from camlucida.models.assumptions import RecognisedCard
+from camlucida.runs.keyed import is_keyed, kept_notes
 from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import input_of
 from camlucida.workflows.segmentation.numbers import is_missing, percent
@@ -103,7 +104,7 @@ def model_messages(run: SegmentationRun, recognised: RecognisedCard) -> Iterator
     model = run.run.about["models"][0]
     values = {"name": model["name"], "sha256": str(model["sha256"])}
     yield Message("segmentation_report.weights", values)
-    for note in recognised.notes:
+    for note in kept_notes(run.run.about, recognised.notes):
         yield Message("segmentation_report.model_note", {"note": note})
     description = recognised.card.description
     if description and not recognised.notes:
@@ -119,20 +120,23 @@ def model_messages(run: SegmentationRun, recognised: RecognisedCard) -> Iterator
 
 def image_messages(run: SegmentationRun, images: Images) -> Iterator[Message]:
     """Which images were chosen, and how many have a map and a true mask."""
-    yield Message("segmentation_report.chosen", {"rule": images.rule})
+    about = run.run.about
+    (rule,) = kept_notes(about, [images.rule])
+    yield Message("segmentation_report.chosen", {"rule": rule})
     with_map = sum(bool(case.maps) for case in run.cases)
-    total = run.run.about["images"]
+    total = about["images"]
     yield Message("segmentation_report.with_map", {"count": with_map, "total": total})
-    if not run.run.about["patients_known"]:
+    if not about["patients_known"]:
         yield Message("segmentation_report.no_patients")
     with_mask = sum(bool(case.truths) for case in run.cases)
     values: dict[str, Value] = {"count": with_mask, "total": len(run.cases)}
-    if images.masks is None:
+    if images.masks is None or is_keyed(about):
         yield Message("segmentation_report.with_mask", values)
     else:
         values["folder"] = str(images.masks)
         yield Message("segmentation_report.with_mask_of", values)
-    yield from (*images.notes, *run.true_masks.notes, *run.true_masks.truth.scaled_notes())
+    notes = (*images.notes, *run.true_masks.notes, *run.true_masks.truth.scaled_notes())
+    yield from kept_notes(about, notes)
     if len(run.labels) > 1 and any("" in case.truths for case in run.cases):
         yield Message("segmentation_report.mask_label")
 

@@ -16,8 +16,10 @@ from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, quoted
 from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io.annotations import from_rle
+from camlucida.io.keyed_files import actual_path, image_source
 from camlucida.metrics.segmentation import Mask
 from camlucida.runs import Run
+from camlucida.runs.keyed import kept_failure
 from camlucida.runs.read import is_missing
 from camlucida.workflows.segmentation.inputs import Layer
 
@@ -101,7 +103,7 @@ class SegmentationRun:
     def true_masks(self) -> TrueMasks:
         """True masks of the images."""
         masks = self.run.about["masks"]
-        path = None if masks is None else Path(masks)
+        path = None if masks is None else actual_path(masks)
         return TrueMasks(path, tuple(self.labels), self.run.image_names())
 
     def target_name(self, label: str, region: str) -> str:
@@ -164,11 +166,12 @@ class SegmentationRun:
     def _truths(
         self, image: str, path: Path, mask: object, size: tuple[int, int]
     ) -> dict[str, Mask]:
-        file = Path(mask) if isinstance(mask, str) else None
+        file = actual_path(mask) if isinstance(mask, str) else None
+        name, image_file = image_source(image, str(path))
         try:
-            return self.true_masks.of_image(image, path, file, size)
+            return self.true_masks.of_image(name, image_file, file, size)
         except CamlucidaError as error:
-            self.failures.append(Failure.of(image, error))
+            self.failures.append(kept_failure(self.run.about, Failure.of(image, error)))
             return {}
 
 

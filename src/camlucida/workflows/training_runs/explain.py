@@ -20,6 +20,7 @@ from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.patients import NO_PATIENTS
 from camlucida.datasets.prediction_tables import PROBABILITY
+from camlucida.io.keyed_files import actual_path, inputs_folder
 from camlucida.io.tables import write_table
 from camlucida.models import Card, InputSpec, load_model
 from camlucida.models.assumptions import RecognisedCard
@@ -28,6 +29,7 @@ from camlucida.models.layers import resolve
 from camlucida.models.recognise import recognise
 from camlucida.models.state import unwrap
 from camlucida.runs import Run, execute
+from camlucida.runs.keyed import is_keyed, kept_notes, keyed_folder
 from camlucida.runs.mismatch import mark_mismatch
 from camlucida.workflows.training_runs.fitted import with_fitted_input
 from camlucida.workflows.training_runs.folders import SUMMARY, TrainingRun
@@ -89,6 +91,7 @@ def explain_training(
     about: Mapping[str, Any],
     progress: Progress,
     likely: Sequence[InputSpec] = (),
+    deidentify: bool = False,
 ) -> ExplainedTraining:
     """Explain all validation images into the run ``out``, or resume it.
 
@@ -99,6 +102,7 @@ def explain_training(
         out: folder of the maps.
         about, progress: as in :func:`camlucida.runs.execute`.
         likely: preprocessing of the other runs of the pack.
+        deidentify: as in :func:`camlucida.runs.execute`.
 
     Raises:
         UsageError, ModelError, LayerError: the checkpoint is not recognised or has other classes;
@@ -106,17 +110,20 @@ def explain_training(
     """
     recognised = _recognise(training, validation.predictions.labels, options.model)
     _check_layers(recognised.card, options)
+    keyed = keyed_folder(out, deidentify)
+    inputs = inputs_folder(out, keyed) / "inputs"
     recognised, searched = with_fitted_input(
-        recognised, training, validation, options.device, out / "inputs", likely
+        recognised, training, validation, options.device, inputs, likely
     )
     table = validation.table()
     outcome = execute(
-        _write_cohort(out / "inputs", training, recognised.card, table, options),
+        _write_cohort(inputs, training, recognised.card, table, options),
         out,
         resume=True,
         device=options.device,
         batch_size=options.batch_size,
         about=about,
+        deidentify=keyed,
         progress=progress,
     )
     run = Run.open(out)
@@ -126,7 +133,7 @@ def explain_training(
     if not run.counts["done"]:
         fix = str(failures[0]) if failures else ""
         raise UsageError(f"{training.folder}: no image could be explained", fix)
-    notes = [prefixed("model", note) for note in recognised.notes]
+    notes = [prefixed("model", note) for note in kept_notes(run.about, recognised.notes)]
     # The predictions file has noted already that patients are unknown.
     notes += [_without_name(note, training) for note in outcome.notes if note != NO_PATIENTS]
     check = check_predictions(run, table)
@@ -158,7 +165,9 @@ def check_predictions(run: Run, table: pd.DataFrame) -> PredictionCheck:
         run: of the maps.
         table: of :meth:`Validation.table`.
     """
-    computed = run.predictions().pivot(index="path", columns="label", values="probability")
+    predictions = run.predictions()
+    predictions["path"] = predictions["path"].map(actual_path).map(str)
+    computed = predictions.pivot(index="path", columns="label", values="probability")
     rows = table[table["path"].isin(computed.index)]
     columns = [name for name in table.columns if name.startswith(PROBABILITY)]
     classes = [name.removeprefix(PROBABILITY) for name in columns]
@@ -171,9 +180,16 @@ def check_predictions(run: Run, table: pd.DataFrame) -> PredictionCheck:
     measured = distance[np.isfinite(distance)]
     if not len(measured):
         return check
-    worst = str(rows["image"].iloc[int(np.nanargmax(distance))])
+    worst = _name_in(run, rows.iloc[int(np.nanargmax(distance))], predictions)
     largest, median = float(measured.max()), float(np.median(measured))
     return check.model_copy(update={"largest": largest, "median": median, "worst": worst})
+
+
+def _name_in(run: Run, row: pd.Series, predictions: pd.DataFrame) -> str:
+    """What the file calls the image of a row; its id in a run with keyed names."""
+    if not is_keyed(run.about):
+        return str(row["image"])
+    return str(predictions["image"][predictions["path"] == row["path"]].iloc[0])
 
 
 def _recognise(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, LayerError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare, prefixed
+from camlucida.datasets.keyed_names import LEFT_OUT
 from camlucida.figures.notice import stamped
 from camlucida.figures.style import can_draw, drawn_with
 from camlucida.io.message_tables import add_english
@@ -31,6 +32,7 @@ from camlucida.report.render import render_document
 from camlucida.report.writers.insert import check_insertable, insert_section, section_name
 from camlucida.report.writers.latex import Heading, picture_prefix, section
 from camlucida.runs import Run
+from camlucida.runs.keyed import kept_failures, kept_notes
 from camlucida.runs.read import is_run
 from camlucida.workflows.training_runs.comparisons import compare_training_runs
 from camlucida.workflows.training_runs.explain import (
@@ -53,6 +55,7 @@ from camlucida.workflows.training_runs.pictures import (
 )
 from camlucida.workflows.training_runs.results import (
     TrainingResults,
+    pack_is_keyed,
     read_record,
     write_record,
 )
@@ -91,6 +94,8 @@ class PackSettings:
         accept_mismatch: pack a run whose model does not reproduce its stored predictions too;
             its figures are stamped.
         table_options: sheet, names of images and of classes.
+        deidentify: keyed names of images and patients, and no name of a file or folder; a pack
+            that was begun so goes on so.
     """
 
     runs: tuple[Path, ...]
@@ -108,6 +113,7 @@ class PackSettings:
     short: bool = False
     accept_mismatch: bool = False
     table_options: TableOptions = field(default_factory=TableOptions)
+    deidentify: bool = False
 
     @property
     def file_name(self) -> str:
@@ -163,6 +169,7 @@ def pack_runs(
     texts, name = load_texts(settings.language), settings.file_name
     METHODS[settings.explain.method]
     before = read_record(assets, settings.name)
+    settings = replace(settings, deidentify=pack_is_keyed(assets, settings.deidentify))
     tex = settings.tex or assets / f"{name}_model.tex"
     check_insertable(tex, name)
     assets_path = picture_prefix(assets, tex)
@@ -280,29 +287,38 @@ class _Pack:
         )
         likely = tuple(dict.fromkeys(self.inputs))
         explained = explain_training(
-            training, validation, settings.explain, out, about, progress, likely
+            training,
+            validation,
+            settings.explain,
+            out,
+            about,
+            progress,
+            likely,
+            settings.deidentify,
         )
-        self.result.failures += [*validation.failures, *explained.failures]
+        of_run = explained.run.about
+        self.result.failures += kept_failures(of_run, validation.failures)
+        self.result.failures += explained.failures
         if explained.check.wrong and not settings.accept_mismatch:
             device = settings.explain.device
             raise mismatch_error(validation, explained, device)
         if not explained.check.wrong:
             self.inputs.append(explained.card.input)
-        return explained, [*validation.notes, *explained.notes]
+        return explained, [*kept_notes(of_run, validation.notes), *explained.notes]
 
     def _summary(
         self, key: str, training: TrainingRun, explained: ExplainedTraining, out: Path
     ) -> TrainingSummary:
-        stem = f"{key}_gradcam"
+        settings, stem = self.settings, f"{key}_gradcam"
         if training.fold is None:
-            stem = f"{self.settings.file_name}_gradcam_{key}"
+            stem = f"{settings.file_name}_gradcam_{key}"
         return TrainingSummary(
             key=key,
             seed=training.seed,
             fold=training.fold,
-            folder=self._from_assets(training.folder),
+            folder=LEFT_OUT if settings.deidentify else self._from_assets(training.folder),
             run=self._from_assets(out),
-            target=self.settings.explain.target,
+            target=settings.explain.target,
             figure=stem,
             check=explained.check,
             classes=explained.card.labels,
@@ -339,7 +355,8 @@ class _Pack:
             result.written.append(path)
         with stamped(any(each.check.wrong for each in result.trainings)):
             result.written += comparison_figures(self.assets, name, result.comparisons, runs)
-        result.written.append(write_record(self.assets, self.settings.name, results))
+        keyed = self.settings.deidentify
+        result.written.append(write_record(self.assets, self.settings.name, results, keyed))
 
 
 def _order(item: tuple[str, TrainingSummary]) -> tuple[bool, int, int]:

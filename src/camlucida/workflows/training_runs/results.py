@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from camlucida.core.errors import UsageError
 from camlucida.core.files import reading, write_json
 from camlucida.core.messages import NAN, Estimate, Message
+from camlucida.runs.keyed import GIVEN, IMAGE_NAMES, KEYED
 
 RECORD = "report_pack.json"
 
@@ -206,13 +207,38 @@ def read_record(folder: Path, name: str) -> dict[str, TrainingResults]:
     return results
 
 
-def write_record(folder: Path, name: str, results: Mapping[str, TrainingResults]) -> Path:
+def pack_is_keyed(folder: Path, requested: bool) -> bool:
+    """Whether images of a pack have keyed names: as requested, and as the pack was begun.
+
+    Args:
+        folder: of the pack, whose record can be read.
+        requested: now.
+
+    Raises:
+        UsageError: it was begun with the names as they are.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return requested
+    keyed = bool(json.loads(path.read_bytes()).get(IMAGE_NAMES) == KEYED)
+    if requested and not keyed:
+        what = f"{folder} holds a pack whose names are as given"
+        raise UsageError(what, "give another --assets-dir")
+    return keyed
+
+
+def write_record(
+    folder: Path, name: str, results: Mapping[str, TrainingResults], keyed: bool = False
+) -> Path:
     """Write the record; the same bytes for the same runs. Its path.
 
     Args:
         folder, name: of the pack.
         results: key → results.
+        keyed: whether images have keyed names.
     """
     runs = {key: each.model_dump(mode="json") for key, each in results.items()}
-    write_json(folder / RECORD, {"name": name, "notice": "Research use only", "runs": runs})
+    naming = {IMAGE_NAMES: KEYED if keyed else GIVEN}
+    record = {"name": name, "notice": "Research use only", **naming, "runs": runs}
+    write_json(folder / RECORD, record)
     return folder / RECORD
