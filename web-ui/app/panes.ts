@@ -1,6 +1,6 @@
 /** Panes side by side, of one film or several, that move, zoom and change their grey levels together. */
 
-import { changeOf, moved } from "../viewer/commands.js";
+import { changeOf } from "../viewer/commands.js";
 import { element } from "../viewer/dom.js";
 import { valueAt } from "../viewer/geometry.js";
 import { type Command, commandOf } from "../viewer/keyboard.js";
@@ -9,6 +9,7 @@ import { shadowOf } from "../viewer/mount.js";
 import { watchPointer } from "../viewer/pointer.js";
 import { type Settings, initialSettings } from "../viewer/settings.js";
 import { Stage } from "../viewer/stage.js";
+import { Units } from "../viewer/units.js";
 import { number } from "../viewer/words.js";
 import { type Point, apply, inverse, scaleOf } from "./affine.js";
 import { type Frame, windowOn } from "./frame.js";
@@ -177,10 +178,7 @@ export class Panes {
 
   private dragWindow(level: number, width: number): void {
     if (this.settings === null || this.first === null) return;
-    const { low, high } = this.settings;
-    const range = 2 ** this.first.data.film.bits - 1;
-    const unit = (high - low) / 400;
-    this.change(moved((low + high) / 2 + level * unit, high - low + width * unit, range));
+    this.change(new Units(this.first.data.film).dragged(this.settings, level, width));
   }
 
   /** The same keys as in the viewer. */

@@ -1,15 +1,12 @@
 /** What each key does to the settings; null where it is no matter of settings. */
 
 import { paletteNames } from "./colour.js";
-import { windowOf } from "./controls.js";
 import type { ViewerData } from "./data.js";
 import type { Command } from "./keyboard.js";
 import { BRUSHES, MODES, SCALES, type Settings, type Tool } from "./settings.js";
+import { Units } from "./units.js";
 
 type Change = Partial<Settings> | null;
-
-/** Share of the whole range of samples by which a key changes level or width. */
-const WINDOW_STEP = 1 / 32;
 
 export function changeOf(
   command: Command,
@@ -76,23 +73,14 @@ function ofChoices(
 }
 
 function ofWindow(command: Command, settings: Settings, data: ViewerData): Change {
-  const range = 2 ** data.film.bits - 1;
-  const step = range * WINDOW_STEP;
-  const level = (settings.low + settings.high) / 2;
-  const width = settings.high - settings.low;
+  const units = new Units(data.film);
   switch (command) {
-    case "levelUp": return moved(level + step, width, range);
-    case "levelDown": return moved(level - step, width, range);
-    case "widthUp": return moved(level, width + step, range);
-    case "widthDown": return moved(level, width - step, range);
+    case "levelUp": return units.stepped(settings, 1, 0);
+    case "levelDown": return units.stepped(settings, -1, 0);
+    case "widthUp": return units.stepped(settings, 0, 1);
+    case "widthDown": return units.stepped(settings, 0, -1);
     default: return null;
   }
-}
-
-/** A window within what the film can hold. */
-export function moved(level: number, width: number, range: number): { low: number; high: number } {
-  const held = Math.min(Math.max(width, 1), 2 * range);
-  return windowOf(Math.min(Math.max(level, 0), range), held);
 }
 
 function after<T>(choices: readonly T[], current: T, step: number): T {

@@ -5,7 +5,8 @@ import { hasTruth, type MapData, type ViewerData } from "./data.js";
 import { button, element, freshId } from "./dom.js";
 import { mapList } from "./list.js";
 import { MODES, SCALES, type Mode, type Scale, type Settings } from "./settings.js";
-import { type Words, number, percent } from "./words.js";
+import { Units } from "./units.js";
+import { type Words, percent } from "./words.js";
 
 export interface ControlsTarget {
   readonly words: Words;
@@ -130,18 +131,20 @@ export class Controls {
 
   private filmGroup(): HTMLElement {
     const { words, change, settings, reset } = this.target;
-    const largest = 2 ** this.data.film.bits - 1;
-    const units = this.data.film.units ?? { first: 0, step: 1 };
-    const level = this.range(words.window_level, 0, largest, 1, {
-      get: () => (settings().low + settings().high) / 2,
-      set: (value) => change(windowOf(value, settings().high - settings().low)),
-      text: (value) => number(units.first + units.step * value),
+    const units = new Units(this.data.film);
+    const window = (): { level: number; width: number } => units.window(settings());
+    const text = (value: number): string => units.text(value);
+    const level = this.range(words.window_level, units.least, units.most, units.grain, {
+      get: () => window().level,
+      set: (value) => change(units.samples({ ...window(), level: value })),
+      text,
     });
-    const width = this.range(words.window_width, 1, largest, 1, {
-      get: () => settings().high - settings().low,
-      set: (value) => change(windowOf((settings().low + settings().high) / 2, value)),
-      text: (value) => number(units.step * value),
+    const width = this.range(words.window_width, units.narrowest, units.widest, units.grain, {
+      get: () => window().width,
+      set: (value) => change(units.samples({ ...window(), width: value })),
+      text,
     });
+    for (const each of [level, width]) each.classList.add("values");
     const invert = button(words.invert, words.invert, false, () =>
       change({ invert: !settings().invert }),
     );
@@ -205,9 +208,4 @@ export class Controls {
     const row = element("div", { class: "row" }, element("label", { for: id }, label), made);
     return row;
   }
-}
-
-/** The first and last sample of a window. */
-export function windowOf(level: number, width: number): { low: number; high: number } {
-  return { low: level - width / 2, high: level + width / 2 };
 }

@@ -13,8 +13,18 @@ export interface FilmData {
   /** Samples that are black and white at first. */
   readonly window: readonly [number, number];
   readonly invert: boolean;
-  /** What the file calls a sample: first + step × sample; the sample itself if not given. */
-  readonly units?: { readonly first: number; readonly step: number };
+  /** What the file calls a sample; the sample itself if not given. */
+  readonly units?: {
+    /** A value of the file is first + step × sample. */
+    readonly first: number;
+    readonly step: number;
+    /** Of the unit; "" where there is none. */
+    readonly name: string;
+    /** Whether level and width are those of DICOM's window LINEAR, whose white is one value below level + width / 2. */
+    readonly linear: boolean;
+    /** The least and the largest sample. */
+    readonly range: readonly [number, number];
+  };
 }
 
 /** How the model's input lies on the film, an axis each: model = scale × film + offset. */

@@ -1,9 +1,10 @@
 /** What is under the pointer: film, map, share of the score, and the cell of the layer's grid. */
 
-import type { FilmData, MapData } from "./data.js";
+import type { MapData } from "./data.js";
 import { type Film, decodeCells } from "./film.js";
 import { cellAt, valueAt } from "./geometry.js";
 import type { Layer } from "./layer.js";
+import type { Units } from "./units.js";
 import { type Words, filled, number, percent } from "./words.js";
 
 export interface Reading {
@@ -45,12 +46,12 @@ export function reading(
   read: Reading,
   layer: Layer | null,
   map: MapData | null,
-  { place, units }: { place?: string | undefined; units?: FilmData["units"] } = {},
+  units: Units,
+  place?: string,
 ): string {
-  const samples = read.sample.map((each) => (units ? number(units.first + units.step * each) : String(each)));
   const parts = [
     place ?? filled(words.position, { x: String(read.x), y: String(read.y) }),
-    filled(words.sample, { value: samples.join(" ") }),
+    filled(words.sample, { value: units.reading(read.sample) }),
   ];
   if (layer !== null && read.value !== null) {
     const share = layer.limit > 0 ? percent(read.value / layer.limit) : "0%";

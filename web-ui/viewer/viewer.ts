@@ -1,6 +1,6 @@
 /** The viewer: data in, a film with its maps on the page. */
 
-import { changeOf, moved } from "./commands.js";
+import { changeOf } from "./commands.js";
 import { Controls } from "./controls.js";
 import type { FilmData, MapData, ViewerData } from "./data.js";
 import { button, element } from "./dom.js";
@@ -14,6 +14,7 @@ import { type PointerTarget, type Region, watchPointer } from "./pointer.js";
 import { type Reading, reading, readingAt } from "./readout.js";
 import { type Settings, type Tool, initialSettings, settingsFor } from "./settings.js";
 import { type Shown, Stage } from "./stage.js";
+import { Units } from "./units.js";
 import { Volume } from "./volume.js";
 import { VolumePanel } from "./volume_panel.js";
 import { ENGLISH, type Words, filled, number, percent } from "./words.js";
@@ -282,11 +283,7 @@ export class Viewer {
   private dragWindow(level: number, width: number): void {
     const { settings, data } = this;
     if (settings === null || data === null) return;
-    const range = 2 ** data.film.bits - 1;
-    const unit = (settings.high - settings.low) / 400;
-    const middle = (settings.low + settings.high) / 2;
-    const wide = settings.high - settings.low;
-    this.change(moved(middle + level * unit, wide + width * unit, range));
+    this.change(new Units(data.film).dragged(settings, level, width));
   }
 
   /** Show a box in pixels of the film; null shows none. What is painted is gone. */
@@ -310,7 +307,7 @@ export class Viewer {
 
   private readingText({ read, layer, map }: { read: Reading; layer: Layer | null; map: MapData | null }): string {
     const place = this.volume?.place([read.x + 0.5, read.y + 0.5]);
-    return reading(this.words, read, layer, map, { place, units: this.data?.film.units });
+    return reading(this.words, read, layer, map, new Units(this.data!.film), place);
   }
 
   /** The reading at the cross or under the pointer, of the panel that it is over. */

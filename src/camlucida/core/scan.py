@@ -14,16 +14,36 @@ from camlucida.core.messages import Message
 
 
 @dataclass(frozen=True)
-class GreyLevels:
-    """A film of more than 8 bits, for people who change level and width.
+class FilmUnits:
+    """The values of a file that the samples of its film stand for: first + step × sample.
 
     Attributes:
-        samples: (H, W) uint16 in original pixels.
-        window: samples that are black and white in the display.
+        first: value of sample 0.
+        step: from one sample to the next; below 0 where the lowest value is white.
+        name: of the unit ("HU", "%"); "" where the file names none.
+        linear: whether level and width are those of DICOM's window function LINEAR: black is
+            level − width / 2, white is level + width / 2 − 1.
     """
 
-    samples: NDArray[np.uint16]
+    first: float
+    step: float
+    name: str = ""
+    linear: bool = False
+
+
+@dataclass(frozen=True)
+class GreyLevels:
+    """All grey levels of a film, for people who change level and width.
+
+    Attributes:
+        samples: (H, W) uint16, or uint8 of up to 8 bits, in original pixels.
+        window: samples that are black and white in the display.
+        units: what the file calls a sample; None: the sample itself.
+    """
+
+    samples: NDArray[np.uint8] | NDArray[np.uint16]
     window: tuple[float, float]
+    units: FilmUnits | None = None
 
 
 @dataclass(frozen=True)

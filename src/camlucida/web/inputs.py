@@ -138,6 +138,7 @@ def _shown_volume(volume: Volume, name: str) -> dict[str, Any]:
         whole=identity,
         oriented=volume.oriented,
         window=volume.window,
+        source=volume.source,
     )
     viewed = viewed_voxels(scan)
     film = film_data(viewed.film, name, viewed.window, units=viewed.units)

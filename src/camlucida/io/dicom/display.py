@@ -16,6 +16,7 @@ from pydicom import Dataset
 from camlucida.core.messages import Message, declare
 from camlucida.io.dicom.header import code, number
 from camlucida.io.dicom.lookup import look_up, table
+from camlucida.io.grey_levels import window_ends
 
 declare(
     "image",
@@ -30,6 +31,7 @@ declare(
 _KEYWORDS = (
     "RescaleSlope",
     "RescaleIntercept",
+    "RescaleType",
     "ModalityLUTSequence",
     "VOILUTSequence",
     "WindowCenter",
@@ -154,8 +156,8 @@ def window(
 ) -> NDArray[np.float64]:
     """A window centre and width (DICOM PS3.3 C.11.2.1.2 and .3) → [0, 1].
 
-    LINEAR: 0 up to c − 0.5 − (w − 1)/2, 1 above c − 0.5 + (w − 1)/2. LINEAR_EXACT: the same with c
-    and w themselves. SIGMOID: 1 / (1 + exp(−4 (x − c) / w)).
+    LINEAR and LINEAR_EXACT: 0 up to the first of :func:`~camlucida.io.grey_levels.window_ends`, 1
+    above the second. SIGMOID: 1 / (1 + exp(−4 (x − c) / w)).
 
     Args:
         values: of any shape, after rescale.
@@ -171,11 +173,7 @@ def window(
         sign = 4.0 if inverted else -4.0
         exponent = np.clip(sign * (values - center) / width, -700, 700)  # exp overflows at 710
         return np.asarray(1 / (1 + np.exp(exponent)), np.float64)
-    if function == "LINEAR":
-        center -= 0.5
-        width -= 1
-    half = width / 2
-    return ramp(values, center - half, center + half, inverted)
+    return ramp(values, *window_ends(center, width, function), inverted)
 
 
 def _windowed(
@@ -210,24 +208,33 @@ def _rescaled(rules: Dataset, stored: NDArray[Any]) -> NDArray[np.float64]:
     return stored * slope + (intercept or 0.0)
 
 
-def linear_rescale(dataset: Dataset, frame: int) -> dict[str, list[float]]:
-    """The rescale of one frame, as "rescale": [slope, intercept]; {} where it changes nothing.
+def value_scale(dataset: Dataset, frame: int) -> dict[str, Any]:
+    """How the values of one frame follow from what is stored.
 
     Args:
         dataset: the header.
         frame: its number, from 0.
 
+    Returns:
+        "rescale": [slope, intercept] where it changes anything; "unit": "HU" of Hounsfield units;
+        "modality_table": True where a lookup table takes the place of both.
+
     >>> dataset = Dataset()
-    >>> dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
-    >>> linear_rescale(dataset, 0)
-    {'rescale': [1.0, -1024.0]}
+    >>> dataset.Modality, dataset.RescaleSlope, dataset.RescaleIntercept = "CT", 1, -1024
+    >>> value_scale(dataset, 0)
+    {'unit': 'HU', 'rescale': [1.0, -1024.0]}
     """
     rules = frame_rules(dataset, frame)
+    if rules.get("ModalityLUTSequence"):
+        return {"modality_table": True}
     slope = number(rules, "RescaleSlope")
     intercept = number(rules, "RescaleIntercept") or 0.0
-    if not slope or rules.get("ModalityLUTSequence") or (slope, intercept) == (1.0, 0.0):
+    if not slope:
         return {}
-    return {"rescale": [slope, intercept]}
+    # A CT without a type is in Hounsfield units (PS3.3 C.11.1.1.2).
+    kind = code(rules, "RescaleType") or ("HU" if code(dataset, "Modality") == "CT" else "")
+    scale: dict[str, Any] = {"unit": "HU"} if kind == "HU" else {}
+    return scale if (slope, intercept) == (1.0, 0.0) else {**scale, "rescale": [slope, intercept]}
 
 
 def _item_table(item: Dataset) -> tuple[NDArray[np.int64], int, int]:

@@ -13,7 +13,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message, declare
-from camlucida.io.dicom.display import Grey, display_grey, linear_rescale
+from camlucida.io.dicom.display import Grey, display_grey, value_scale
 from camlucida.io.dicom.header import bits_stored, number, photometric
 from camlucida.io.dicom.lookup import look_up, table
 from camlucida.io.image import HeaderError, to_display
@@ -43,8 +43,8 @@ class FrameImage:
         windowed: (H, W) in [0, 1], the display before it is cut to 8 bits; None for colour.
         window: what window the display used.
         notes: warnings.
-        units: how stored values follow from ``pixels``: "lowest" stored value where it is below 0,
-            "rescale" (slope, intercept) where the header has one.
+        units: how values of the file follow from ``pixels``: "lowest" stored value where it is
+            below 0, and :func:`~camlucida.io.dicom.display.value_scale`.
     """
 
     pixels: NDArray[np.float32]
@@ -88,7 +88,7 @@ def grey_image(path: Path, dataset: Dataset, array: NDArray[Any], index: int) ->
     if used < LITTLE_CONTRAST:
         notes += (Message("image.little_contrast", {"used": used, "bits": bits}),)
     units: dict[str, Any] = {"lowest": lowest} if lowest else {}
-    units |= linear_rescale(dataset, index)
+    units |= value_scale(dataset, index)
     windowed = unit.astype(np.float32)
     return FrameImage(pixels, to_display(unit), windowed, window, notes + more, units)
 

@@ -12,7 +12,7 @@ from pydicom import Dataset
 from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message
 from camlucida.io.dicom.decode import decode
-from camlucida.io.dicom.display import frame_rules
+from camlucida.io.dicom.display import frame_rules, value_scale
 from camlucida.io.dicom.header import bits_stored, code, described, number, photometric
 from camlucida.io.dicom.pixels import stored_values
 from camlucida.io.image import check_size
@@ -104,7 +104,8 @@ def facts_of_slice(dataset: Dataset) -> dict[str, Any]:
     facts = described(dataset)
     for name in ("spacing_mm", "spacing_from", "row_direction"):
         facts.pop(name, None)
-    return facts
+    unit = value_scale(dataset, 0).get("unit")
+    return facts if unit is None else {**facts, "unit": unit}
 
 
 def is_synthetic(dataset: Dataset) -> bool:

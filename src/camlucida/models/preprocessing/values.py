@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camlucida.io.grey_levels import file_values
 from camlucida.io.image import RawImage, to_display
 from camlucida.models.preprocessing.clahe import clahe, equalise_opencv
 from camlucida.models.preprocessing.steps import (
@@ -37,12 +38,7 @@ def stored_units(image: RawImage, unit: Tensor) -> Tensor:
     >>> stored_units(image, torch.tensor([0.5]))
     tensor([127.5000])
     """
-    source = image.source
-    steps = 2 ** int(source.get("bits") or 8) - 1
-    level = (1 - unit if is_monochrome1(image) else unit) * steps
-    lowest = float(source.get("lowest") or 0)
-    slope, intercept = source.get("rescale") or (1.0, 0.0)
-    units: Tensor = (level + lowest) * slope + intercept
+    units: Tensor = file_values(image.source, unit)
     return units
 
 

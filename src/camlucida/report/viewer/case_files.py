@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.core.files import write_bytes
+from camlucida.core.scan import FilmUnits
 from camlucida.report.viewer.encode import Samples, film_data
 
 _CALL = "camlucidaViewer.deliver("
@@ -36,7 +37,7 @@ class CaseFile:
     film: Samples
     about: Mapping[str, Any]
     window: tuple[float, float] | None = None
-    units: tuple[float, float] | None = None
+    units: FilmUnits | None = None
 
 
 def write_case(case: CaseFile, rows: bytes | None = None) -> None:

@@ -117,7 +117,7 @@ def levels_data(levels: GreyLevels | None, display: NDArray[np.uint8], name: str
     """
     if levels is None:
         return film_data(display, name)
-    return film_data(levels.samples, name, levels.window)
+    return film_data(levels.samples, name, levels.window, units=levels.units)
 
 
 def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
@@ -207,4 +207,5 @@ def case_file(
         return CaseFile(path, scan.id, volume.film, about, volume.window, volume.units)
     if scan.levels is None:
         return CaseFile(path, scan.id, scan.picture(), about)
-    return CaseFile(path, scan.id, scan.levels.samples, about, scan.levels.window)
+    levels = scan.levels
+    return CaseFile(path, scan.id, levels.samples, about, levels.window, levels.units)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from camlucida.core.deflate import deflate
 from camlucida.core.png import png_rows
+from camlucida.core.scan import FilmUnits
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -64,7 +66,7 @@ def film_data(
     window: tuple[float, float] | None = None,
     invert: bool = False,
     rows: bytes | None = None,
-    units: tuple[float, float] | None = None,
+    units: FilmUnits | None = None,
 ) -> dict[str, Any]:
     """The film of the viewer.
 
@@ -75,10 +77,12 @@ def film_data(
         invert: whether low samples are light.
         rows: of 8 bits, :func:`camlucida.core.png.png_rows` of the samples, where they are there
             already.
-        units: (first, step) of what the file calls a sample; None: the sample itself.
+        units: what the file calls a sample; None: the sample itself.
 
     >>> film_data(np.zeros((2, 3), np.uint16), "blank")["window"]
     [0, 65535]
+    >>> film_data(np.full((2, 3), 16, np.uint16), "CT", units=FilmUnits(-1024, 1, "HU"))["units"]
+    {'first': -1024, 'step': 1, 'name': 'HU', 'linear': False, 'range': [16, 16]}
     """
     height, width = samples.shape[:2]
     bits = 8 * samples.dtype.itemsize
@@ -93,5 +97,6 @@ def film_data(
         "invert": invert,
     }
     if units is not None:
-        data["units"] = {"first": units[0], "step": units[1]}
+        occurring = [int(samples.min()), int(samples.max())]
+        data["units"] = {**asdict(units), "range": occurring}
     return data

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
 from camlucida.core.orientation import AxisOrder, spacing
-from camlucida.core.scan import Scan
+from camlucida.core.scan import FilmUnits, Scan
 from camlucida.core.volume_scan import VolumeScan, as_volume
 from camlucida.figures.style import words
 from camlucida.figures.volumes.peak import map_peak
@@ -51,13 +51,13 @@ class ViewedVolume:
     Attributes:
         film: (D × H, W), the slices below each other, 16 bits.
         window: samples that are black and white.
-        units: (first, step); a sample is first + step × sample in the units of the file.
+        units: what the file calls a sample.
         about: the field ``volume`` of the viewer's data.
     """
 
     film: Samples
     window: tuple[float, float]
-    units: tuple[float, float]
+    units: FilmUnits
     about: dict[str, Any]
 
 
@@ -87,6 +87,7 @@ def viewed_voxels(scan: VolumeScan) -> ViewedVolume:
     steps, block = _steps(scan, order)
     reduced = _averaged(voxels, block)
     samples, window, units = _samples(reduced, shown_window(scan)[0])
+    units = replace(units, name=str(scan.source.get("unit", "")))
     depth, height, width = samples.shape
     oriented = 0 if scan.oriented else 1
     about = {
@@ -174,7 +175,7 @@ def _averaged(voxels: NDArray[np.float32], block: Sequence[int]) -> NDArray[np.f
 
 def _samples(
     values: NDArray[np.float32], window: tuple[float, float]
-) -> tuple[Samples, tuple[float, float], tuple[float, float]]:
+) -> tuple[Samples, tuple[float, float], FilmUnits]:
     """16 bits of what lies in the window and on both sides of it, the window in samples, units."""
     low, high = window
     width = max(high - low, 1e-6)
@@ -186,7 +187,7 @@ def _samples(
     samples = np.rint((np.clip(values, first, last) - first) * scale).astype(np.uint16)
     ends = (float(np.clip((each - first) * scale, 0, 65535)) for each in (low, high))
     black, white = ends
-    return samples, (black, max(white, black + 1)), (first, 1 / scale)
+    return samples, (black, max(white, black + 1)), FilmUnits(first, 1 / scale)
 
 
 def _map(
