@@ -15,7 +15,7 @@ HALF_A_LEVEL = 0.5 / 255
 """Within half a grey level of the display a window is that of the display."""
 
 _SHARE = "%"
-"""Unit of a film of which no value of the file can be told: percent of its display."""
+"""Unit of a film whose samples stand for no value of the file: percent of its display."""
 
 
 def file_values(source: Mapping[str, Any], unit: Any) -> Any:
