@@ -183,7 +183,7 @@ CASES: dict[str, Case] = {
     ),
     "tnt": Case(timm("tnt_s_patch16_224", **TNT), SQUARE, "blocks.1.norm_out", (4, 4)),
     # Transformers that pool their tokens.
-    "siglip": Case(timm("vit_base_patch16_siglip_224", **VIT), SQUARE, "blocks.1.norm1", (4, 4)),
+    "siglip": Case(timm("vit_base_patch16_siglip_224", **VIT), SQUARE, "norm", (4, 4)),
     "beit": Case(timm("beit_base_patch16_224", **VIT), SQUARE, "blocks.1", (4, 4)),
     "eva02": Case(timm("eva02_tiny_patch14_224", **VIT14), (56, 56), "blocks.1", (4, 4)),
     "dinov3": Case(timm("vit_small_patch16_dinov3", **VIT), SQUARE, "norm", (4, 4)),

@@ -221,7 +221,7 @@ CASES = {
         timm_vit(class_token=False, global_pool="avg"),
         (3, 64, 64),
         "Vision",
-        "blocks.1.norm1",
+        "blocks.1",
         (4, 4),
     ),
     "timm deit": (timm_deit, (3, 64, 64), "Vision", "blocks.1.norm1", (4, 4)),
@@ -344,6 +344,23 @@ def test_tokens_light_up_where_the_image_does():
     assert change.shape == (2, 4)
     assert change.argmax() == 2
     assert change.flatten().sort().values[-2] < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("pool", "layer"),
+    [
+        ({"global_pool": "avg", "fc_norm": True}, "blocks.1"),
+        ({"global_pool": "avg", "fc_norm": False}, "norm"),
+        ({"global_pool": "map"}, "norm"),
+    ],
+)
+def test_patches_that_are_pooled_count_without_the_last_attention(pool, layer):
+    """Its weights are 0: the patches reach the head on the way around it alone."""
+    net = nets.seeded(timm_vit(class_token=False, **pool)()).eval()
+    nn.init.zeros_(net.blocks[-1].attn.proj.weight)
+    (e,) = explain(net, nets.images(1, 3, 64, 64), 1, "hirescam")
+    assert (e.layer, e.grid) == (layer, (4, 4))
+    assert (e.raw != 0).all()
 
 
 def test_every_grid_of_a_vision_transformer_is_the_patch_grid():

@@ -2,8 +2,9 @@
 
 Tokens laid back on the patch grid, prefix tokens dropped.
 
-The first normalisation of the last block is explained: after the block itself a class-token head
-has no gradient left on the patch tokens.
+Of a head on the class token the first normalisation of the last block is explained: after the block
+itself no gradient is left on the patch tokens. A head that pools the patches takes them past that
+normalisation too, and they are explained where it takes them.
 """
 
 from typing import Any
@@ -64,7 +65,12 @@ def _matches(model: nn.Module) -> bool:
 
 
 def _layer(model: nn.Module) -> str:
-    return "blocks[-1].norm1" if hasattr(model, "blocks") else "encoder.layers[-1].ln_1"
+    if not hasattr(model, "blocks"):
+        return "encoder.layers[-1].ln_1"
+    if getattr(model, "global_pool", "token") == "token":
+        return "blocks[-1].norm1"
+    # timm leaves the norm out where it normalises the mean.
+    return "blocks[-1]" if isinstance(model.norm, nn.Identity) else "norm"
 
 
 FAMILY = ModelFamily(
