@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("films", nargs="+")
     parser.add_argument("--names", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--upwards", action="store_true", help="names run upwards")
     options = parser.parse_args()
     paths, _ = expand_paths(options.films)
     films = [picture(path) for path in paths]
@@ -80,7 +81,10 @@ def main() -> None:
     for _ in range(options.names):
         size, grey = chance.choice(SIZES), chance.choice((255, 0))
         name, where = chance.choice(NAMES), chance.choice(PLACES)
-        drawn, contrast = planted(chance.choice(without), name, size, grey, where)
+        film = chance.choice(without)
+        turned = np.rot90(film, -1) if options.upwards else film
+        drawn, contrast = planted(turned, name, size, grey, where)
+        drawn = np.rot90(drawn) if options.upwards else drawn
         readable = "readable" if contrast >= READABLE else "unreadable"
         kind = burned_in(drawn)
         found[readable, size, "bright" if grey else "dark"].append(kind == "text")

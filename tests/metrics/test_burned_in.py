@@ -65,6 +65,26 @@ def test_names_are_lines_of_text(film, text, size, at, grey):
     assert b.burned_in(drawn(film, text, size, at, grey)) == "text"
 
 
+@pytest.mark.parametrize("turns", [1, 3])
+@pytest.mark.parametrize("size", [12, 20])
+@pytest.mark.parametrize("grey", [255, 0])
+def test_names_that_run_upwards_or_downwards_are_lines_of_text(film, turns, size, grey):
+    turned = drawn(np.rot90(film, -turns), "MEIER", size, (40, 180) if grey == 0 else (4, 8), grey)
+    assert b.burned_in(np.rot90(turned, turns)) == "text"
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.uint64, np.float32])
+def test_letters_are_seen_whatever_the_levels_are_stored_as(film, kind):
+    for text, expected in (("MEIER", "text"), ("", "")):
+        levels = drawn(film, text, 20, (12, 20)).astype(kind) * 16
+        assert b.burned_in(levels) == expected
+
+
+def test_a_picture_of_no_pixels_is_refused():
+    with pytest.raises(ImageError, match=r"shape \(0, 4\)"):
+        b.burned_in(np.zeros((0, 4), np.uint8))
+
+
 @pytest.mark.parametrize("text", ["L", "R"])
 @pytest.mark.parametrize("size", [20, 36])
 def test_the_letter_of_a_side_is_a_marker(film, text, size):

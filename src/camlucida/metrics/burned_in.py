@@ -13,6 +13,7 @@ from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.io.tables import listing
 from camlucida.metrics.annotations import Floats, Mask
+from camlucida.metrics.connected_parts import connected_parts
 
 declare(
     "privacy",
@@ -50,6 +51,9 @@ TEXT_SIDES = (0.01, 0.15)
 TEXT_PIXELS = 512
 """Of the shorter side, from twice of which a picture is looked at in coarser pixels."""
 
+BYTES = 255
+"""The highest level of a picture that is searched for lines."""
+
 LINE_CONTRAST = 0.2
 """As :data:`TEXT_CONTRAST`, of a letter in a line: what forms a line may be fainter."""
 
@@ -61,6 +65,10 @@ LINE_HEIGHT = 4
 
 LINE_GAP = 1.2
 """Widest gap in a line, in heights of its letters."""
+
+UPWARD_GAP = 0.6
+"""As :data:`LINE_GAP`, of a line that runs upwards or downwards: narrower than between the wires of a
+sternum, which lie one below the other."""
 
 LINE_WIDTH = 2.0
 """Narrowest line, in heights of its letters."""
@@ -102,7 +110,7 @@ def text_region(image: ArrayLike) -> Mask:
     False
     """
     grey = as_grey(image)
-    letters, boxes = _letters(_hat(grey), float(np.ptp(grey)), TEXT_CONTRAST, TEXT_SIDES)
+    letters, boxes = _letters(_hat(grey), TEXT_CONTRAST * float(np.ptp(grey)), TEXT_SIDES)
     if not boxes:
         return letters
     margin = max(1, round(TEXT_MARGIN * min(letters.shape)))
@@ -116,29 +124,24 @@ def _hat(levels: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(levels - _opened(levels, stroke))
 
 
-def _letters(
-    hat: NDArray[Any], span: float, contrast: float, sides: tuple[float, float]
-) -> tuple[Mask, list[Box]]:
+def _letters(hat: NDArray[Any], least: float, sides: tuple[float, float]) -> tuple[Mask, list[Box]]:
     """(H, W), the strokes of what may be letters, and the box of each.
 
     Args:
         hat: of :func:`_hat`.
-        span: of the levels.
-        contrast, sides: as :data:`TEXT_CONTRAST` and :data:`TEXT_SIDES`.
+        least: level of a stroke; 0 of a picture of one level, which has none.
+        sides: as :data:`TEXT_SIDES`.
     """
-    letters = np.zeros(hat.shape, np.bool_)
-    if not span:
-        return letters, []
+    strokes = hat >= least if least else np.zeros(hat.shape, np.bool_)
+    parts = connected_parts(strokes)
     side = min(hat.shape)
-    parts, _ = ndimage.label(hat >= contrast * span, np.ones((3, 3)))
-    boxes = []
-    for number, window in enumerate(ndimage.find_objects(parts), start=1):
-        longer = max(part.stop - part.start for part in window)
-        whole = all(part.start > 0 and part.stop < n for part, n in zip(window, hat.shape))
-        if whole and max(3, sides[0] * side) <= longer <= sides[1] * side:
-            letters[window] |= parts[window] == number
-            boxes.append(window)
-    return letters, boxes
+    top, bottom, left, right = parts.boxes.T
+    longer = np.maximum(bottom - top, right - left)
+    is_whole = (top > 0) & (left > 0) & (bottom < hat.shape[0]) & (right < hat.shape[1])
+    fits = (longer >= max(3, sides[0] * side)) & (longer <= sides[1] * side)
+    kept = is_whole & fits
+    boxes = [(slice(a, b), slice(c, d)) for a, b, c, d in parts.boxes[kept].tolist()]
+    return parts.mask(kept), boxes
 
 
 def _opened(levels: NDArray[Any], size: int) -> NDArray[Any]:
@@ -174,8 +177,8 @@ def burned_in(picture: ArrayLike) -> Literal["", "marker", "text"]:
     """What seems to be burned into a picture: lines of text, side markers or single letters alone.
 
     Letters of a line, bright or dark, stand beside each other and are of a height, whatever they
-    say; a line of letters that run together counts as well. Bright letters that stand alone, as on
-    a side marker, and small metal are no line.
+    say; a line of letters that run together counts as well, and so does one that runs upwards or
+    downwards. Bright letters that stand alone, as on a side marker, and small metal are no line.
 
     Args:
         picture: (H, W) or (H, W, 3) of intensities. A large one is looked at in coarser pixels.
@@ -186,14 +189,14 @@ def burned_in(picture: ArrayLike) -> Literal["", "marker", "text"]:
     >>> burned_in(np.zeros((8, 8)))
     ''
     """
-    levels = _coarse(np.asarray(picture))
-    span = float(levels.max()) - float(levels.min())
+    levels = _as_bytes(_coarse(np.asarray(picture)))
     hat = _hat(levels)
-    for each in (hat, _hat(levels.max() - levels)):
-        letters, boxes = _letters(each, span, LINE_CONTRAST, LINE_SIDES)
-        if any(_is_line(letters, row) for row in _rows_of_letters(boxes)):
+    for each in (hat, _hat(~levels)):
+        letters, boxes = _letters(each, round(LINE_CONTRAST * BYTES), LINE_SIDES)
+        upward = [box[::-1] for box in boxes]
+        if _has_line(letters, boxes, LINE_GAP) or _has_line(letters.T, upward, UPWARD_GAP):
             return "text"
-    _, boxes = _letters(hat, span, TEXT_CONTRAST, TEXT_SIDES)
+    _, boxes = _letters(hat, round(TEXT_CONTRAST * BYTES), TEXT_SIDES)
     return "marker" if boxes else ""
 
 
@@ -202,24 +205,50 @@ def _coarse(levels: NDArray[Any]) -> NDArray[Any]:
     :data:`TEXT_PIXELS`."""
     step = max(1, min(levels.shape[:2]) // TEXT_PIXELS)
     height, width = (side // step * step for side in levels.shape[:2])
-    of_bytes = levels.dtype == np.uint8
-    number = np.min_scalar_type(255 * step**2) if of_bytes else np.float64
-    coarse = np.zeros((height // step, width // step, *levels.shape[2:]), number)
+    number = np.dtype(np.float64)
+    if levels.dtype.kind == "u" and levels.itemsize <= 4:
+        number = np.min_scalar_type(int(np.iinfo(levels.dtype).max) * step**2)
+    lines = np.zeros((height // step, *levels.shape[1:]), number)
     for row in range(step):
-        for column in range(step):
-            coarse += levels[row:height:step, column:width:step]
-    grey = coarse if coarse.ndim == 2 else coarse.mean(axis=2)
-    return grey if grey.dtype.kind == "u" else as_grey(grey)
+        lines += levels[row:height:step]
+    coarse = np.zeros((height // step, width // step, *levels.shape[2:]), number)
+    for column in range(step):
+        coarse += lines[:, column:width:step]
+    return coarse if coarse.ndim == 2 else coarse.mean(axis=2)
 
 
-def _rows_of_letters(boxes: Sequence[Box]) -> Iterator[list[Box]]:
-    """The boxes of letters that stand beside each other and are of a height, from left to right."""
+def _as_bytes(levels: NDArray[Any]) -> NDArray[np.uint8]:
+    """The levels stretched to 0 … 255, whose opening takes a small part of that of floats.
+
+    Raises:
+        ImageError: not finite, or none.
+    """
+    grey = levels if levels.dtype.kind == "u" and levels.size else as_grey(levels)
+    low = grey.min()
+    span = float(grey.max()) - float(low)
+    if not span:
+        return np.zeros(grey.shape, np.uint8)
+    return np.asarray((grey - low) * np.float32(BYTES / span), np.uint8)
+
+
+def _has_line(letters: Mask, boxes: Sequence[Box], gap: float) -> bool:
+    """Whether some of the letters stand beside each other as a line of text."""
+    return any(_is_line(letters, row) for row in _rows_of_letters(boxes, gap))
+
+
+def _rows_of_letters(boxes: Sequence[Box], gap: float) -> Iterator[list[Box]]:
+    """The boxes of letters that stand beside each other and are of a height, from left to right.
+
+    Args:
+        boxes: of letters.
+        gap: widest in a line, in heights of its letters.
+    """
     high = [box for box in boxes if _height(box) >= LINE_HEIGHT]
     rows: list[list[Box]] = []
     for box in sorted(high, key=lambda each: int(each[1].start)):
-        yield from (row for row in rows if _has_ended(row[-1], box))
-        rows = [row for row in rows if not _has_ended(row[-1], box)]
-        row = next((row for row in rows if _goes_on(row[-1], box)), None)
+        yield from (row for row in rows if _has_ended(row[-1], box, gap))
+        rows = [row for row in rows if not _has_ended(row[-1], box, gap)]
+        row = next((row for row in rows if _goes_on(row[-1], box, gap)), None)
         if row is None:
             rows.append([box])
         else:
@@ -227,21 +256,21 @@ def _rows_of_letters(boxes: Sequence[Box]) -> Iterator[list[Box]]:
     yield from rows
 
 
-def _has_ended(last: Box, box: Box) -> bool:
+def _has_ended(last: Box, box: Box, gap: float) -> bool:
     """Whether neither a letter nor one to the right of it can follow another in a line."""
-    return bool(box[1].start - last[1].stop > 2 * LINE_GAP * _height(last))
+    return bool(box[1].start - last[1].stop > 2 * gap * _height(last))
 
 
 def _height(box: Box) -> int:
     return int(box[0].stop - box[0].start)
 
 
-def _goes_on(last: Box, box: Box) -> bool:
+def _goes_on(last: Box, box: Box, gap: float) -> bool:
     """Whether a letter follows another in a line."""
     low, high = sorted((_height(last), _height(box)))
     beside = min(last[0].stop, box[0].stop) - max(last[0].start, box[0].start)
-    gap = box[1].start - last[1].stop
-    return bool(high <= 2 * low and 2 * beside >= low and gap <= LINE_GAP * high)
+    distance = box[1].start - last[1].stop
+    return bool(high <= 2 * low and 2 * beside >= low and distance <= gap * high)
 
 
 def _is_line(letters: Mask, boxes: Sequence[Box]) -> bool:
