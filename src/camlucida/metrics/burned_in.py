@@ -67,8 +67,8 @@ LINE_GAP = 1.2
 """Widest gap in a line, in heights of its letters."""
 
 UPWARD_GAP = 0.6
-"""As :data:`LINE_GAP`, of a line that runs upwards or downwards: narrower than between the wires of a
-sternum, which lie one below the other."""
+"""As :data:`LINE_GAP`, of a line that runs upwards or downwards: narrower than between the wires
+of a sternum, which lie one below the other."""
 
 LINE_WIDTH = 2.0
 """Narrowest line, in heights of its letters."""
