@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from camlucida import explain
 from camlucida.attribution import layer_gradients
@@ -73,6 +74,29 @@ def test_maps_are_those_of_autograd_without_a_backward_pass(head, backward, monk
     monkeypatch.setattr(layer_gradients, "find_pooling", lambda *_: None)
     expected = maps(net)
     assert len(backward) == len(TARGETS)
+    torch.testing.assert_close(first, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(again, first, rtol=0, atol=0)
+
+
+def vit() -> nn.Module:
+    net = VisionTransformer(8, 4, 2, 2, 8, 12, num_classes=3)
+    return nets.seeded(net).double().eval()
+
+
+@pytest.mark.parametrize("layer", ["auto", "encoder.layers.encoder_layer_0"])
+def test_maps_of_a_vit_are_those_of_autograd_without_passing_its_head(
+    layer, backward, monkeypatch
+) -> None:
+    def raw() -> Tensor:
+        return torch.stack([e.raw for e in explain(net, INPUTS, TARGETS, methods, layer)])
+
+    net, methods = vit(), [name for name in GRADIENT if name != "cam"]
+    first = raw()  # checks the rows that are read, once a model
+    backward.clear()
+    again = raw()
+    assert not any(isinstance(outputs, Tensor) for outputs in backward)
+    monkeypatch.setattr(layer_gradients, "find_read_tokens", lambda *_: None)
+    expected = raw()
     torch.testing.assert_close(first, expected, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(again, first, rtol=0, atol=0)
 

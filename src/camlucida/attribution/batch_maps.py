@@ -100,8 +100,10 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
 
 def _nonzero(gradient: Tensor) -> Tensor:
     """(B,) bool: whether the gradient (B, K, *grid) of each image is other than zero somewhere."""
-    lowest, highest = gradient.flatten(1).aminmax(dim=1)  # a tenth of the time that any() takes
-    return lowest.ne(0) | highest.ne(0)
+    # In the order of memory: a gradient by tokens would be copied to lie by channels.
+    axes = sorted(range(1, gradient.ndim), key=gradient.stride, reverse=True)
+    numbers = gradient.permute(0, *axes).flatten(1)
+    return numbers.abs().amax(1).ne(0)  # a tenth of the time that any() or aminmax() takes
 
 
 def _keep(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.explained_batch import ExplainedBatch, sum_of_targets
 from camlucida.attribution.pooled_gradients import Pooling, find_pooling
+from camlucida.attribution.read_tokens import ReadTokens, find_read_tokens
 from camlucida.attribution.targets import Label
 from camlucida.core.tensors import full
 from camlucida.models.layers import LayerRef
@@ -31,6 +32,9 @@ TOLERANCE = 1e-4
 half precision, in which autograd rounds, four machine epsilons."""
 
 
+_Way = Pooling | ReadTokens
+
+
 def layer_gradients(explained: ExplainedBatch) -> Iterator[list[Tensor | None]]:
     """∂score/∂activations of each layer: for the first target of every image, for the second, ….
 
@@ -46,11 +50,11 @@ def layer_gradients(explained: ExplainedBatch) -> Iterator[list[Tensor | None]]:
         ModelError: the model's graph cannot be differentiated.
     """
     rounds = range(explained.rounds)
-    poolings = _poolings(explained) if rounds else ()
-    by_logits = [_by_logits(explained, t) for t in rounds] if poolings else []
+    ways = _ways(explained) if rounds else ()
+    by_logits = [_by_logits(explained, t) for t in rounds] if ways else []
     known = [gradient for gradient in by_logits if gradient is not None]
-    if poolings and len(known) == len(rounds):
-        yield from map(list, zip(*(pooling.gradients(known) for pooling in poolings)))
+    if ways and len(known) == len(rounds):
+        yield from map(list, zip(*(way.gradients(known) for way in ways)))
         return
     for t in rounds:
         yield _by_autograd(explained, t, keep_graph=t < rounds[-1])
@@ -62,21 +66,22 @@ def _by_autograd(explained: ExplainedBatch, t: int, keep_graph: bool) -> list[Te
     return [None if gradient is None else full(gradient) for gradient in gradients]
 
 
-def _poolings(explained: ExplainedBatch) -> Sequence[Pooling]:
+def _ways(explained: ExplainedBatch) -> Sequence[_Way]:
     """How each layer leads to the logits; () where one has no closed form, or hooks are seen."""
     if explained.forward.hooked:
         return ()
     logits, layers = explained.output.logits, explained.forward.layers
-    poolings: list[Pooling] = []
+    ways: list[_Way] = []
     for layer in layers:
         pooling = find_pooling(logits, layer.activations)
-        if pooling is None:
+        way = pooling or find_read_tokens(logits, layer.activations)
+        if way is None:
             return ()
-        poolings.append(pooling)
-    return poolings if _agree(explained, poolings) else ()
+        ways.append(way)
+    return ways if _agree(explained, ways) else ()
 
 
-def _agree(explained: ExplainedBatch, poolings: Sequence[Pooling]) -> bool:
+def _agree(explained: ExplainedBatch, ways: Sequence[_Way]) -> bool:
     """Whether the closed form gives autograd's gradient at each layer; once a model and layer."""
     model, layers = explained.model.module, explained.forward.layers
     verdicts = _AGREE.setdefault(model, {})
@@ -93,10 +98,10 @@ def _agree(explained: ExplainedBatch, poolings: Sequence[Pooling]) -> bool:
             logits, activations, by_logits, retain_graph=True, allow_unused=True
         )
     agree = []
-    for key, pooling, gradient in zip(keys, poolings, gradients):
+    for key, way, gradient in zip(keys, ways, gradients):
         if gradient is None:  # an operation of the head has no derivative
             return False
-        agree.append(_close(next(pooling.gradients([by_logits])), gradient))
+        agree.append(_close(next(iter(way.gradients([by_logits]))), gradient))
         if bool(gradient.any()):  # a layer that is closed in all images shows nothing
             verdicts[key] = agree[-1]
     return all(agree)

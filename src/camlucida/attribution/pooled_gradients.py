@@ -10,7 +10,6 @@ The graph of the pass itself shows whether it is so: nothing is guessed of a mod
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +19,13 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from camlucida.attribution.capture_errors import differentiating
+from camlucida.attribution.graph_nodes import (
+    operation,
+    place_of,
+    signed,
+    users_of,
+    weights_of,
+)
 from camlucida.core.tensors import full, over_grid
 
 
@@ -94,8 +100,8 @@ def find_pooling(logits: Tensor, activations: Tensor) -> Pooling | None:
     """
     if logits.ndim != 2 or logits.grad_fn is None or activations.ndim < 3:
         return None
-    users = _users(logits)
-    place = _start(activations, users)
+    users = users_of(logits)
+    place = place_of(activations, users)
     way: _Way | None = _Way(tuple(activations.shape), tuple(range(activations.ndim)))
     try:
         while way is not None and way.share is None:
@@ -103,7 +109,7 @@ def find_pooling(logits: Tensor, activations: Tensor) -> Pooling | None:
             if len(users.get(place, ())) != 1:
                 return None
             ((node, index),) = users[place]
-            step = _STEPS.get(_name(node))
+            step = _STEPS.get(operation(node))
             way = None if step is None else step(way, node, index)
             place = node, 0
         if way is None or way.share is None:
@@ -113,38 +119,6 @@ def find_pooling(logits: Tensor, activations: Tensor) -> Pooling | None:
     except RuntimeError:
         return None  # what the graph kept was overwritten: autograd words it
     return Pooling(logits, activations.detach(), edge, way.share, way.open, weights)
-
-
-_Place = tuple[Any, int]
-"""A node of a graph and the number of one of its outputs, or of one of its inputs."""
-
-
-def _users(logits: Tensor) -> dict[_Place, list[_Place]]:
-    """Node and number of its output → nodes that take it, and as which of their inputs."""
-    users: defaultdict[_Place, list[_Place]] = defaultdict(list)
-    pending, seen = [logits.grad_fn], {logits.grad_fn}
-    while pending:
-        node: Any = pending.pop()
-        for index, (following, output) in enumerate(node.next_functions):
-            if following is None:
-                continue
-            users[following, output].append((node, index))
-            if following not in seen:
-                seen.add(following)
-                pending.append(following)
-    return users
-
-
-def _start(activations: Tensor, users: dict[_Place, list[_Place]]) -> _Place:
-    """The node that stands for activations in a graph; None where it is not in it."""
-    if activations.grad_fn is not None:
-        return activations.grad_fn, activations.output_nr
-    leaves = (node for node, _ in users if getattr(node, "variable", None) is activations)
-    return next(leaves, None), 0
-
-
-def _name(node: Any) -> str:
-    return str(node.name()).rpartition("::")[2]
 
 
 @dataclass(frozen=True)
@@ -198,7 +172,7 @@ def _relu(way: _Way, node: Any, index: int) -> _Way | None:
 
 
 def _permuted(way: _Way, node: Any, index: int) -> _Way | None:
-    axes = [way.axes[axis] for axis in map(_signed, node._saved_dims)]
+    axes = [way.axes[axis] for axis in map(signed, node._saved_dims)]
     return None if way.flat else replace(way, axes=tuple(axes))
 
 
@@ -213,7 +187,7 @@ def _reduced(way: _Way, node: Any, index: int) -> _Way | None:
     if node._saved_dim is None:  # all axes, the images among them
         return None
     sizes = tuple(node._saved_self_sym_sizes)
-    axes = {_signed(axis) % len(sizes) for axis in node._saved_dim}
+    axes = {signed(axis) % len(sizes) for axis in node._saved_dim}
     cells = math.prod(way.shape[2:])
     if way.flat:
         over_grid = sizes == (*way.shape[:2], cells) and axes == {2}
@@ -235,11 +209,6 @@ def _windowed(way: _Way, node: Any, index: int) -> _Way | None:
     whole = tuple(node._saved_kernel_size) == way.shape[2:] and not any(node._saved_padding)
     plain = same_grid and whole and node._saved_divisor_override is None
     return replace(way, share=1 / math.prod(way.shape[2:])) if plain else None
-
-
-def _signed(axis: int) -> int:
-    """An axis as it was given: a graph keeps −1 as the largest number of 64 bits."""
-    return axis - 2**64 if axis >= 2**63 else axis
 
 
 _STEPS: dict[str, _Step] = {
@@ -274,20 +243,10 @@ def _linear(logits: Tensor, edge: GradientEdge, channels: int) -> Tensor | None:
         inputs = [following for following, _ in node.next_functions if following is not None]
         if len(inputs) != 1:
             return None
-        name = _name(node)
+        name = operation(node)
         if name in ("AddmmBackward0", "MmBackward0") and weights is None:
-            weights = _of_product(node)
+            weights = weights_of(node)
         elif name not in _RESHAPES:
             return None
         node = inputs[0]
     return weights if weights is not None and weights.shape == (logits.shape[1], channels) else None
-
-
-def _of_product(node: Any) -> Tensor | None:
-    """(C, K) the matrix behind which logits are a product of the means and it; None for another."""
-    inputs = [following is not None for following, _ in node.next_functions]
-    of_means = [False, True, False] if _name(node) == "AddmmBackward0" else [True, False]
-    if inputs != of_means:
-        return None
-    scale = getattr(node, "_saved_alpha", 1)
-    return full(node._saved_mat2.detach().mT) * scale

@@ -1,0 +1,122 @@
+"""The nodes of an autograd graph: their names, what they put out, and who takes it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from torch import Tensor
+
+from camlucida.core.tensors import full
+
+Place = tuple[Any, int]
+"""A node of a graph and the number of one of its outputs, or of one of its inputs."""
+
+
+def users_of(output: Tensor) -> dict[Place, list[Place]]:
+    """Node and number of its output → nodes that take it, and as which of their inputs.
+
+    Args:
+        output: of a forward pass, with its graph.
+
+    >>> import torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> [operation(user) for ((user, _),) in users_of(x.exp().sum()).values()]
+    ['SumBackward0', 'ExpBackward0']
+    """
+    users: defaultdict[Place, list[Place]] = defaultdict(list)
+    pending, seen = [output.grad_fn], {output.grad_fn}
+    while pending:
+        node: Any = pending.pop()
+        for index, (following, number) in enumerate(node.next_functions):
+            if following is None:
+                continue
+            users[following, number].append((node, index))
+            if following not in seen:
+                seen.add(following)
+                pending.append(following)
+    return users
+
+
+def place_of(tensor: Tensor, users: dict[Place, list[Place]]) -> Place:
+    """The node that stands for a tensor in a graph; None where it is not in it.
+
+    Args:
+        tensor: a leaf, or inside of the graph.
+        users: of this graph.
+    """
+    if tensor.grad_fn is not None:
+        return tensor.grad_fn, tensor.output_nr
+    leaves = (node for node, _ in users if getattr(node, "variable", None) is tensor)
+    return next(leaves, None), 0
+
+
+def operation(node: Any) -> str:
+    """The name of a node, as in ``ReluBackward0``.
+
+    Args:
+        node: of a graph.
+    """
+    return str(node.name()).rpartition("::")[2]
+
+
+def shape_at(place: Place) -> tuple[int, ...]:
+    """The shape of what a node puts out.
+
+    Args:
+        place: the node and the number of its output.
+
+    >>> import torch
+    >>> shape_at((torch.ones(2, 3, requires_grad=True).mT.grad_fn, 0))
+    (3, 2)
+    """
+    node, number = place
+    return tuple(node._input_metadata[number].shape)
+
+
+def signed(axis: int) -> int:
+    """An axis as it was given: a graph keeps −1 as the largest number of 64 bits.
+
+    Args:
+        axis: as a node keeps it.
+
+    >>> signed(2**64 - 1), signed(2)
+    (-1, 2)
+    """
+    return axis - 2**64 if axis >= 2**63 else axis
+
+
+def weights_of(node: Any) -> Tensor | None:
+    """The weights by which a node multiplies vectors, the last axis of what it is given.
+
+    Args:
+        node: of a graph.
+
+    Returns:
+        (D out, D in), in at least float32; None where the node is no product of vectors on the
+        graph and a matrix that is none of it.
+
+    >>> import torch
+    >>> x = torch.ones(2, 3, requires_grad=True)
+    >>> weights_of((x @ torch.ones(3, 4)).grad_fn).shape
+    torch.Size([4, 3])
+    """
+    name = operation(node)
+    on_graph = [following is not None for following, _ in node.next_functions]
+    if on_graph != _ON_GRAPH.get(name):
+        return None
+    matrix = node._saved_mat2.detach()
+    if name == "BmmBackward0":
+        if matrix.stride(0) != 0:
+            return None
+        matrix = matrix[0]  # the same for all
+    weights, scale = full(matrix.mT), getattr(node, "_saved_alpha", 1)
+    return weights if scale == 1 else weights * scale
+
+
+_ON_GRAPH = {
+    "AddmmBackward0": [False, True, False],
+    "MmBackward0": [True, False],
+    "BmmBackward0": [True, False],
+}
+"""Products by a matrix, and which of their inputs the vectors are."""
