@@ -8,6 +8,7 @@ import typer
 from camlucida.cli import app
 from camlucida.cli.option_words import ALIASES, ANSWERS
 from camlucida.core.errors import UsageError
+from tests.support.command_line import run_once
 
 COMMANDS = typer.main.get_command(app).commands
 
@@ -61,3 +62,12 @@ def test_aliases_lead_to_options():
         assert set(names) <= options
     named = re.findall(r"--[a-z-]+", " ".join(ANSWERS.values()))
     assert set(named) <= options
+
+
+@pytest.mark.parametrize("words", [(), (".",), ("list",), ("./compact",)])
+def test_words_that_name_no_command_of_a_group_are_those_of_its_default(tmp_path, words):
+    for name in ("runs", "compact"):
+        (tmp_path / name).mkdir()
+    done = run_once(tmp_path, "runs", *words)
+    folder = words[0].removeprefix("./") if words and words != ("list",) else "runs"
+    assert (done.code, done.err) == (0, f"no run in {folder}\n")

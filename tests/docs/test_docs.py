@@ -152,8 +152,8 @@ def test_every_command_and_option_is_documented(command: str) -> None:
     }
     pages["doctor"] = "doctor.md"
     pages |= dict.fromkeys(("passport", "log"), "passport.md")
-    pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")
-    pages |= dict.fromkeys(("merge", "compact"), "scale-out.md")
+    pages |= dict.fromkeys(("run", "runs list", "show"), "runs.md")
+    pages |= dict.fromkeys(("merge", "runs compact"), "scale-out.md")
     pages |= dict.fromkeys(("fit-preprocessing", "read-transform"), "preprocessing.md")
     text = page(pages.get(command, "explain.md"))
     assert f"camlucida {command}" in text

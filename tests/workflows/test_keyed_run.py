@@ -77,7 +77,7 @@ def made(project, tmp_path_factory):
         "compare": (run, "--by", "method", "--out", out / "compared"),
         "export": ("dicom", run, "--deidentify", "--out", out / "objects"),
         "evaluate-chexlocalize": (run, "--truth", f"{NAME}_masks", "--out", out / "protocol"),
-        "compact": (run,),
+        "runs": ("compact", run),
         "show": (run,),
     }
     printed = {}

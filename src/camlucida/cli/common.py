@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from camlucida.cli.option_words import SourceCommand
+from camlucida.cli.option_words import SourceCommand, group_with_default
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import NO_ROOM
 
@@ -43,14 +43,21 @@ app = _Application(
 )
 
 
-def subcommands(name: str, purpose: str) -> typer.Typer:
+def subcommands(name: str, purpose: str, default: str = "") -> typer.Typer:
     """A group of commands under one word, as in ``camlucida export dicom``.
 
     Args:
         name: the word.
         purpose: of the group, in one line.
+        default: the command that is meant where no other is named; "" for none.
     """
-    group = _Application(name=name, help=purpose, no_args_is_help=True, rich_markup_mode=None)
+    group = _Application(
+        name=name,
+        cls=group_with_default(default) if default else None,
+        help=purpose,
+        no_args_is_help=not default,
+        rich_markup_mode=None,
+    )
     app.add_typer(group)
     return group
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from camlucida.core.errors import UsageError
 
@@ -105,6 +105,21 @@ class SourceCommand(TyperCommand):
                 yield word
             else:
                 yield _our_name(name, options, str(self.name)) + sign + value
+
+
+def group_with_default(default: str) -> type[TyperGroup]:
+    """A group of commands in which words that begin with none of them are those of one command.
+
+    Args:
+        default: name of that command.
+    """
+
+    class DefaultGroup(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            is_named = bool(args) and (args[0] in self.commands or args[0] == "--help")
+            return super().parse_args(ctx, args if is_named else [default, *args])
+
+    return DefaultGroup
 
 
 def command_with_lists(*options: str) -> type[SourceCommand]:

@@ -1,4 +1,4 @@
-"""``camlucida run``, ``merge``, ``compact``, ``runs`` and ``show``: runs that can be resumed."""
+"""``camlucida run``, ``merge``, ``runs`` and ``show``: runs that can be resumed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from camlucida.cli.common import (
     print_table,
     progress_bar,
     resumable,
+    subcommands,
 )
 from camlucida.core.errors import CamlucidaError
 
@@ -144,7 +145,10 @@ def merge_command(
     finish(run.failures, run.notes)
 
 
-@app.command("compact")
+runs_app = subcommands("runs", "List runs, or compact one.", default="list")
+
+
+@runs_app.command("compact")
 def compact_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     items: Annotated[
@@ -158,13 +162,14 @@ def compact_command(
     print(f"{done.before} parts before, {done.after} after: {run}")
 
 
-@app.command("runs")
-def runs_command(
+@runs_app.command("list")
+def list_command(
     folder: Annotated[
         Path, typer.Argument(help="Folder that holds runs, or a run; or an address.")
     ] = Path("runs"),
 ) -> None:
-    """List runs: models, and numbers of items that are done, failed and pending."""
+    """List runs: models, and numbers of items that are done, failed and pending. The word list may
+    be left out."""
     from camlucida.runs import Run, find_runs
 
     rows: list[tuple[str, ...]] = []
