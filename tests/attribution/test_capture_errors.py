@@ -7,6 +7,7 @@ from torch import nn
 from camlucida import explain
 from camlucida.attribution import capture_recurrent
 from camlucida.attribution.capture_errors import InPlaceError, differentiating
+from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import ModelError, NoEvidenceError
 from tests.support import nets
 
@@ -70,6 +71,32 @@ def test_a_detach_inside_forward_is_named_with_its_place(options, where, layer):
         explain(net, nets.images(2, 3, 8, 8), 1, layer=layer)
     (e, _) = explain(net, nets.images(2, 3, 8, 8), 1, "ablationcam", layer="body")
     assert e.raw.any()
+
+
+WITHOUT_GRADIENT = {"random", "center", "intensity", "sobel", "ablationcam", "scorecam", "sscam"}
+WITHOUT_GRADIENT |= {"scorecam_fast", "iscam", "rise", "occlusion", "eigencam", "kpcacam", "fem"}
+
+
+@pytest.mark.parametrize("name", [each for each in METHODS if each not in WITHOUT_GRADIENT])
+def test_no_method_makes_an_empty_map_of_a_gradient_that_stops(name):
+    if METHODS[name].extra:
+        pytest.importorskip("zennit")
+    net = nets.seeded(Net(between=torch.Tensor.detach))
+    with pytest.raises(NoEvidenceError) as raised:
+        explain(net, nets.images(1, 3, 8, 8), 1, name, "body")
+    if METHODS[name].kind != "attention" and name != "refinecam":
+        assert "does not reach" in str(raised.value)
+        assert "on which " in str(raised.value)
+
+
+def test_a_score_that_depends_on_no_pixel_has_an_empty_map():
+    class Constant(nn.Module):
+        def forward(self, x):
+            return torch.ones(len(x), 2)
+
+    (e,) = explain(Constant(), nets.images(1, 3, 8, 8), 1, "input_x_gradient")
+    assert not e.raw.any()
+    assert e.is_empty
 
 
 @pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])

@@ -45,7 +45,7 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
         by_kind[method.kind].append(method)
     maps = BatchMaps()
     if (by_kind["activation"] or by_kind["probe"]) and explained.rounds:
-        maps.independent = _independent_layers(explained)
+        maps.independent, maps.broken = _unreached_layers(explained)
     device_type = explained.output.logits.device.type
     # Built outside: the model itself runs under the caller's autocast again.
     run = ModelRuns(explained.model, device_type)
@@ -65,16 +65,21 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
     return maps
 
 
-def _independent_layers(explained: ExplainedBatch) -> set[int]:
-    """The layers that no score depends on, which a method without a gradient would not notice."""
+def _unreached_layers(explained: ExplainedBatch) -> tuple[set[int], set[int]]:
+    """The layers that no gradient reaches, which a method without one would not notice.
+
+    Returns:
+        Those that no score depends on, and those that scores depend on.
+    """
     image = next(i for i, targets in enumerate(explained.targets) if targets)
     model, forward = explained.model, explained.forward
-    independent = set()
+    independent: set[int] = set()
+    broken: set[int] = set()
     for index, layer in enumerate(forward.layers):
-        connected = gradient_reaches(model.module, forward, layer, model.spec, model.tokens)
-        if not connected and not _depends(explained, index, image):
-            independent.add(index)
-    return independent
+        if not gradient_reaches(model.module, forward, layer, model.spec, model.tokens):
+            kind = broken if _depends(explained, index, image) else independent
+            kind.add(index)
+    return independent, broken
 
 
 def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
@@ -165,7 +170,7 @@ def _probe_maps(
         if not explained.remaining([method]):
             continue
         with explained.fitting(method):
-            probe = _probe(explained, index, i, run)
+            probe = _probe(explained, index, i, run, broken=index in maps.broken)
             if index in maps.independent:
                 shape = len(probe.scores), *probe.activations.shape[2:]
                 raw = probe.activations.new_zeros(shape).cpu()
@@ -219,6 +224,7 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         explained.output.logits[i : i + 1].detach(),
         explained.batch.probe_size,
         model.module,
+        tuple(others),
         coarsest,
     )
     probe.steps = Steps(explained.progress)
@@ -236,7 +242,10 @@ def _probed(
                     yield method, index, i
 
 
-def _probe(explained: ExplainedBatch, index: int, i: int, run: ModelRuns) -> Probe:
+def _probe(
+    explained: ExplainedBatch, index: int, i: int, run: ModelRuns, broken: bool = False
+) -> Probe:
+    """The probe of a layer and an image; of a ``broken`` one, without gradients."""
     layer = explained.forward.layers[index]
     probe = Probe(
         explained.model.module,
@@ -249,6 +258,7 @@ def _probe(explained: ExplainedBatch, index: int, i: int, run: ModelRuns) -> Pro
         explained.batch.probe_size,
         partial(run.captured, layer.name),
         partial(_input_probe, explained, i, run),
+        partial(_independent, explained, index, {i: explained.targets[i][0]}) if broken else None,
     )
     probe.steps = Steps(explained.progress)
     return probe

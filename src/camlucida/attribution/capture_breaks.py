@@ -45,9 +45,9 @@ class _Step:
 
 @dataclass
 class _Trace:
-    """The calls that finished after the layer, in order of completion."""
+    """The calls that finished after the layer, or all without one, in order of completion."""
 
-    layer: Captured
+    layer: Captured | None
     make: Callable[[Tensor], Tensor]
     calls: int = 0
     reached: bool = False
@@ -57,19 +57,20 @@ class _Trace:
         """The forward hook of the module at ``path``."""
 
         def watch(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-            if path == self.layer.ref.path:
+            layer = self.layer
+            if layer is not None and path == layer.ref.path:
                 self.calls += 1
-                if self.calls == self.layer.call + 1:
+                if self.calls == layer.call + 1:
                     self.reached = True
-                    return self._replaced(output)
+                    return self._replaced(layer, output)
             if self.reached:
                 self._note(path, args, output)
             return output
 
         return watch
 
-    def _replaced(self, output: Any) -> Any:
-        ref, layout = self.layer.ref, self.layer.layout
+    def _replaced(self, layer: Captured, output: Any) -> Any:
+        ref, layout = layer.ref, layer.layout
         tensor = cast(
             Tensor, main_tensor(output) if ref.index is None else items_of(output)[ref.index]
         )
@@ -87,7 +88,10 @@ class _Trace:
         self.steps.append(_Step(path, tensor.detach().clone(), *about))
 
 
-def where_gradient_stops(model: nn.Module, inputs: tuple[Tensor, ...], layer: Captured) -> str:
+@torch.enable_grad()
+def where_gradient_stops(
+    model: nn.Module, inputs: tuple[Tensor, ...], layer: Captured | None
+) -> str:
     """Where the graph is broken behind a layer, in words.
 
     Two forward passes: one in which the layer's output asks for a gradient, one in which it has
@@ -97,7 +101,7 @@ def where_gradient_stops(model: nn.Module, inputs: tuple[Tensor, ...], layer: Ca
     Args:
         model: a plain module, frozen.
         inputs: what it is called with.
-        layer: as it was captured.
+        layer: as it was captured; None for the pixels of the first input.
 
     Returns:
         What lies where: around, inside or after a module, or between two. "" where the gradient
@@ -107,7 +111,7 @@ def where_gradient_stops(model: nn.Module, inputs: tuple[Tensor, ...], layer: Ca
     if output is not None and output.requires_grad:
         return ""
     changed, _ = _trace(model, inputs, layer, altered)
-    last = str(layer.ref)
+    last = "the image" if layer is None else str(layer.ref)
     for step, other in zip(tracked, changed):
         if step.carries:
             last = step.path
@@ -159,10 +163,12 @@ def output_with(
 def _trace(
     model: nn.Module,
     inputs: tuple[Tensor, ...],
-    layer: Captured,
+    layer: Captured | None,
     make: Callable[[Tensor], Tensor],
 ) -> tuple[list[_Step], Tensor | None]:
-    trace = _Trace(layer, make)
+    trace = _Trace(layer, make, reached=layer is None)
+    if layer is None:
+        inputs = (make(inputs[0].detach().clone()), *inputs[1:])
     named = [(path, module) for path, module in model.named_modules() if path]
     handles = [module.register_forward_hook(trace.hook(path)) for path, module in named]
     try:

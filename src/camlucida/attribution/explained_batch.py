@@ -117,6 +117,7 @@ class BatchMaps:
         products: (image, method) → the layers whose maps a method of pixels multiplied.
         independent: layers that the score does not depend on, as far as methods without a gradient
             are concerned: their maps are zero.
+        broken: layers that the score depends on, although no gradient reaches them.
         cautions: what is to be said of a map where its method is not defined as in its paper.
     """
 
@@ -125,6 +126,7 @@ class BatchMaps:
     replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
     products: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     independent: set[int] = field(default_factory=set)
+    broken: set[int] = field(default_factory=set)
     cautions: dict[MapKey, Message] = field(default_factory=dict)
 
     def note(self, keys: Iterable[MapKey], method: Method, made: Tensor, *evidence: Tensor) -> None:

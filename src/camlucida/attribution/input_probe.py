@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.altered_runs import AlteredRuns
+from camlucida.attribution.capture import reaches
+from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.capture_inputs import no_picture
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.watch import Captured
-from camlucida.core.errors import LayerError
+from camlucida.core.errors import LayerError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
 
@@ -31,6 +33,7 @@ class InputProbe:
         reference: the image's logits (1, C, …).
         batch_size: altered images in one forward.
         module: the model itself.
+        others: what the model takes beside the image, of this image.
         coarsest: number of grids, images → the last layer of each of the coarsest grids, and the
             logits of their graph.
 
@@ -54,11 +57,13 @@ class InputProbe:
         reference: Tensor,
         batch_size: int,
         module: nn.Module,
+        others: tuple[Tensor, ...],
         coarsest: Callable[[int, Tensor], tuple[list[Captured], Tensor]],
     ) -> None:
         self._logits, self.module = logits, module
         self._runs = AlteredRuns(module)
-        self._coarsest = coarsest
+        self._coarsest, self._others = coarsest, others
+        self._is_reached: bool | None = None
         self.inputs, self.targets, self.batch_size = image, targets, batch_size
         self.scores = self._score(reference)[:, 0]
         self.cautions: list[Message] = []
@@ -87,10 +92,14 @@ class InputProbe:
 
         Args:
             images: (N, C, *spatial), in one piece.
+
+        Raises:
+            NoEvidenceError: the score depends on the pixels, and has no gradient by them.
         """
         leaf = images.detach().clone().requires_grad_()
         # A clone goes in, for a model may overwrite its input.
         logits = self._logits(leaf.clone())
+        self._check_reached(logits, leaf)
         return Graph(leaf, logits, self._score(logits))
 
     @torch.enable_grad()
@@ -105,8 +114,11 @@ class InputProbe:
 
         Raises:
             LayerError: the map of a layer lies over no image.
+            NoEvidenceError: as of :meth:`graph`.
         """
         layers, logits = self._coarsest(most, self.inputs)
+        if not logits.requires_grad:
+            self._check_independent()
         scores = self._score(logits)
         for layer in layers:
             problem = no_picture(layer)
@@ -130,6 +142,7 @@ class InputProbe:
 
         Raises:
             ModelError: the graph cannot be differentiated.
+            NoEvidenceError: as of :meth:`graph`.
         """
         self.steps.begin(len(images))
         parts = []
@@ -139,6 +152,26 @@ class InputProbe:
             parts.append(graph.gradients())
             self.steps.end(len(part))
         return torch.cat(parts, 1)
+
+    def _check_reached(self, logits: Tensor, leaf: Tensor) -> None:
+        if self._is_reached is None:
+            self._is_reached = reaches(logits, leaf)
+            if not self._is_reached:
+                self._check_independent()
+
+    @torch.no_grad()
+    def _check_independent(self) -> None:
+        """Raises NoEvidenceError where other pixels change a score that has no gradient."""
+        scores = self._score(self._logits(altered(self.inputs)))[:, 0]
+        if torch.allclose(scores, self.scores):
+            return
+        where = where_gradient_stops(self.module, (self.inputs, *self._others), None)
+        what = "the gradient of the score does not reach the pixels, on which it depends"
+        raise NoEvidenceError(
+            f"{what}: {where or 'a detach() or no_grad'}",
+            "take it out of forward, or choose occlusion or rise, which need no gradient, or a "
+            "layer behind it",
+        )
 
     def _score(self, logits: Tensor) -> Tensor:
         return torch.stack([target(full(logits)) for target in self.targets])

@@ -15,7 +15,7 @@ from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.watch import Captured
-from camlucida.core.errors import LayerError, ModelError
+from camlucida.core.errors import LayerError, ModelError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
 from camlucida.models.state import (
@@ -55,6 +55,7 @@ class Probe:
         batch_size: altered inputs in one forward.
         capture: runs the model on inputs and captures the layer.
         pixels: makes the probe of the image's pixels.
+        broken: why no gradient reaches the layer, although scores depend on it; None where one may.
 
     Attributes:
         model: as above.
@@ -79,8 +80,9 @@ class Probe:
         batch_size: int,
         capture: Capture,
         pixels: Callable[[], InputProbe],
+        broken: Callable[[], NoEvidenceError] | None = None,
     ) -> None:
-        self._capture, self._pixels = capture, pixels
+        self._capture, self._pixels, self._broken = capture, pixels, broken
         self.model, self._layer, self._image = model, layer, image
         self._logits, self.targets = logits, targets
         self._args = tuple(x[image : image + 1] for x in inputs)
@@ -164,7 +166,11 @@ class Probe:
 
         Args:
             images: (N, C, *spatial), in one piece.
+
+        Raises:
+            NoEvidenceError: no gradient reaches the layer, although the score depends on it.
         """
+        self.check_reached()
         activations, logits = self._capture(*self._arguments(len(images), images))
         return Graph(activations, logits, self._score(logits))
 
@@ -214,7 +220,9 @@ class Probe:
 
         Raises:
             ModelError: the graph cannot be differentiated.
+            NoEvidenceError: as of :meth:`graph`.
         """
+        self.check_reached()
         tail = self._can_replay_tail()
         self.steps.begin(len(activations))
         parts = []
@@ -225,6 +233,15 @@ class Probe:
             parts.append(Graph(leaf, logits, self._score(logits)).gradients())
             self.steps.end(len(part))
         return torch.cat(parts, 1)
+
+    def check_reached(self) -> None:
+        """Whether a gradient can reach the layer.
+
+        Raises:
+            NoEvidenceError: none can, although the score depends on the layer.
+        """
+        if self._broken is not None:
+            raise self._broken()
 
     def _altered(self, images: Tensor) -> Tensor:
         return self._logits(*self._arguments(len(images), images))

@@ -155,8 +155,9 @@ def relevances(probe: Probe, starts: Callable[[Graph, int], Sequence[Tensor]]) -
     Raises:
         UsageError: zennit is not installed.
         NoEvidenceError: relevance is lost or gained on the way: the model has operations without a
-            rule, or paths round the layer.
+            rule, or paths round the layer; or no gradient reaches the layer.
     """
+    probe.check_reached()
     with rules(probe.model):
         with BareFunctions() as functions:
             passed = probe.graph(probe.inputs)
