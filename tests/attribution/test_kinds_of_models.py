@@ -140,6 +140,23 @@ def test_a_quantised_head_is_explained_without_gradients():
     assert e.raw.any()
 
 
+def exported():
+    return torch.export.export(network(), (images(),)).module()
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (lambda: images()[0], r"four axes \(B, C, H, W\): give image\[None\] of one"),
+        (lambda: {"image": images()}, "inputs are a mapping.*give a tuple of tensors"),
+    ],
+    ids=["no batch", "mapping"],
+)
+def test_inputs_of_another_form_are_refused_with_the_mend(given, reason):
+    with pytest.raises(CamlucidaError, match=reason):
+        explain(network(), given(), 1)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -147,8 +164,9 @@ def test_a_quantised_head_is_explained_without_gradients():
         (lambda: torch.jit.trace(network(), images()), "a TorchScript model hides its layers"),
         (lambda: nn.Sequential(nn.LazyConv2d(2, 3), nn.Flatten()), "lazy layers whose sizes"),
         (lambda: network().to("meta"), "on the meta device: its weights were never loaded"),
+        (exported, "an exported program runs operations, and hides the layers"),
     ],
-    ids=["quantised", "TorchScript", "lazy", "meta"],
+    ids=["quantised", "TorchScript", "lazy", "meta", "exported"],
 )
 def test_what_cannot_be_explained_is_one_line(make, reason):
     with warnings.catch_warnings():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import cast
@@ -157,6 +157,12 @@ def _cases_of_tensors(tensors: tuple[Tensor, ...]) -> list[tuple[Scan, ...]]:
 
 
 def _listed_cases(inputs: Inputs) -> list[tuple[Scan, ...]]:
+    if isinstance(inputs, Mapping):
+        raise UsageError(
+            "inputs are a mapping, and a model is called with tensors one after the other",
+            "give a tuple of tensors, the images first; a forward that takes a dict needs a module "
+            "round it that makes one",
+        )
     is_collection = isinstance(inputs, Iterable) and not isinstance(inputs, Scan)
     items = list(cast(Iterable[Scan | tuple[Scan, ...]], inputs if is_collection else [inputs]))
     cases = [item if isinstance(item, tuple) else (item,) for item in items]

@@ -157,7 +157,10 @@ def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
             ) from error
         if isinstance(error, torch.OutOfMemoryError):
             raise ModelError(what, "use a smaller --batch-size") from error
-        raise (ModelMismatchError if len(inputs[0]) == 1 else ModelError)(what) from error
+        kind = ModelMismatchError if len(inputs[0]) == 1 else ModelError
+        is_flat = inputs[0].ndim == 3
+        fix = "images have four axes (B, C, H, W): give image[None] of one" if is_flat else ""
+        raise kind(what, fix) from error
 
 
 def instance_forward(module: nn.Module) -> Any:

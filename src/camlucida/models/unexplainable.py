@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn.parameter import is_lazy
 
 from camlucida.core.errors import ModelError
@@ -21,8 +21,8 @@ def check_explainable(model: nn.Module) -> None:
         model: any.
 
     Raises:
-        ModelError: a TorchScript module, a statically quantised one, or one whose weights are not
-            there yet (lazy modules before their first call, the meta device).
+        ModelError: a TorchScript module, an exported program, a statically quantised one, or one
+            whose weights are not there yet (lazy modules before their first call, the meta device).
 
     >>> check_explainable(nn.LazyLinear(2))
     Traceback (most recent call last):
@@ -36,6 +36,11 @@ def check_explainable(model: nn.Module) -> None:
         )
     if model in _CHECKED:
         return
+    if isinstance(model, fx.GraphModule) and not _calls_modules(model):
+        raise ModelError(
+            "an exported program runs operations, and hides the layers that they were",
+            "explain the Python module it was made from",
+        )
     for parameter in model.parameters():
         if is_lazy(parameter):
             raise ModelError(
@@ -52,6 +57,13 @@ def check_explainable(model: nn.Module) -> None:
             "explain the model before its conversion",
         )
     _CHECKED.add(model)
+
+
+def _calls_modules(program: fx.GraphModule) -> bool:
+    nodes = (node for node in program.graph.nodes if node.op == "call_module")
+    called = (program.get_submodule(str(node.target)) for node in nodes)
+    # An exported program checks the shapes of its inputs in a module.
+    return any(not type(module).__module__.startswith("torch.export.") for module in called)
 
 
 def is_quantised_map(module: nn.Module) -> bool:
