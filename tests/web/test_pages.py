@@ -408,13 +408,16 @@ def test_before_and_after_are_laid_on_each_other(browser, pair):
         assert "can be compared" in change
         assert page.get_by_label("Scale").input_value() == "shared"
         assert not page.get_by_label("Weight of pane 1").is_visible()  # nothing is averaged
-        assert "after.png: From before to after" in page.locator(".notes").inner_text()
+        page.get_by_text("Movement and resampling alone change it by").wait_for()
+        assert "by movement alone logit" in captions(page)[2]
+        assert page.get_by_text("after.png: From before to after").count() == 1
         before, after, of_difference = pixels_under(page)
         assert np.subtract(after, before).tolist() == pytest.approx([6, 6], abs=1)
         assert of_difference == before
         assert serious(page) == []
         page.get_by_label("Alignment").select_option("none")
         page.locator(".notes", has_text="no alignment was requested").wait_for()
+        page.get_by_text("by movement alone was not measured").wait_for()
         assert len(set(pixels_under(page))) == 1
         page.get_by_label("Film of pane 2").select_option("")
         page.locator(".pane", has_text="Mean of 2 maps").wait_for()
@@ -422,6 +425,38 @@ def test_before_and_after_are_laid_on_each_other(browser, pair):
             page.goto(f"{ADDRESS}/#/explain")
             page.get_by_role("button", name=f"Remove {film}").click()
             page.get_by_role("button", name=f"Open {film}").wait_for(state="detached")
+
+
+@pytest.mark.parametrize("way", ["Remove pane 2", "Compare two films", "another model"])
+def test_the_labels_are_those_of_the_models_that_are_there(browser, film, way):
+    """Chosen, the label of a model that no pane has any more would be an error."""
+
+    def with_another(route):
+        reply = route.fetch()
+        found = reply.json()
+        found["findings"][0]["target"] = "a label of its own"
+        route.fulfill(response=reply, json=found)
+
+    with opened(browser, "/#/compare") as page:
+        page.locator(".pane small", has_text="full colour").nth(1).wait_for()
+        models = page.get_by_label("Model", exact=True)
+        own, other = models.first.input_value(), models.nth(1)
+        page.route("**/models/marker_shortcut_mobilenet/findings/**", with_another)
+        other.select_option("marker_shortcut_mobilenet")
+        label = page.get_by_label("Label", exact=True)
+        label.select_option("a label of its own")
+        page.locator(".pane small", has_text="a label of its own").first.wait_for()
+        if way == "another model":
+            other.select_option(own)
+        elif way == "Remove pane 2":
+            page.get_by_role("button", name="Add a pane").click()
+            models.nth(2).select_option(own)
+            page.get_by_role("button", name=way).click()
+        else:
+            page.get_by_role("button", name=way).click()
+        page.locator(".pane small", has_text="full colour").nth(1).wait_for()
+        assert label.locator("option", has_text="a label of its own").count() == 0
+        assert page.locator(".pane small", has_text="a label of its own").count() == 0
 
 
 def pixels_under(page):

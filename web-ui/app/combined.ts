@@ -5,14 +5,24 @@ import { combine } from "../viewer/ensemble.js";
 import { percent } from "../viewer/words.js";
 import { differenceOf } from "./carried.js";
 import type { Frame } from "./frame.js";
+import type { Change } from "./movement.js";
 import type { PaneChoice } from "./pane_choice.js";
 import type { PaneContent } from "./panes.js";
 import { probabilityText, signed } from "./parts.js";
 
 export const FEWEST = 2;
 
-/** Pane `i` minus pane `j`, on the film of both or on the first; none where `i` is below 0. */
-export function differencePane(choices: readonly PaneChoice[], i: number, j: number, first: Frame): PaneContent[] {
+/**
+ * Pane `i` minus pane `j`, on the film of both or on the first; none where `i` is below 0. `change`:
+ * from the first film to that of pane `i`, where it is known.
+ */
+export function differencePane(
+  choices: readonly PaneChoice[],
+  i: number,
+  j: number,
+  first: Frame,
+  change: Change | null,
+): PaneContent[] {
   if (i < 0) return [];
   const [one, other] = [choices[i]?.placed, choices[j]?.placed];
   const name = `Difference: ${i + 1} − ${j + 1}`;
@@ -24,6 +34,8 @@ export function differencePane(choices: readonly PaneChoice[], i: number, j: num
   if (one.frame !== other.frame) parts.push(`on ${frame.name}`, `${percent(compared)} of it can be compared`);
   if (!sameUnit) parts.push("each map divided by its largest value");
   parts.push(...changeOfScore(one.map, other.map));
+  const moved = change?.moved_score_change ?? null;
+  if (change !== null && moved !== null) parts.push(`by movement alone ${change.score_kind} ${signed(moved)}`);
   return [{ title: parts.join(" · "), layer, problem: "", combined: true, frame }];
 }
 

@@ -20,6 +20,7 @@ import {
 } from "./api.js";
 import { FEWEST, averagedPanes, differencePane, meanPanes } from "./combined.js";
 import { type Frame, firstFrame, laterFrame } from "./frame.js";
+import { type ChangeQuestion, Movement } from "./movement.js";
 import { PaneChoice } from "./pane_choice.js";
 import { Panes } from "./panes.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
@@ -51,6 +52,7 @@ export class ComparePage {
   private readonly subtrahend = new Choice("minus", () => this.show());
   private readonly alignment = new Choice("Alignment", () => void this.placeAll());
   private readonly laid = element("div", { class: "notes" });
+  private readonly movement = new Movement(() => this.show());
   private readonly aligning = section("Later films", this.alignment.root, this.laid);
   private readonly beforeAfter: HTMLButtonElement;
   private readonly list = element("div", {});
@@ -70,6 +72,8 @@ export class ComparePage {
   private first: Frame | null = null;
   private readonly frames = new Map<string, Promise<Frame>>();
   private opens = 0;
+  /** Findings of the film, by model. */
+  private readonly findings = new Map<string, Promise<Findings>>();
 
   constructor() {
     this.add = button("Add a pane", "Add a pane", null, () => void this.addPane());
@@ -83,7 +87,7 @@ export class ComparePage {
       section("Film", this.film.root, this.target.root, this.opacity.root, this.threshold.root, this.scale.root, this.fixed),
       this.aligning,
       section("Panes", this.list, buttons, this.saving),
-      section("Combined", this.minuend.root, this.subtrahend.root, grid, about));
+      section("Combined", this.minuend.root, this.subtrahend.root, this.movement.root, grid, about));
     this.alignment.fill(ALIGNMENTS, "auto");
     this.aligning.hidden = true;
     this.scale.fill(SCALES.map((scale) => [scale, SCALE_NAMES[scale]]), "own");
@@ -126,7 +130,7 @@ export class ComparePage {
       changed: (modelChanged) => void this.changed(made, modelChanged),
       filmChanged: () => void this.moved(made),
       weighted: () => this.show(),
-      remove: () => this.remove(made),
+      remove: () => void this.removed(made),
     });
     made.film.fill([["", "the first film"], ...this.films.map(({ id, name }): [string, string] => [id, name])], "");
     made.frame = this.first;
@@ -156,6 +160,16 @@ export class ComparePage {
     this.show();
   }
 
+  /** A pane less: the labels of its model may go with it. */
+  private async removed(choice: PaneChoice): Promise<void> {
+    this.remove(choice);
+    try {
+      if (await this.fillTargets()) await this.explainAll();
+    } catch (error) {
+      this.status.fail(error);
+    }
+  }
+
   /** Two panes that differ in the film alone, and what changed between them. */
   private async compareFilms(): Promise<void> {
     const [before, ...others] = this.choices as [PaneChoice, ...PaneChoice[]];
@@ -167,7 +181,11 @@ export class ComparePage {
     this.minuend.select.value = after.id;
     this.subtrahend.select.value = before.id;
     this.panes.change({ scale: "shared" });
-    await this.fillLayers(after);
+    try {
+      await Promise.all([this.fillLayers(after), this.fillTargets()]);
+    } catch (error) {
+      return this.status.fail(error);
+    }
     after.layer.select.value = before.layer.value;
     await Promise.all([this.moved(before), this.moved(after)]);
   }
@@ -191,6 +209,7 @@ export class ComparePage {
       if (opening !== this.opens) return;
       this.first = first;
       this.frames.clear();
+      this.findings.clear();
       this.panes.setFirst(first);
       for (const each of this.choices) {
         each.frame = first;
@@ -209,16 +228,24 @@ export class ComparePage {
     }
   }
 
-  /** The labels of every model that a pane has, most probable first. */
-  private async fillTargets(): Promise<void> {
-    const models = [...new Set(this.choices.map((each) => each.model.value))];
-    const replies = await Promise.all(
-      models.map((model) => get<Findings>(`models/${model}/findings/${this.film.value}`)),
-    );
-    const found = replies.flatMap(({ findings }) => findings);
+  /** The labels of every model that a pane has, most probable first; whether another is chosen now. */
+  private async fillTargets(): Promise<boolean> {
+    const models = (): string[] => [...new Set(this.choices.map(({ model }) => model.value))];
+    const replies = await Promise.all(models().map(async (model) => [model, await this.findingsOf(model)] as const));
+    // Panes may have come and gone meanwhile: what changed them fills the labels again.
+    const present = models();
+    const found = replies.flatMap(([model, { findings }]) => (present.includes(model) ? findings : []));
     const names = [...new Set(found.map(({ target }) => target))];
     const before = this.target.value;
     this.target.fill(names.map((name) => [name, name]), names.includes(before) ? before : names[0]);
+    return this.target.value !== before;
+  }
+
+  private findingsOf(model: string): Promise<Findings> {
+    const findings = this.findings.get(model) ?? get<Findings>(`models/${model}/findings/${this.film.value}`);
+    this.findings.set(model, findings);
+    findings.catch(() => this.findings.delete(model));
+    return findings;
   }
 
   private async fillLayers(choice: PaneChoice): Promise<void> {
@@ -241,7 +268,7 @@ export class ComparePage {
     try {
       if (modelChanged) {
         await this.fillLayers(choice);
-        await this.fillTargets();
+        if (await this.fillTargets()) return await this.explainAll();
       }
       await this.explain(choice);
     } catch (error) {
@@ -366,11 +393,23 @@ export class ComparePage {
     const named = this.choices.some(({ frame }) => frame !== first);
     const contents = this.choices.map((each, index) => each.content(index, each.frame ?? first, named));
     const [one, other] = [this.minuend, this.subtrahend].map(({ value }) => this.choices.findIndex(({ id }) => id === value));
-    this.panes.show([...contents, ...differencePane(this.choices, one!, other!, first), ...meanPanes(this.choices, first)]);
+    this.movement.ask(this.changeQuestion(this.choices[one!], this.choices[other!], first));
+    const difference = differencePane(this.choices, one!, other!, first, this.movement.change);
+    this.panes.show([...contents, ...difference, ...meanPanes(this.choices, first)]);
     const averaged = averagedPanes(this.choices, first);
     for (const each of this.choices) each.setAveraged(averaged.includes(each));
     this.save.disabled = this.choices.every((each) => each.shown === null);
     this.subtrahend.root.hidden = this.minuend.value === "";
+  }
+
+  /** A later film minus the first one, all else being equal; else null. */
+  private changeQuestion(later: PaneChoice | undefined, earlier: PaneChoice | undefined, first: Frame): ChangeQuestion | null {
+    const [one, other] = [later?.placed, earlier?.placed];
+    if (!later || !earlier || !one || !other || other.frame !== first || one.frame === first) return null;
+    const question = this.question(earlier);
+    const same = { ...this.question(later), film: question.film };
+    if (JSON.stringify(same) !== JSON.stringify(question)) return null;
+    return { ...question, later: one.frame.id, align: this.alignment.value };
   }
 
   private setScale(scale: Scale): void {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,9 @@ from camlucida.workflows.change.page import alignment_sentences
 
 Align = Literal["auto", "none"]
 """As the option of ``camlucida change``."""
+
+KEPT = 16
+"""Alignments that are kept."""
 
 
 def film_alignment(before: Path, after: Path, mode: Align) -> dict[str, Any]:
@@ -31,7 +35,7 @@ def film_alignment(before: Path, after: Path, mode: Align) -> dict[str, Any]:
     Raises:
         UsageError: one is a volume, or has no contrast.
     """
-    alignment = aligned_films(_film(before), _film(after), mode)
+    alignment = kept_alignment(before, after, mode)
     record = alignment_record(alignment)
     warning = record["mirror_warning"]
     return {
@@ -57,7 +61,25 @@ def aligned_films(before: RawImage, after: RawImage, mode: Align) -> Alignment:
     return search(before.display, after.display)
 
 
-def _film(folder: Path) -> RawImage:
+@lru_cache(maxsize=KEPT)
+def kept_alignment(before: Path, after: Path, mode: Align) -> Alignment:
+    """The alignment of two decoded films, kept because its search takes seconds.
+
+    Args:
+        before, after, mode: as of :func:`film_alignment`; a folder is of one content.
+
+    Raises:
+        UsageError: one is a volume, or has no contrast.
+    """
+    return aligned_films(decoded_film(before), decoded_film(after), mode)
+
+
+def decoded_film(folder: Path) -> RawImage:
+    """The film that was decoded into a folder.
+
+    Raises:
+        UsageError: it is a volume.
+    """
     if not holds_film(folder):
         raise UsageError("a volume is not aligned with a film", "choose two films")
     return read_decoded(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.web.alignment import Align, film_alignment
+from camlucida.web.change import film_change
 from camlucida.web.export import export_cases, export_report
 from camlucida.web.inference import Inference
 
@@ -40,6 +41,7 @@ CALLS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "occlusion": Inference.occlusion,
     "curve": Inference.curve,
     "align": align_films,
+    "change": film_change,
     "export": Inference.export,
     "cases": write_cases,
     "report": write_run_report,

@@ -33,6 +33,7 @@ from camlucida.phantom import is_packaged
 from camlucida.web.errors import NotFoundError
 from camlucida.web.export import ExportedImage, export_zip
 from camlucida.web.inputs import prepared, shown_map_data
+from camlucida.web.regions import region_mask
 from camlucida.web.settings import ModelEntry
 
 MODELS = 3
@@ -114,7 +115,7 @@ class Inference:
 
     def describe(self, model: str) -> dict[str, Any]:
         """A model: its task, labels, layers and what was noted when it was loaded."""
-        offered = self._model(model)
+        offered = self.model(model)
         card = offered.loaded.card
         return {
             "id": model,
@@ -175,7 +176,7 @@ class Inference:
         """The change of a score when a region is hidden, or alone kept."""
         image, tested = self._tested(model, film, folder, target)
         _check_film(tested.scan)
-        region = _region(tested.scan.geometry.original, box, mask)
+        region = region_mask(tested.scan.geometry.original, box, mask)
         change = tested.region_change(region, action, cover, places)
         return {
             "target": tested.target.name,
@@ -211,7 +212,7 @@ class Inference:
         cover: str,
     ) -> dict[str, Any]:
         """The score while the hottest cells of a map are hidden, and cells in random orders."""
-        explanation = self._explanation(model, film, folder, target, method, layer)
+        explanation = self.explanation(model, film, folder, target, method, layer)
         image, tested = self._tested(model, film, folder, target)
         heat = explanation.map(explanation.grid)
         curve = tested.deletion_curve(heat, FILLS[cover])
@@ -229,7 +230,7 @@ class Inference:
         for number, each in enumerate(maps):
             self.step(number, 2 * len(maps))
             request = {name: value for name, value in each.items() if name != "name"}
-            explanation = self._explanation(**request)
+            explanation = self.explanation(**request)
             key = (each["film"], each["model"])
             if key not in images:
                 images[key] = self._exported(each)
@@ -240,7 +241,7 @@ class Inference:
 
     def _exported(self, request: Mapping[str, str]) -> ExportedImage:
         """The film and the model of a map, with what the model predicts for the film."""
-        model = self._model(request["model"])
+        model = self.model(request["model"])
         output = self.findings(request["model"], request["film"], request["folder"])
         return ExportedImage(
             request["name"],
@@ -250,9 +251,20 @@ class Inference:
             predictions=[{"score_kind": output["score_kind"], **row} for row in output["findings"]],
         )
 
-    def _explanation(
+    def explanation(
         self, model: str, film: str, folder: str, target: str, method: str, layer: str
     ) -> Explanation:
+        """One map.
+
+        Args:
+            model, film: identifiers.
+            folder: of the film's arrays.
+            target, method, layer: as a user writes them.
+
+        Raises:
+            UsageError: no such method.
+            CamlucidaError: as of :func:`~camlucida.attribution.engine.explain`.
+        """
         _check_method(method)
         return self._image(model, film, folder).explain(target, method, layer)
 
@@ -272,11 +284,19 @@ class Inference:
             run.extend(scores)
             self.progress(len(run), steps, run)
 
-        card = self._model(model).loaded.card
+        card = self.model(model).loaded.card
         unit = None if is_volume(scan) else unit_scale(card.input)
         return image, TestedImage(image.model, scan, chosen, unit, progress)
 
-    def _model(self, model: str) -> OfferedModel:
+    def model(self, model: str) -> OfferedModel:
+        """A model, loaded when it is first needed.
+
+        Args:
+            model: identifier.
+
+        Raises:
+            NotFoundError: there is none.
+        """
         if model not in self._loaded:
             entry = next((each for each in self.models if each.id == model), None)
             if entry is None:
@@ -296,7 +316,7 @@ class Inference:
             del self._images[key]
 
     def _image(self, model: str, film: str, folder: str) -> KeptImage:
-        offered = self._model(model)
+        offered = self.model(model)
         key = (model, film)
         if key not in self._images:
             scan = prepared(Path(folder), offered.loaded)
@@ -356,34 +376,3 @@ def _finding(image: KeptImage, target: Target, points: Sequence[float]) -> dict[
 def _score(pair: np.ndarray[Any, Any]) -> dict[str, float | None]:
     score, probability = map(float, pair)
     return {"score": score, "probability": None if np.isnan(probability) else probability}
-
-
-def _region(
-    size: tuple[int, ...], box: Sequence[float] | None, mask: str | None
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """A region in pixels of the film: a box x, y, width, height, or runs of a mask.
-
-    The runs are lengths of pixels outside and inside by turns, row by row, outside first.
-    """
-    region = np.zeros(size, bool)
-    if (box is None) == (mask is None):
-        raise UsageError("a region is a box or a mask", "give one of the two")
-    if box is not None:
-        x, y, width, height = box
-        rows, columns = size
-        top, bottom = np.rint(np.clip([y, y + height], 0, rows)).astype(int)
-        left, right = np.rint(np.clip([x, x + width], 0, columns)).astype(int)
-        region[top:bottom, left:right] = True
-        return region
-    lengths = [int(part) for part in str(mask).split()] if _are_runs(mask) else []
-    if sum(lengths) != region.size:
-        raise UsageError(
-            f"the runs of the mask cover {sum(lengths)} pixels, and the film has {region.size}",
-            "give whole numbers, pixels outside and inside by turns, row by row",
-        )
-    inside = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(inside, lengths).reshape(size)
-
-
-def _are_runs(mask: str | None) -> bool:
-    return bool(mask) and all(part.isdigit() for part in str(mask).split())

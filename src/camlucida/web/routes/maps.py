@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.interventions import PLACES, Action, Cover
+from camlucida.web.alignment import Align
 from camlucida.web.routes.common import PROBLEMS, Bench, Finite
 
 router = APIRouter(prefix="/api", tags=["maps"], responses=PROBLEMS)
@@ -79,6 +81,18 @@ class CurveRequest(MapRequest):
     cover: Literal["blur", "mean"] = "blur"
 
 
+class ChangeRequest(MapRequest):
+    """A map of a film, and the same of a later film of the patient.
+
+    Attributes:
+        later: identifier of the later film.
+        align: how it is laid on the first, as of ``GET /api/films/{film}/alignment/{other}``.
+    """
+
+    later: Name
+    align: Align = "auto"
+
+
 class MapJob(MapRequest):
     """A map that takes many forward passes."""
 
@@ -145,6 +159,17 @@ async def make_map(request: MapRequest, bench: Bench) -> dict[str, Any]:
     """One map in the form of the viewer. A method of many forward passes is made as a job."""
     refuse_probe(request.method, 'send it to /api/jobs, kind "map"')
     return await bench.call("map", **request.model_dump())
+
+
+@router.post("/change")
+async def test_change(request: ChangeRequest, bench: Bench) -> dict[str, Any]:
+    """How score and map change from a film to a later one, and how through movement alone.
+
+    For the latter the first film is moved as the later one lies, and explained again.
+    """
+    refuse_probe(request.method, "camlucida change measures it")
+    folder = await asyncio.to_thread(bench.films.decoded, request.later)
+    return await bench.call("change", **request.model_dump(), later_folder=str(folder))
 
 
 @router.post("/region")

@@ -58,7 +58,7 @@ def write_change(
     for change in chosen:
         stem = f"change_{slug(unique(change.before.target, taken))}"
         save_figure(change_figure(change, names), out / stem)
-        labels.append(_numbers(change) | {"figure": f"{stem}.png"})
+        labels.append(change_numbers(change) | {"figure": f"{stem}.png"})
     _write_arrays(out, chosen)
     first = changes[0]
     record = {
@@ -130,7 +130,12 @@ def _scores(change: Change) -> dict[str, Any]:
     }
 
 
-def _numbers(change: Change) -> dict[str, Any]:
+def change_numbers(change: Change) -> dict[str, Any]:
+    """What ``change.json`` says of a label, without its figure.
+
+    Args:
+        change: of the label.
+    """
     moved = change.moved_difference
     return _scores(change) | {
         "unit": change.before.provenance.get("unit"),

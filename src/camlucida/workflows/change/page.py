@@ -237,13 +237,11 @@ def _score_row(item: Record) -> Row:
 
 def _label(item: Record, index: int) -> Section:
     label = item["label"]
-    spread = item["map_change"]
-    changed = _message("map_changes", unit=score_name(str(item["unit"])), **_range(spread))
     alt = _message("picture", label=label)
     grid = " × ".join(map(str, item["grid"]))
     cell = " × ".join(map(str, reversed(item["cell"])))
     compared = _message("grid", grid=grid, cell=cell, compared=item["compared"])
-    blocks: list[Block] = [Paragraph((changed, _moved(item["moved_map_change"])))]
+    blocks: list[Block] = [Paragraph(map_sentences(item))]
     for when, reason in item["empty"].items():
         if reason is not None:
             empty = _message("no_evidence", when=_message(when), reason=reason)
@@ -251,6 +249,17 @@ def _label(item: Record, index: int) -> Section:
     blocks.append(Picture.of_file(item["figure"], more=("pdf",), alt=alt))
     blocks.append(Paragraph((compared,), quiet=True))
     return Section(f"label-{index}", tuple(blocks), title=label)
+
+
+def map_sentences(item: Record) -> tuple[Message, Message]:
+    """By how much a map changes, and by how much through movement alone.
+
+    Args:
+        item: of :func:`~camlucida.workflows.change.folder.change_numbers`.
+    """
+    unit = score_name(str(item["unit"]))
+    changed = _message("map_changes", unit=unit, **_range(item["map_change"]))
+    return changed, _moved(item["moved_map_change"])
 
 
 def _moved(spread: Record | None) -> Message:
