@@ -52,7 +52,7 @@ def test_a_later_film_is_laid_on_an_earlier_one_as_by_change(client):
 
 
 def test_films_that_are_not_alike_lie_centre_over_centre(client):
-    before, after = (give(client, f"{i}.png", png(80 + i, (40, 32))) for i in (1, 2))
+    before, after = (give(client, f"unlike-{i}.png", png(80 + i, (40, 32))) for i in (1, 2))
     reply = aligned(client, before, after).json()
     assert (reply["aligned"], reply["matrix"]) == (False, [[1, 0], [0, 1]])
     refused, centred = reply["sentences"]
