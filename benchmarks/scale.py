@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py ledger [--items 100000]   # tiny items through driver and ledger
     python benchmarks/scale.py workers [--images 320]    # one process, two, Ray; 50 ms an image
-    python benchmarks/scale.py overhead [--rounds 7]     # this process, a worker, Ray, in turn
+    python benchmarks/scale.py overhead [--rounds 5]     # this process, a worker, Ray, in turn
     python benchmarks/scale.py queries [--items 100000]  # the workbench's API over so many cases
     python benchmarks/scale.py simulate                  # 1 M studies, 1 … 1,000 workers
 
@@ -61,24 +61,33 @@ import torch
 from torch import nn
 
 class Net(nn.Module):
-    def __init__(self, seconds):
+    def __init__(self, seconds, products):
         super().__init__()
-        self.seconds = seconds
+        self.seconds, self.products = seconds, products
+        self.matrix = nn.Parameter(torch.eye({side}), requires_grad=False)
         self.features = nn.Sequential(nn.Conv2d(1, 8, 3, 4, 1), nn.ReLU())
         self.head = nn.Linear(8, {count})
 
     def forward(self, x):
-        if {waiting}:
-            time.sleep(self.seconds * len(x))
-        until = time.thread_time() + (1 - {waiting}) * self.seconds * len(x)
-        while time.thread_time() < until:
-            pass
+        time.sleep(self.seconds * len(x))
+        for _ in range(self.products * len(x)):
+            self.matrix @ self.matrix
         return self.head(self.features(x).mean((2, 3)))
 
 def build():
     torch.manual_seed(0)
-    return Net({seconds})
+    return Net({seconds}, {products})
 """
+SIDE = 192
+"""Of the matrices whose products keep a network busy."""
+
+KINDS = {
+    "inline": ExecutorConfig(),
+    "process, 1 worker": ExecutorConfig("process", 1),
+    "process, 2 workers": ExecutorConfig("process", 2),
+    "ray, 1 worker": ExecutorConfig("ray", 1),
+    "ray, 2 workers": ExecutorConfig("ray", 2),
+}
 
 
 def write_cohort(
@@ -86,11 +95,15 @@ def write_cohort(
 ) -> Path:
     """SYNTHETIC images of noise, and a network whose forward pass costs ``seconds`` an image.
 
-    It is busy on one core, or waits, as for a GPU.
+    It computes on one core, the same in every process, or waits, as for a GPU.
     """
+    torch.set_num_threads(1)
+    products = 0 if waiting or not seconds else round(seconds / seconds_of_product())
+    waited = seconds if waiting else 0
+    network = NET.format(count=labels, seconds=waited, products=products, side=SIDE)
     (folder / "films").mkdir(parents=True)
     names = [f"label{number}" for number in range(labels)]
-    (folder / "net.py").write_text(NET.format(count=labels, seconds=seconds, waiting=int(waiting)))
+    (folder / "net.py").write_text(network)
     (folder / "card.toml").write_text(CARD.format(labels=names))
     for number in range(images):
         noise = np.random.default_rng(number).integers(0, 256, (48, 64), np.uint8)
@@ -99,6 +112,18 @@ def write_cohort(
     target = json.dumps(names)
     path.write_text(f'images = "films"\nmodel = "card.toml"\n[explain]\ntarget = {target}\n')
     return path
+
+
+def seconds_of_product(count: int = 50) -> float:
+    """The time of a product of two matrices, on the clock: the shortest of several."""
+    matrix = torch.eye(SIDE)
+    times = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        for _ in range(count):
+            matrix @ matrix
+        times.append((time.perf_counter() - begun) / count)
+    return min(times)
 
 
 # ---- measured: the ledger -----------------------------------------------------------------------
@@ -257,16 +282,8 @@ def memory_at(looks: list[tuple[int, float]], items: float) -> float:
 
 def measure_workers(folder: Path, images: int, seconds: float, waiting: bool) -> None:
     """Images a second once the workers have begun, at a known cost an image."""
-    torch.set_num_threads(1)
     cohort = write_cohort(folder / "cohort", images, seconds, 2, waiting)
-    kinds = {
-        "inline": ExecutorConfig(),
-        "process, 1 worker": ExecutorConfig("process", 1),
-        "process, 2 workers": ExecutorConfig("process", 2),
-        "ray, 1 worker": ExecutorConfig("ray", 1),
-        "ray, 2 workers": ExecutorConfig("ray", 2),
-    }
-    for name, config in kinds.items():
+    for name, config in KINDS.items():
         timed = timed_run(cohort, folder / name, config)
         print(
             f"| {name} | {timed.whole:.1f} s in all, {timed.first:.1f} s to the first part | "
@@ -279,17 +296,12 @@ def measure_workers(folder: Path, images: int, seconds: float, waiting: bool) ->
 def measure_overhead(folder: Path, images: int, seconds: float, waiting: bool, rounds: int) -> None:
     """Time an image of one worker relative to this process, run in turn, so that the load of the
     machine meets all alike."""
-    torch.set_num_threads(1)
     cohort = write_cohort(folder / "cohort", images, seconds, 2, waiting)
-    kinds = {
-        "inline": ExecutorConfig(),
-        "process, 1 worker": ExecutorConfig("process", 1),
-        "ray, 1 worker": ExecutorConfig("ray", 1),
-    }
-    each: dict[str, list[float]] = {name: [] for name in kinds}
+    names = [name for name in KINDS if "2 workers" not in name]
+    each: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
-        for name, config in kinds.items():
-            timed = timed_run(cohort, folder / f"{number} {name}", config)
+        for name in names:
+            timed = timed_run(cohort, folder / f"{number} {name}", KINDS[name])
             each[name].append(timed.each)
     for name, times in each.items():
         ratios = sorted(np.array(times) / np.array(each["inline"]))
@@ -474,7 +486,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=None, help="Default: 100,000; simulated 1 M.")
     parser.add_argument("--images", type=int, default=320, help="Of workers.")
     parser.add_argument("--seconds", type=float, default=0.05, help="Of a worker, for an image.")
-    parser.add_argument("--rounds", type=int, default=7, help="Of overhead.")
+    parser.add_argument("--rounds", type=int, default=5, help="Of overhead.")
     parser.add_argument("--waiting", action="store_true", help="The network waits, as for a GPU.")
     parser.add_argument("--part-seconds", type=float, default=0.012, help="Of the driver, a part.")
     parser.add_argument("--ledger-bytes", type=float, default=200, help="Of an item.")
