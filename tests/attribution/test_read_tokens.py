@@ -148,6 +148,15 @@ def test_there_can_be_fewer_queries_than_keys() -> None:
     check(LABELS(few_queries(NORM(leaf))[:, 0]), leaf)
 
 
+def test_gates_of_halves_of_the_channels_are_followed() -> None:
+    leaf = tokens()
+    x = leaf + one_projection(leaf)
+    first, second = UP(x).chunk(2, -1)
+    gated = F.silu(first) * second
+    check(LABELS(x[:, 0]) + gated[:, 0, :3], leaf)
+    check(gated[:, 0, :3], leaf)
+
+
 def test_layers_before_the_last_block_are_left_to_autograd_from_there() -> None:
     leaf = tokens()
     check(LABELS(block(block(leaf))[:, 0]), leaf)

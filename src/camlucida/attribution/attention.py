@@ -7,6 +7,7 @@ nothing of the model is patched. Outside of it no probabilities are made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
@@ -28,6 +29,19 @@ def _seen_from_inside() -> Callable[..., Any]:
 _multi_head_attention = _seen_from_inside()
 
 
+@dataclass(frozen=True)
+class Weighted:
+    """What an attention weighs.
+
+    Attributes:
+        values: (B, heads, keys, d).
+        node: of the graph, which stands for their sums, (B, heads, queries, d).
+    """
+
+    values: Tensor
+    node: Any
+
+
 class Attentions(TorchFunctionMode):
     """While it is active, attention probabilities are kept, and the outputs depend on them.
 
@@ -37,8 +51,7 @@ class Attentions(TorchFunctionMode):
     Attributes:
         probabilities: (B, heads, queries, keys) of each attention, in the order in which they ran;
             (B·heads, queries, keys) where the model has it so.
-        values: number of an attention in this order → (B, heads, keys, d), what it weighs; of fused
-            attentions.
+        weighted: number of an attention in this order → what it weighs; of fused attentions.
 
     >>> x = torch.rand(1, 2, 5, 4, requires_grad=True)
     >>> with Attentions() as attentions:
@@ -52,7 +65,7 @@ class Attentions(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.probabilities: list[Tensor] = []
-        self.values: dict[int, Tensor] = {}
+        self.weighted: dict[int, Weighted] = {}
 
     def __torch_function__(
         self,
@@ -102,9 +115,11 @@ class Attentions(TorchFunctionMode):
         elif attn_mask is not None:
             scores = scores + attn_mask
         probabilities = scores.softmax(-1)
-        self.values[len(self.probabilities)] = value
         self._keep(probabilities)
-        return F.dropout(probabilities, dropout_p) @ value
+        mixed = F.dropout(probabilities, dropout_p) @ value
+        if not dropout_p:
+            self.weighted[len(self.probabilities) - 1] = Weighted(value.detach(), mixed.grad_fn)
+        return mixed
 
 
 def _contiguous(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -93,6 +93,20 @@ class Attention:
         return [(place, factors) for place, factors in places if place[0] is not None]
 
 
+def is_fused(node: Any) -> bool:
+    """Whether a node is an attention of the kind that is known here: fused, without a mask.
+
+    Args:
+        node: of a graph.
+
+    Raises:
+        RuntimeError: the model overwrote what the graph kept.
+    """
+    if operation(node) != _FUSED or node._saved_is_causal or node._saved_dropout_p:
+        return False
+    return node._saved_attn_mask is None and node._saved_query.ndim == 4
+
+
 def find_attention(node: Any, positions: Tensor) -> Attention | None:
     """A fused attention whose result is read in some rows.
 
@@ -101,23 +115,35 @@ def find_attention(node: Any, positions: Tensor) -> Attention | None:
         positions: (R,) numbers of the vectors of its result that are read.
 
     Returns:
-        None where the node is another, has a mask, or not every head is read in as many rows.
-
-    Raises:
-        RuntimeError: the model overwrote what the graph kept.
+        None where not every head is read in as many rows.
     """
-    if operation(node) != _FUSED or node._saved_is_causal or node._saved_dropout_p:
-        return None
-    if node._saved_attn_mask is not None or node._saved_query.ndim != 4:
-        return None
-    images, heads, tokens, _ = node._saved_query.shape
+    found = rows_of_heads(positions, shape_at((node, 0)))
+    return None if found is None else Attention(node, *found)
+
+
+def rows_of_heads(positions: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor] | None:
+    """Which tokens of each head are read.
+
+    Args:
+        positions: (B·H·R,) numbers of vectors of a tensor (B, H, N, D).
+        shape: of this tensor.
+
+    Returns:
+        (B·H·R,) the order in which they are of one image and head after the other, and (B, H, R)
+        numbers of their tokens; None where not every head is read in as many.
+
+    >>> rows_of_heads(torch.tensor([5, 2]), (1, 2, 3, 8))
+    (tensor([1, 0]), tensor([[[2],
+             [2]]]))
+    """
+    images, heads, tokens, _ = shape
     order = positions.argsort()
     read = positions[order]
     count, rest = divmod(len(read), images * heads)
     every_head = torch.arange(images * heads, device=read.device).repeat_interleave(count)
     if rest or not torch.equal(read // tokens, every_head):
         return None
-    return Attention(node, order, (read % tokens).reshape(images, heads, count))
+    return order, (read % tokens).reshape(images, heads, count)
 
 
 @dataclass(frozen=True)

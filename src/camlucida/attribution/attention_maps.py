@@ -132,12 +132,12 @@ class _Pass:
         return [self._own_gradient(*each) for each in zip(scores, self.layers, blocks)]
 
     def _own_gradient(self, score: Tensor, layer: Tensor, block: Block | None) -> Tensor:
-        values = self.record.values(layer)
+        weighted = self.record.weighted(layer)
         gradient = None
-        if block is not None and values is not None:
+        if block is not None and weighted is not None:
             (by_tokens,) = gradients_by(score, [block.tokens])
-            module = self.explained.model.module.get_submodule(block.path)
-            gradient = gradient_by_rows(module, block, layer, values, by_tokens)
+            about = (block.tokens, block.given, layer, weighted)
+            gradient = gradient_by_rows(*about, by_tokens)
         return gradients_by(score, [layer])[0] if gradient is None else gradient
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from camlucida.attribution.attention import Attentions
+from camlucida.attribution.attention import Attentions, Weighted
 from camlucida.attribution.transformer_blocks import Blocks
 
 
@@ -29,17 +29,17 @@ class AttentionRecord:
         """Of each attention, in the order in which they ran; parts of the graph."""
         return self.attentions.probabilities
 
-    def values(self, layer: Tensor) -> Tensor | None:
+    def weighted(self, layer: Tensor) -> Weighted | None:
         """What an attention weighs.
 
         Args:
             layer: its probabilities.
 
         Returns:
-            (B, heads, keys, d); None where that is not seen.
+            None where that is not seen.
         """
         numbers = (n for n, other in enumerate(self.probabilities) if other is layer)
-        return self.attentions.values.get(next(numbers, -1))
+        return self.attentions.weighted.get(next(numbers, -1))
 
 
 @contextmanager

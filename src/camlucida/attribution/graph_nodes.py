@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 from torch import Tensor
@@ -13,11 +14,12 @@ Place = tuple[Any, int]
 """A node of a graph and the number of one of its outputs, or of one of its inputs."""
 
 
-def users_of(output: Tensor) -> dict[Place, list[Place]]:
+def users_of(output: Tensor, until: Collection[Any] = ()) -> dict[Place, list[Place]]:
     """Node and number of its output → nodes that take it, and as which of their inputs.
 
     Args:
         output: of a forward pass, with its graph.
+        until: nodes of which it does not matter what they take.
 
     >>> import torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -25,7 +27,7 @@ def users_of(output: Tensor) -> dict[Place, list[Place]]:
     ['SumBackward0', 'ExpBackward0']
     """
     users: defaultdict[Place, list[Place]] = defaultdict(list)
-    pending, seen = [output.grad_fn], {output.grad_fn}
+    pending, seen = [output.grad_fn], {output.grad_fn, *until}
     while pending:
         node: Any = pending.pop()
         for index, (following, number) in enumerate(node.next_functions):

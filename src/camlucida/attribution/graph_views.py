@@ -43,6 +43,14 @@ class View:
             return self.axes[-1] == axes - 1
         return not self.keeps_order and axes - 1 not in self.axes
 
+    def takes_of_last_axis(self, axes: int) -> bool:
+        """Whether it takes numbers along the last axis, which stays one, and of no other.
+
+        Args:
+            axes: number of those of what it is given.
+        """
+        return self.name in ("SliceBackward0", "SplitBackward0") and self.axes == (axes - 1,)
+
     def of(self, x: Tensor) -> Tensor:
         """What the operation makes of a tensor.
 

@@ -8,7 +8,7 @@ left before it, autograd does. The graph of the pass itself shows whether it is 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,50 +24,16 @@ from camlucida.attribution.attention_factors import (
     Projection,
     find_attention,
     find_projections,
+    is_fused,
 )
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.graph_nodes import Place, place_of, shape_at, users_of
-from camlucida.attribution.token_rows import Values, pulled, reads_few
+from camlucida.attribution.row_walk import Rows, RowWalk
+from camlucida.attribution.token_rows import reads_few
 from camlucida.core.tensors import full
 
 Dense = Callable[[int], Tensor]
 """Number of a score → its gradient by all that a node puts out."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A place of the graph at which few vectors have a gradient.
-
-    Attributes:
-        place: where.
-        positions: (R,) numbers of the vectors, the last axis.
-        repeated: whether several users give gradients by the same vectors, which are added up, or
-            by others, which are lined up.
-    """
-
-    place: Place
-    positions: Tensor
-    repeated: bool
-
-    @classmethod
-    def at(cls, place: Place, given: Sequence[Tensor]) -> Rows:
-        """Of the vectors that each user gives a gradient."""
-        first = given[0]
-        repeated = all(torch.equal(first, positions) for positions in given[1:])
-        return cls(place, first if repeated else torch.cat(list(given)), repeated)
-
-    def take(self, values: dict[Place, list[Tensor]]) -> Tensor:
-        """(T, R, D) the gradients of T scores by the vectors; removed from ``values``."""
-        given = values.pop(self.place)
-        return sum(given[1:], given[0]) if self.repeated else torch.cat(given, 1)
-
-
-@dataclass(frozen=True)
-class Step:
-    """An operation on few vectors: where, and what leads back to each of its inputs."""
-
-    rows: Rows
-    pulls: Sequence[tuple[Place, Values]]
 
 
 @dataclass(frozen=True)
@@ -78,17 +44,15 @@ class ReadTokens:
         logits: (B, C), with their graph.
         activations: (B, K, *grid) of the layer.
         reads: the nodes by which the head takes tokens.
-        steps: operations on these alone, from the last to the first.
-        attentions: in which all tokens get a gradient, with the projections before them.
-        rest: from where autograd goes on with few vectors.
+        walk: back from there.
+        attentions: of the walk's ends, with the projections before them.
     """
 
     logits: Tensor
     activations: Tensor
     reads: Sequence[Any]
-    steps: Sequence[Step]
+    walk: RowWalk
     attentions: Sequence[tuple[Rows, Attention, dict[Place, Projection]]]
-    rest: Sequence[Rows]
 
     def gradients(self, by_logits: Sequence[Tensor]) -> Iterator[Tensor]:
         """The gradients of scores by the activations.
@@ -102,15 +66,12 @@ class ReadTokens:
         Raises:
             ModelError: the head cannot be differentiated.
         """
-        values = self._read(by_logits)
-        for step in self.steps:
-            given = step.rows.take(values)
-            for place, pull in step.pulls:
-                values[place].append(pull(given))
+        values = self.walk.follow(self._read(by_logits))
         known: list[tuple[Place, Dense]] = []
         for rows, attention, projections in self.attentions:
             known += _before(attention.factors(rows.take(values)), projections)
-        known += [(rows.place, partial(_filled, rows, rows.take(values))) for rows in self.rest]
+        for rows in self.walk.rest:
+            known.append((rows.place, partial(_filled, rows, rows.take(values))))
         edges = [GradientEdge(*place) for place, _ in known]
         for score in range(len(by_logits)):
             by_edges = [dense(score) for _, dense in known]
@@ -120,7 +81,7 @@ class ReadTokens:
                 )
             yield full(gradient)
 
-    def _read(self, by_logits: Sequence[Tensor]) -> dict[Place, list[Tensor]]:
+    def _read(self, by_logits: Sequence[Tensor]) -> dict[Place, Tensor]:
         """(T, R, D) the gradients by the vectors that the head takes."""
         edges = [GradientEdge(node, 0) for node in self.reads]
         of_scores = []
@@ -131,10 +92,8 @@ class ReadTokens:
                         self.logits, edges, gradient.to(self.logits), retain_graph=True
                     )
                 )
-        values: defaultdict[Place, list[Tensor]] = defaultdict(list)
-        for node, each in zip(self.reads, zip(*of_scores)):
-            values[node, 0].append(torch.stack(each).flatten(1, -2))
-        return values
+        stacked = (torch.stack(each).flatten(1, -2) for each in zip(*of_scores))
+        return {(node, 0): gradients for node, gradients in zip(self.reads, stacked)}
 
 
 def _before(
@@ -188,14 +147,30 @@ def find_read_tokens(logits: Tensor, activations: Tensor) -> ReadTokens | None:
     reads = _reads(logits)
     if start not in users or not reads:
         return None
-    walk = _Walk(users, start[0])
+    walk = RowWalk(users, start[0])
     try:
-        walk.back_from(reads)
+        walk.back_from({(node, 0): _every_vector(node) for node in reads}, is_fused)
+        attentions = [_attention(rows, users) for rows in walk.ends]
     except RuntimeError:
         return None  # what the graph kept was overwritten: autograd words it
-    if not walk.attentions or walk.reached.intersection(reads):
+    known = [each for each in attentions if each is not None]
+    if not known or len(known) < len(attentions) or walk.reached.intersection(reads):
         return None
-    return ReadTokens(logits, activations, reads, walk.steps, walk.attentions, walk.rest)
+    return ReadTokens(logits, activations, reads, walk, known)
+
+
+def _every_vector(node: Any) -> Tensor:
+    """The numbers of the vectors that a node puts out."""
+    count = math.prod(shape_at((node, 0))[:-1])
+    return torch.arange(count, device=node._input_metadata[0].device)
+
+
+def _attention(
+    rows: Rows, users: dict[Place, list[Place]]
+) -> tuple[Rows, Attention, dict[Place, Projection]] | None:
+    node, _ = rows.place
+    attention = find_attention(node, rows.positions)
+    return None if attention is None else (rows, attention, find_projections(node, users))
 
 
 def _reads(logits: Tensor) -> list[Any]:
@@ -213,67 +188,3 @@ def _reads(logits: Tensor) -> list[Any]:
         pending += following - seen
         seen |= following
     return reads
-
-
-class _Walk:
-    """Operation by operation from what a head takes back to a layer.
-
-    Args:
-        users: of the graph.
-        start: the node of the layer.
-
-    Attributes:
-        steps, attentions, rest: as of :class:`ReadTokens`.
-        reached: nodes that get a gradient by a step.
-    """
-
-    def __init__(self, users: dict[Place, list[Place]], start: Any) -> None:
-        self.steps: list[Step] = []
-        self.attentions: list[tuple[Rows, Attention, dict[Place, Projection]]] = []
-        self.rest: list[Rows] = []
-        self.reached: set[Any] = set()
-        self._users = users
-        self._given: defaultdict[Place, list[Tensor]] = defaultdict(list)
-        self._taken: Counter[Any] = Counter()
-        self._all: Counter[Any] = Counter({start: 1})  # beyond it no gradient is needed
-        for (node, _), takers in users.items():
-            self._all[node] += len(takers)
-
-    def back_from(self, reads: Sequence[Any]) -> None:
-        """Walk as far as the operations are known.
-
-        Args:
-            reads: the nodes by which the head takes tokens.
-        """
-        ready = list(reads)
-        for node in reads:
-            count = math.prod(shape_at((node, 0))[:-1])
-            self._given[node, 0].append(torch.arange(count, device=node._input_metadata[0].device))
-        while ready:
-            node = ready.pop()
-            rows = Rows.at((node, 0), self._given.pop((node, 0)))
-            attention = find_attention(node, rows.positions)
-            if attention is None:
-                ready += self._step(rows)
-            else:
-                projections = find_projections(node, self._users)
-                self.attentions.append((rows, attention, projections))
-        self.rest += [Rows.at(*each) for each in self._given.items()]
-
-    def _step(self, rows: Rows) -> Iterator[Any]:
-        """Take one operation back; the nodes all of whose users are taken back by now."""
-        node, _ = rows.place
-        pulls = pulled(node, rows.positions)
-        if pulls is None:
-            self.rest.append(rows)
-            return
-        inputs = [(place, pull) for place, pull in zip(node.next_functions, pulls) if pull]
-        self.steps.append(Step(rows, [(place, values) for place, (_, values) in inputs]))
-        for place, (positions, _) in inputs:
-            following, _ = place
-            self.reached.add(following)
-            self._given[place].append(positions)
-            self._taken[following] += 1
-            has_one = len(following._input_metadata) == 1
-            if self._taken[following] == self._all[following] and has_one:
-                yield following

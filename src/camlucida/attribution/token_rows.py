@@ -27,11 +27,11 @@ A tensor's vectors are its last axis, numbered in the order of the other axes.""
 _Step = Callable[[Any, Tensor], list[Pull | None] | None]
 
 
-def pulled(node: Any, positions: Tensor) -> list[Pull | None] | None:
+def pulled(place: Place, positions: Tensor) -> list[Pull | None] | None:
     """How gradients by some vectors that a node puts out lead to those by what it is given.
 
     Args:
-        node: of a graph, of one output.
+        place: the node, and the number of its output.
         positions: (R,) numbers of the vectors.
 
     Returns:
@@ -42,19 +42,20 @@ def pulled(node: Any, positions: Tensor) -> list[Pull | None] | None:
         RuntimeError: the model overwrote what the graph kept.
 
     >>> x = torch.ones(2, 5, 3, requires_grad=True)
-    >>> ((positions, values),) = pulled(x[:, 4].grad_fn, torch.tensor([0, 1]))
+    >>> ((positions, values),) = pulled((x[:, 4].grad_fn, 0), torch.tensor([0, 1]))
     >>> positions
     tensor([4, 9])
     """
+    node, _ = place
     weights = weights_of(node)
     if weights is not None:
         pull = positions, _product(weights)
         return [None if following is None else pull for following, _ in node.next_functions]
-    view = view_at((node, 0))
+    view = view_at(place)
     if view is not None:
         return _arranged(view, shape_at(_given(node)), positions)
     step = _STEPS.get(operation(node))
-    return None if step is None or not shape_at((node, 0)) else step(node, positions)
+    return None if step is None or not shape_at(place) else step(node, positions)
 
 
 def reads_few(node: Any) -> bool:
@@ -95,11 +96,24 @@ def _arranged(view: View, given: tuple[int, ...], positions: Tensor) -> list[Pul
     if view.keeps_last_axis(len(given)):
         numbers = torch.arange(math.prod(others), device=positions.device).view(*others, 1)
         return [(view.of(numbers).flatten()[positions], lambda values: values)]
+    if view.takes_of_last_axis(len(given)):
+        numbers = torch.arange(width, device=positions.device).view(*(1,) * len(others), width)
+        return [(positions, _among(view.of(numbers).flatten(), width))]
     if not view.keeps_order or view.shape[-1] % width:
         return None
     parts = view.shape[-1] // width
     earlier = positions[:, None] * parts + torch.arange(parts, device=positions.device)
     return [(earlier.flatten(), lambda values: values.reshape(len(values), -1, width))]
+
+
+def _among(columns: Tensor, width: int) -> Values:
+    """Parts of vectors among the others, which have no gradient."""
+
+    def values(of_parts: Tensor) -> Tensor:
+        whole = of_parts.new_zeros(*of_parts.shape[:-1], width)
+        return whole.index_copy_(-1, columns, of_parts)
+
+    return values
 
 
 def _normalised(node: Any, positions: Tensor) -> list[Pull | None] | None:
@@ -159,10 +173,13 @@ def _times(factors: Tensor) -> Values:
     return lambda values: values * factors
 
 
-_ELEMENTWISE = ("AddBackward0", "SubBackward0", "MulBackward0", "DivBackward0", "NegBackward0")
+_OF_NUMBERS = """
+Add Sub Mul Div Neg Exp Log Sqrt Pow Relu Sigmoid Tanh Elu LeakyRelu Hardswish Hardtanh Mish
+Softplus Erf
+"""
+_ELEMENTWISE = [f"{name}Backward0" for name in _OF_NUMBERS.split()]
 _STEPS: dict[str, _Step] = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
-    **dict.fromkeys(("ReluBackward0", "SigmoidBackward0", "TanhBackward0"), _elementwise),
     "GeluBackward0": _of_gelu,
     "SiluBackward0": _of_silu,
     "NativeLayerNormBackward0": _normalised,

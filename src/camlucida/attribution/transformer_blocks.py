@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from camlucida.attribution.attention import Attentions
 from camlucida.attribution.probe import Stub
+from camlucida.core.tensors import version
 from camlucida.models.state import main_tensor, replace_tensor
 from camlucida.models.walk import named_modules
 
@@ -25,32 +27,16 @@ class Block:
     Attributes:
         path: of the module.
         call: number of the call.
-        args, kwargs: of the call.
-        given: the tokens among these.
+        given: the tokens before the block.
         tokens: behind the block.
         output: the whole of what the module returned.
     """
 
     path: str
     call: int
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
     given: Tensor
     tokens: Tensor
     output: Any
-
-    def run(self, module: nn.Module, tokens: Tensor) -> Any:
-        """Call the module as it was called, but for the tokens.
-
-        Args:
-            module: of the path.
-            tokens: (B, n, D).
-        """
-        args = [tokens if value is self.given else value for value in self.args]
-        kwargs = {
-            name: tokens if value is self.given else value for name, value in self.kwargs.items()
-        }
-        return module(*args, **kwargs)
 
 
 class Blocks:
@@ -67,6 +53,7 @@ class Blocks:
         self._module = module
         self._blocks: dict[int, Block] = {}
         self._calls: Counter[str] = Counter()
+        self._before: dict[tuple[str, int], tuple[Tensor, int]] = {}
 
     @contextmanager
     def noted(self, attentions: Attentions) -> Iterator[None]:
@@ -76,7 +63,7 @@ class Blocks:
             attentions: active in the same pass.
         """
         # A survey runs the model, too: each pass counts its calls anew.
-        handles = [self._module.register_forward_pre_hook(lambda module, args: self._calls.clear())]
+        handles = [self._module.register_forward_pre_hook(lambda module, args: self._forget())]
         for path, module in named_modules(self._module):
             if path:
                 before, after = self._hooks(path, attentions.probabilities)
@@ -87,6 +74,10 @@ class Blocks:
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _forget(self) -> None:
+        self._calls.clear()
+        self._before.clear()
 
     def _hooks(
         self, path: str, probabilities: Sequence[Tensor]
@@ -103,11 +94,19 @@ class Blocks:
             if one and isinstance(given, Tensor) and made is not None and given.shape == made.shape:
                 # Of nested modules the outermost ends last.
                 call = self._calls[path]
-                block = Block(path, call, args, kwargs, given, made, output)
+                block = Block(path, call, given, made, output)
                 self._blocks[id(probabilities[start])] = block
+            if not probabilities and isinstance(output, Tensor):
+                self._keep(path, output)
             self._calls[path] += 1
 
         return before, after
+
+    def _keep(self, path: str, output: Tensor) -> None:
+        """Keep what a module before the first attention gives, which stands for its parts."""
+        for key in [key for key in self._before if key[0].startswith(f"{path}.")]:
+            del self._before[key]
+        self._before[path, self._calls[path]] = output, version(output)
 
     def skipping(self, layers: Sequence[Tensor]) -> list[dict[str, dict[int, Stub]]] | None:
         """For each layer but the last, what makes the head read the tokens behind its block.
@@ -116,7 +115,8 @@ class Blocks:
             layers: attention probabilities, in order.
 
         Returns:
-            Path → number of the call → what the block returns instead, for
+            Path → number of the call → what the block returns instead, and what modules before the
+            first attention returned, which need not run again; for
             :func:`~camlucida.attribution.probe.replaced`; None where the blocks are not modules of
             which each takes what the one before it returns.
         """
@@ -125,7 +125,17 @@ class Blocks:
         follow = all(_same(before.tokens, block.given) for before, block in pairwise(known))
         if len(known) < len(blocks) or not follow:
             return None
-        return [_all_return(known, block.tokens) for block in known[:-1]]
+        return [self._all_return(known, block.tokens) for block in known[:-1]]
+
+    def _all_return(self, blocks: Sequence[Block], tokens: Tensor) -> dict[str, dict[int, Stub]]:
+        stubs: dict[str, dict[int, Stub]] = {}
+        for (path, call), (output, kept) in self._before.items():
+            if version(output) == kept:  # no operation in place changed it since
+                stubs.setdefault(path, {})[call] = partial(_output, output)
+        for block in blocks:
+            changed = replace_tensor(block.output, block.tokens, tokens)
+            stubs.setdefault(block.path, {})[block.call] = partial(_output, changed)
+        return stubs
 
     def around(self, layers: Sequence[Tensor]) -> list[Block | None]:
         """The block of each attention; None where it has none.
@@ -141,13 +151,6 @@ def _same(tokens: Tensor, given: Tensor) -> bool:
     return tokens is given or torch.equal(tokens, given)
 
 
-def _all_return(blocks: Sequence[Block], tokens: Tensor) -> dict[str, dict[int, Stub]]:
-    stubs: dict[str, dict[int, Stub]] = {}
-    for block in blocks:
-        stubs.setdefault(block.path, {})[block.call] = _returning(block, tokens)
-    return stubs
-
-
-def _returning(block: Block, tokens: Tensor) -> Stub:
-    changed = replace_tensor(block.output, block.tokens, tokens)
-    return lambda run: changed
+def _output(output: Any, run: Callable[[], Any]) -> Any:
+    """What a module returns instead of what it would return when it runs."""
+    return output

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from camlucida import explain
 from camlucida.attribution import attention_maps
 from camlucida.attribution.attention import Attentions
+from camlucida.attribution.transformer_blocks import Blocks
 from camlucida.core.errors import ModelError, NoEvidenceError
 from tests.support import nets, transformers
 
@@ -244,8 +245,7 @@ def test_all_methods_and_images_share_one_forward_pass() -> None:
     attention = net.blocks[0].attn
     attention.register_forward_hook(lambda module, args, output: calls.append(output.shape[:2]))
     together = explain(net, inputs, [0, 1], [*METHODS, "gradcam"], layer="blocks.0")
-    # Legrad's head reads tokens that are kept; of a block the class token alone runs again.
-    assert calls == [(3, 25), (3, 1), (3, 1)]
+    assert calls == [(3, 25)]  # of legrad the head alone runs again, on tokens that are kept
     for e in together:
         image = inputs[int(e.scan.id[-1])][None]
         (alone,) = explain(net, image, int(e.target), e.method, "blocks.0")
@@ -279,6 +279,31 @@ def test_legrad_from_the_rows_that_are_read(
     assert all((gradient is not None) == by_rows for gradient in found)
     monkeypatch.setattr(attention_maps, "gradient_by_rows", lambda *args: None)
     torch.testing.assert_close(maps, raw(net, "legrad", inputs), rtol=1e-9, atol=1e-12)
+
+
+class InPlace(nn.Module):
+    """Works on its input itself."""
+
+    runs = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.runs += 1
+        x += 1
+        return x.mul_(2)
+
+
+@pytest.mark.parametrize("changed", ["patch_embed.norm", "pos_drop", "norm_pre", "blocks.0.ls1"])
+def test_what_comes_before_the_blocks_runs_once(
+    changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = small_timm()
+    net.set_submodule(changed, InPlace())
+    once = raw(net, "legrad", images())
+    net.get_submodule(changed).runs = 0
+    torch.testing.assert_close(raw(net, "legrad", images()), once, rtol=0, atol=0)
+    assert net.get_submodule(changed).runs == 1
+    monkeypatch.setattr(Blocks, "_keep", lambda *_: None)
+    torch.testing.assert_close(raw(net, "legrad", images()), once, rtol=0, atol=0)
 
 
 def test_attention_is_made_only_where_a_method_asks_for_it(monkeypatch: object) -> None:
