@@ -115,17 +115,21 @@ def test_weights_that_change_between_two_calls_count(monkeypatch) -> None:
 class Hooked(nn.Module):
     """Doubles the gradient on its way to the layer, which the graph does not show."""
 
-    active = True
+    active, on_node = True, False
 
     def forward(self, x: Tensor) -> Tensor:
         if self.active and x.requires_grad:
-            x.register_hook(lambda gradient: 2 * gradient)
+            if self.on_node:
+                x.grad_fn.register_hook(lambda given, _: (2 * given[0],))
+            else:
+                x.register_hook(lambda gradient: 2 * gradient)
         return x
 
 
+@pytest.mark.parametrize("on_node", [False, True], ids=["tensor", "node"])
 @pytest.mark.parametrize("middle", [nn.Sigmoid, nn.ReLU])
 @pytest.mark.parametrize("first", [0, 1], ids=["always", "after the first images"])
-def test_a_gradient_that_the_model_changes_on_its_way_is_autograds(first, middle) -> None:
+def test_a_gradient_that_the_model_changes_on_its_way_is_autograds(first, middle, on_node) -> None:
     plain, hooked = (
         nets.seeded(
             nn.Sequential(
@@ -141,7 +145,7 @@ def test_a_gradient_that_the_model_changes_on_its_way_is_autograds(first, middle
     )
     images = INPUTS.float()
     for number in range(3):
-        hooked[2].active = number >= first
+        hooked[2].active, hooked[2].on_node = number >= first, on_node
         (once,) = explain(plain, images[:1], 0, "hirescam", layer="1")
         (twice,) = explain(hooked, images[:1], 0, "hirescam", layer="1")
         torch.testing.assert_close(twice.raw, (2 if number >= first else 1) * once.raw)

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from camlucida.attribution.graph_nodes import may_hook
+
 
 def _seen_from_inside() -> Callable[..., Any]:
     """``F.multi_head_attention_forward`` that hands its steps, not itself, to a function mode."""
@@ -51,6 +53,7 @@ class Attentions(TorchFunctionMode):
     Attributes:
         probabilities: (B, heads, queries, keys) of each attention, in the order in which they ran;
             (B·heads, queries, keys) where the model has it so.
+        hooked: whether the model may have put a hook on a tensor or a node of the graph.
         weighted: number of an attention in this order → what it weighs; of fused attentions.
 
     >>> x = torch.rand(1, 2, 5, 4, requires_grad=True)
@@ -66,6 +69,7 @@ class Attentions(TorchFunctionMode):
         super().__init__()
         self.probabilities: list[Tensor] = []
         self.weighted: dict[int, Weighted] = {}
+        self.hooked = False
 
     def __torch_function__(
         self,
@@ -76,6 +80,7 @@ class Attentions(TorchFunctionMode):
     ) -> Any:
         """Run a function, an attention step by step."""
         kwargs = kwargs or {}
+        self.hooked = self.hooked or may_hook(func)
         if func is F.multi_head_attention_forward:
             with self:
                 return _multi_head_attention(*_contiguous(args), **kwargs)

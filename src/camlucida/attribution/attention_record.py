@@ -36,8 +36,10 @@ class AttentionRecord:
             layer: its probabilities.
 
         Returns:
-            None where that is not seen.
+            None where that is not seen, or the model may change gradients on their way.
         """
+        if self.blocks.hooked:
+            return None
         numbers = (n for n, other in enumerate(self.probabilities) if other is layer)
         return self.attentions.weighted.get(next(numbers, -1))
 

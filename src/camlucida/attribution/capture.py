@@ -51,7 +51,7 @@ class Forward:
         output: the tensor that is meant, its logits, and what lies between the two.
         layers: one a requested layer, in the order of the request.
         notes: what is to be said of the choice of a layer.
-        hooked: whether the model put a hook on a tensor behind a layer.
+        hooked: whether the model may have put a hook on a tensor or a node behind a layer.
     """
 
     inputs: tuple[Tensor, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from camlucida.core.tensors import full
@@ -21,7 +22,6 @@ def users_of(output: Tensor, until: Collection[Any] = ()) -> dict[Place, list[Pl
         output: of a forward pass, with its graph.
         until: nodes of which it does not matter what they take.
 
-    >>> import torch
     >>> x = torch.ones(2, requires_grad=True)
     >>> [operation(user) for ((user, _),) in users_of(x.exp().sum()).values()]
     ['SumBackward0', 'ExpBackward0']
@@ -38,6 +38,20 @@ def users_of(output: Tensor, until: Collection[Any] = ()) -> dict[Place, list[Pl
                 seen.add(following)
                 pending.append(following)
     return users
+
+
+def may_hook(function: Callable[..., Any]) -> bool:
+    """Whether a function puts a hook on a tensor, or hands out a node on which one can be put.
+
+    A hook can change a gradient on its way, and no graph shows it.
+
+    Args:
+        function: as a function mode is given it.
+    """
+    return function in _MAY_HOOK
+
+
+_MAY_HOOK = (Tensor.register_hook, vars(torch._C.TensorBase)["grad_fn"].__get__)
 
 
 def place_of(tensor: Tensor, users: dict[Place, list[Place]]) -> Place:
@@ -68,7 +82,6 @@ def shape_at(place: Place) -> tuple[int, ...]:
     Args:
         place: the node and the number of its output.
 
-    >>> import torch
     >>> shape_at((torch.ones(2, 3, requires_grad=True).mT.grad_fn, 0))
     (3, 2)
     """
@@ -98,7 +111,6 @@ def weights_of(node: Any) -> Tensor | None:
         (D out, D in), in at least float32; None where the node is no product of vectors on the
         graph and a matrix that is none of it.
 
-    >>> import torch
     >>> x = torch.ones(2, 3, requires_grad=True)
     >>> weights_of((x @ torch.ones(3, 4)).grad_fn).shape
     torch.Size([4, 3])

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from camlucida.attribution.graph_nodes import may_hook
 from camlucida.core.messages import declare
 from camlucida.core.tensors import version
 from camlucida.models.families import Layout
@@ -123,7 +124,8 @@ class Rectifiers(TorchFunctionMode):
     the gradient with respect to that can be other than zero where the layer's output is negative.
 
     Attributes:
-        hooked: whether the model put a hook on a tensor, which can change a gradient on its way.
+        hooked: whether the model may have put a hook on a tensor or a node of the graph, which can
+            change a gradient on its way.
     """
 
     def __init__(self) -> None:
@@ -140,14 +142,16 @@ class Rectifiers(TorchFunctionMode):
             onward: what goes on instead of it, in the graph.
             layout: of the layer.
         """
+        with torch._C.DisableTorchFunction():  # it is not the model that takes this node
+            node = onward.grad_fn
         chain = self._of(before)
         if chain is None:
-            chain = _Chain(onward, layout, [key], [onward.grad_fn], version=version(onward))
+            chain = _Chain(onward, layout, [key], [node], version=version(onward))
             self._chains.append(chain)
             return
         chain.tensor, chain.layout, chain.version = onward, layout, version(onward)
         chain.keys.append(key)
-        chain.nodes.append(onward.grad_fn)
+        chain.nodes.append(node)
 
     def result(self, key: Hashable, logits: Tensor) -> Rectified | None:
         """What the network uses of a layer's output, where that is its positive part alone.
@@ -178,8 +182,7 @@ class Rectifiers(TorchFunctionMode):
         """Run a function of PyTorch; a ReLU of a watched tensor is kept."""
         options = dict(kwargs or {})
         first = args[0] if args else options.get("input")
-        if func is Tensor.register_hook:
-            self.hooked = True
+        self.hooked = self.hooked or may_hook(func)
         chain = self._of(first) if self._chains else None
         if chain is None:
             return func(*args, **options)

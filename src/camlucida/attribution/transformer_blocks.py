@@ -47,9 +47,13 @@ class Blocks:
 
     Args:
         module: the model.
+
+    Attributes:
+        hooked: whether the model may have put a hook on a tensor or a node of the graph.
     """
 
     def __init__(self, module: nn.Module) -> None:
+        self.hooked = False
         self._module = module
         self._blocks: dict[int, Block] = {}
         self._calls: Counter[str] = Counter()
@@ -62,8 +66,20 @@ class Blocks:
         Args:
             attentions: active in the same pass.
         """
+
         # A survey runs the model, too: each pass counts its calls anew.
-        handles = [self._module.register_forward_pre_hook(lambda module, args: self._forget())]
+        def start(module: nn.Module, args: Any) -> None:
+            self._calls.clear()
+            self._before.clear()
+            attentions.hooked = False
+
+        def end(module: nn.Module, args: Any, output: Any) -> None:
+            self.hooked = attentions.hooked
+
+        handles = [
+            self._module.register_forward_pre_hook(start),
+            self._module.register_forward_hook(end),
+        ]
         for path, module in named_modules(self._module):
             if path:
                 before, after = self._hooks(path, attentions.probabilities)
@@ -74,10 +90,6 @@ class Blocks:
         finally:
             for handle in handles:
                 handle.remove()
-
-    def _forget(self) -> None:
-        self._calls.clear()
-        self._before.clear()
 
     def _hooks(
         self, path: str, probabilities: Sequence[Tensor]

@@ -281,6 +281,30 @@ def test_legrad_from_the_rows_that_are_read(
     torch.testing.assert_close(maps, raw(net, "legrad", inputs), rtol=1e-9, atol=1e-12)
 
 
+class Hooked(nn.Module):
+    """Doubles the gradient on its way, which the graph does not show."""
+
+    def __init__(self, on_node: bool) -> None:
+        super().__init__()
+        self.on_node = on_node
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad and self.on_node:
+            x.grad_fn.register_hook(lambda given, _: (2 * given[0],))
+        elif x.requires_grad:
+            x.register_hook(lambda gradient: 2 * gradient)
+        return x
+
+
+@pytest.mark.parametrize("on_node", [False, True], ids=["tensor", "node"])
+def test_a_gradient_that_the_model_changes_on_its_way_counts(on_node: bool) -> None:
+    net = small_timm()
+    once = raw(net, "legrad", images())
+    for block in net.blocks:
+        block.ls1 = Hooked(on_node)
+    torch.testing.assert_close(raw(net, "legrad", images()), 2 * once)
+
+
 class InPlace(nn.Module):
     """Works on its input itself."""
 
