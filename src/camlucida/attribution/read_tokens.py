@@ -147,12 +147,20 @@ def find_read_tokens(logits: Tensor, activations: Tensor) -> ReadTokens | None:
     reads = _reads(logits)
     if start not in users or not reads:
         return None
-    walk = RowWalk(users, start[0])
     try:
-        walk.back_from({(node, 0): _every_vector(node) for node in reads}, is_fused)
-        attentions = [_attention(rows, users) for rows in walk.ends]
+        return _back(logits, activations, users, reads)
     except RuntimeError:
         return None  # what the graph kept was overwritten: autograd words it
+
+
+def _back(
+    logits: Tensor, activations: Tensor, users: dict[Place, list[Place]], reads: list[Any]
+) -> ReadTokens | None:
+    """The way from what the head takes, if it comes to an attention."""
+    last, _ = place_of(activations, users)
+    walk = RowWalk(users, last)
+    walk.back_from({(node, 0): _every_vector(node) for node in reads}, is_fused)
+    attentions = [_attention(rows, users) for rows in walk.ends]
     known = [each for each in attentions if each is not None]
     if not known or len(known) < len(attentions) or walk.reached.intersection(reads):
         return None
