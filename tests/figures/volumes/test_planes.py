@@ -1,5 +1,7 @@
 """Planes of volumes: what is left, front and up in the patient is so in the picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from torch import nn
@@ -128,6 +130,15 @@ def test_the_window_is_the_files_else_the_models_else_of_percentiles():
     ramp = np.arange(np.prod(SIZE), dtype=np.float32).reshape(SIZE)
     (low, high), source = shown_window(scanned(values=ramp))
     assert (low, high, source) == (pytest.approx(7.675), pytest.approx(1527.325), "volume")
+
+
+def test_a_ct_without_a_window_is_shown_in_that_of_soft_tissue():
+    head = np.full(SIZE, -1000.0, np.float32)
+    head[2:6, 2:8, 2:8] = 35
+    assert shown_window(scanned(values=head)) == ((-160, 240), "tissue")
+    stated = replace(scanned(values=head + 1000), source={"unit": "HU"})
+    assert shown_window(stated) == ((-160, 240), "tissue")
+    assert shown_window(scanned(values=head + 1000))[1] == "volume"
 
 
 @pytest.mark.parametrize("oriented", [True, False])

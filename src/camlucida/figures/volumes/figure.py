@@ -51,6 +51,7 @@ declare(
         "peak_stored": "cross: the map's maximum, slice {slice}, row {row}, column {column}",
         "window_file": "grey: {low:.5g} to {high:.5g}, the file's window",
         "window_model": "grey: {low:.5g} to {high:.5g}, the model's window",
+        "window_tissue": "grey: {low:.5g} to {high:.5g} HU, soft tissue; no window is stated",
         "window_volume": "grey: {low:.5g} to {high:.5g}, percentiles of the volume",
         "convention": "The patient's right is at the left of axial and coronal planes.",
         "no_directions": "The file states no directions: left and right are not known.",

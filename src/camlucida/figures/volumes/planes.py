@@ -189,12 +189,20 @@ def grey_levels(plane: Floats, window: tuple[float, float]) -> Pixels:
 PERCENTILES = (0.5, 99.5)
 """Of a volume of which no window is stated, the values that become black and white."""
 
-WindowSource = Literal["file", "model", "volume"]
+SOFT_TISSUE = (-160.0, 240.0)
+"""Hounsfield units that become black and white in a CT of which no window is stated: level 40,
+width 400."""
+
+_AIR = (-1100.0, -900.0)
+_LEAST = 0.01
+"""Share of the voxels of air, and of soft tissue, in values taken for Hounsfield units."""
+
+WindowSource = Literal["file", "model", "tissue", "volume"]
 
 
 def shown_window(scan: VolumeScan) -> tuple[tuple[float, float], WindowSource]:
-    """(low, high) of what is shown, and where it is from: the file, the model's card, or the
-    percentiles of the volume.
+    """(low, high) of what is shown, and where it is from: the file, the model's card, soft tissue
+    in Hounsfield units, or the percentiles of the volume.
 
     Args:
         scan: the volume.
@@ -203,5 +211,18 @@ def shown_window(scan: VolumeScan) -> tuple[tuple[float, float], WindowSource]:
         return scan.window, "file"
     if scan.model_window is not None:
         return scan.model_window, "model"
+    if _is_ct(scan):
+        return SOFT_TISSUE, "tissue"
     low, high = np.percentile(scan.voxels, PERCENTILES)
     return (float(low), float(high)), "volume"
+
+
+def _is_ct(scan: VolumeScan) -> bool:
+    """Whether values are Hounsfield units: the file says so, or they are air and soft tissue."""
+    if scan.source.get("unit") == "HU":
+        return True
+    return all(_share(scan.voxels, ends) >= _LEAST for ends in (_AIR, SOFT_TISSUE))
+
+
+def _share(values: Floats, ends: tuple[float, float]) -> float:
+    return float(((values >= ends[0]) & (values <= ends[1])).mean())
