@@ -1,5 +1,6 @@
 """What is made of a keyed run beyond its folder names nobody: stores, servers, archives, shards."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from camlucida.io.dicom.patients import case_name
 from camlucida.io.storage import copy_path
 from camlucida.runs import Run
 from camlucida.web.app import create_app, guarded
@@ -145,10 +147,7 @@ def done_jobs(app, client, keyed):
     requests.append({"kind": "report", "run": run})
     jobs = []
     for request in requests:
-        job = client.post("/api/jobs", json=request).json()
-        while job["state"] in ("queued", "running"):
-            job = app.state.workbench.jobs.wait(job["id"], job, 30)
-        jobs.append(job)
+        jobs.append(waited(app, client.post("/api/jobs", json=request).json()))
     return jobs
 
 
@@ -188,6 +187,37 @@ def test_no_reply_of_the_server_names_anybody(app, client, done_jobs):
         assert words_in(texts, WORDS) == [], path
     of_study = {path for path in codes if path.startswith("/api/study/")}  # it is of no study
     assert {code for path, code in codes.items() if path not in of_study} == {200}, codes
+
+
+def waited(app, job):
+    """A job when it has ended."""
+    while job["state"] in ("queued", "running"):
+        job = app.state.workbench.jobs.wait(job["id"], job, 30)
+    return job
+
+
+def test_a_job_that_fails_or_is_stopped_names_nobody(app, client, done_jobs, keyed, monkeypatch):
+    """In its reply, and in what the server keeps of it to go on after a restart."""
+    (run,) = app.state.workbench.runs
+    jobs = app.state.workbench.jobs
+    gone = client.post("/api/jobs", json={"kind": "report", "run": run}).json()
+    assert client.delete(f"/api/jobs/{gone['id']}").json()["state"] == "cancelled"
+    with monkeypatch.context() as patch:
+        words = f"{NAME}_1.dcm cannot be read"
+        patch.setattr(jobs, "_prepare", lambda *given: (_ for _ in ()).throw(OSError(words)))
+        failed = waited(app, client.post("/api/jobs", json={"kind": "cases", "run": run}).json())
+    assert failed["state"] == "failed"
+    replies = [client.get(f"/api/jobs/{job['id']}").text for job in (gone, failed)]
+    assert words_in("".join(replies), WORDS) == []
+    assert leaks(app.state.workbench.settings.state, WORDS) == []
+
+
+def test_the_state_of_the_widget_in_a_notebook_names_nobody(keyed):
+    pytest.importorskip("anywidget")
+    shown = Run.open(keyed).explanation(0).show()
+    state = json.dumps(shown.get_state(["cases", "words"]))
+    assert case_name(f"{NAME}_1") in state
+    assert words_in(f"{state} {shown._repr_mimebundle_()}", WORDS) == []
 
 
 def test_the_folder_of_the_server_names_nobody(app, done_jobs):
