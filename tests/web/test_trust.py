@@ -35,6 +35,16 @@ def test_without_an_evaluation_each_line_says_what_measures_it():
     assert lines[-1]["title"] == "Limit of the grid (7 × 7)"
 
 
+def test_of_a_volume_nothing_is_promised_that_is_defined_on_films_alone():
+    grid = ((6, 6, 4), (21.3, 21.3, 6.0))
+    lines = {line["metric"]: line for line in trust_lines(ROW, NOTHING, [], False, grid)}
+    for name in ("road", "artefact_share"):
+        assert lines[name]["missing"] == "defined on films alone, and this is a volume"
+    assert "--metrics hit" in lines["hit"]["missing"]
+    assert lines["grid"]["verdict"] == "21.3 × 21.3 × 6 voxels"
+    assert lines["grid"]["meaning"].startswith("Voxels of the volume")
+
+
 def test_what_was_measured_stands_with_chance_and_bound():
     row = ROW | {"agreement_seed": 0.4, "artefact_share": 0.3, "artefact_area": 0.2}
     lines = lines_of(row, scores("road", "hit", "gini", "border_share"), [GATE], True)

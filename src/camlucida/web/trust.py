@@ -20,6 +20,11 @@ GRID = (
     "Pixels of the film that one cell of the map's grid covers: nothing smaller can be seen in "
     "the map."
 )
+GRID_OF_VOLUME = (
+    "Voxels of the volume that one cell of the map's grid covers: nothing smaller can be seen in "
+    "the map."
+)
+OF_FILMS = "defined on films alone, and this is a volume"
 
 Line = dict[str, Any]
 
@@ -47,7 +52,10 @@ def trust_lines(
     """
     by_metric = {str(name): part for name, part in scores.groupby("metric", sort=False)}
     main = [name for name in by_metric if name in FIRST or _is_artefact(name)]
+    is_volume = len(grid[0]) > 2
     for line in _main_lines(row, by_metric, gates, evaluated, main):
+        if is_volume and line["missing"] and _is_of_films(line["metric"]):
+            line = line | {"missing": OF_FILMS}
         yield line | {"main": True}
     yield _grid(*grid) | {"main": True}
     for name, part in by_metric.items():
@@ -73,6 +81,11 @@ def _main_lines(
     yield from _artefacts(row, bool(artefacts), evaluated)
     for name in artefacts:
         yield from map(_score, by_metric[name].to_dict("records"))
+
+
+def _is_of_films(name: str) -> bool:
+    """Whether a line is of what is not defined of volumes."""
+    return name == "artefact_share" or (name in METRICS and METRICS[name].only_images)
 
 
 def _is_artefact(name: str) -> bool:
@@ -162,4 +175,5 @@ def _artefacts(row: Mapping[str, Any], parts: bool, evaluated: bool) -> Iterator
 def _grid(cells: Sequence[int], sizes: Sequence[float]) -> Line:
     size = " × ".join(f"{side:.3g}" for side in sizes)
     of_cells = " × ".join(map(str, cells))
-    return _line("grid", f"Limit of the grid ({of_cells})", GRID, verdict=f"{size} px")
+    unit, meaning = ("voxels", GRID_OF_VOLUME) if len(cells) > 2 else ("px", GRID)
+    return _line("grid", f"Limit of the grid ({of_cells})", meaning, verdict=f"{size} {unit}")
