@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from camlucida.models import load_model
 from camlucida.workflows import explain_lanes
@@ -97,3 +98,25 @@ def test_lanes_divide_cores_and_batch(model, two_cores):
 def test_autocast_of_the_calling_thread_is_of_no_other_thread(model, two_cores):
     with torch.autocast("cpu"), Lanes(model, None, ["gradcam"], ["auto"], 8, images=100) as lanes:
         assert lanes.ahead == 0
+
+
+class Dropping(torch.nn.Module):
+    """Draws random numbers in evaluation, too."""
+
+    def forward(self, x):
+        return F.dropout(x, 0.5, training=True)
+
+
+def test_lanes_are_closed_after_the_first_batch_where_random_numbers_are_drawn(
+    tmp_path, model, two_cores
+):
+    scan = [model.read(write_image(tmp_path / "film.png"))]
+    with Lanes(model, None, ["gradcam"], ["auto"], 2, images=100) as lanes:
+        lanes.submit(scan).result()
+        assert lanes.ahead == 2
+    model.module.features.append(Dropping())
+    with Lanes(model, None, ["gradcam"], ["auto"], 2, images=100) as lanes:
+        assert lanes.submit(scan).result()
+        assert lanes.ahead == 0
+        assert torch.get_num_threads() == 2
+        assert lanes.submit(scan) is None

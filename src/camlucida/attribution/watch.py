@@ -142,9 +142,8 @@ class Watch:
         """
         handles: list[RemovableHandle] = []
         try:
-            for path, module in named_modules(self.model):
-                if path and not isinstance(module, torch.jit.ScriptModule):
-                    handles += self._hooks(path, module)
+            for path, module in self._watched():
+                handles += self._hooks(path, module)
             returned = self._forward()
         finally:
             for handle in handles:
@@ -176,6 +175,14 @@ class Watch:
             return
         self._modes.enter_context(self.rectifiers)
         self._follows = True
+
+    def _watched(self) -> Iterator[tuple[str, nn.Module]]:
+        """The modules that get hooks; most get none, and each would take a microsecond."""
+        paths = {*self.requested, self.reader.spec.logits_from}
+        for path, module in named_modules(self.model):
+            watched = self.record or path in paths or isinstance(module, nn.RNNBase)
+            if watched and path and not isinstance(module, torch.jit.ScriptModule):
+                yield path, module
 
     def _hooks(self, path: str, module: nn.Module) -> Iterator[RemovableHandle]:
         if path in self.requested or self.record:

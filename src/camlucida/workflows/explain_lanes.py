@@ -41,7 +41,7 @@ class Lanes:
 
     Attributes:
         ahead: batches that are worked on beside the one that is needed next; 0: there are no lanes,
-            and the calling thread explains.
+            or no more of them, and the calling thread explains.
         part: images in one forward pass.
     """
 
@@ -65,6 +65,7 @@ class Lanes:
         count = len(models)
         self.ahead = count if count > 1 else 0
         self.part = -(-batch_size // count)
+        self._begun = False
         self._idle: SimpleQueue[LoadedModel] = SimpleQueue()
         for each in models:
             self._idle.put(each)
@@ -98,7 +99,23 @@ class Lanes:
         """
         if not self.ahead or not scans:
             return None
-        return self._threads.submit(self._explain, scans)
+        if self._begun:
+            return self._threads.submit(self._explain, scans)
+        self._begun = True
+        return self._alone(scans)
+
+    def _alone(self, scans: Sequence[Scan]) -> Future[list[Explanation] | None]:
+        """Explain the first batch, and close the lanes if the model draws random numbers.
+
+        Which numbers a batch gets would depend on which lane comes first.
+        """
+        before = torch.get_rng_state()
+        done: Future[list[Explanation] | None] = Future()
+        done.set_result(self._explain(scans))
+        if not torch.equal(before, torch.get_rng_state()):
+            self.ahead = 0
+            torch.set_num_threads(self._cores)
+        return done
 
     def _explain(self, scans: Sequence[Scan]) -> list[Explanation] | None:
         model = self._idle.get()
