@@ -22,6 +22,7 @@ from camlucida.web.settings import StudyPlan
 from camlucida.web.study import Study
 from tests.support.browser import chromium
 from tests.support.comparisons import compared_methods, write_comparison_tables
+from tests.support.fuzz import _dicom_files, _pictures
 from tests.support.volumes import with_lesion, write_series
 from tests.web.conftest import ADDRESS, PORT, png
 
@@ -98,7 +99,7 @@ def test_films_are_given_explained_and_removed(browser, films):
     with opened(browser) as page:
         given = [films / "1.png", films / "broken.png", films / "empty.png"]
         page.set_input_files("input[type=file]", given)
-        page.get_by_text("empty.png").and_(page.locator(".status.error")).wait_for()
+        page.locator(".status.error span", has_text="empty.png").wait_for()
         assert "broken.png" in page.locator(".status.error").inner_text()
         page.locator(".findings button[aria-pressed=true]").wait_for()
         page.locator(".host [role=option]").nth(1).wait_for()
@@ -118,6 +119,54 @@ def test_films_are_given_explained_and_removed(browser, films):
         assert reply.value.json()["method"] == "layercam"
         page.get_by_role("button", name="Remove 1.png").click()
         page.get_by_role("button", name="Open 1.png").wait_for(state="detached")
+
+
+BROKEN = {
+    "empty.png": b"",
+    "text.png": b"no picture at all",
+    "page.html": b"<script>alert(1)</script>",
+    "paper.pdf": b"%PDF-1.4",
+    "archive.zip": b"PK\x03\x04" + bytes(60),
+    "volume.nii.gz": b"\x1f\x8b" + bytes(60),
+    "large.png": png(74)[:16] + b"\x00\x01\x86\xa0" * 2 + png(74)[24:],
+}
+"""Files that are none, and one that claims 100,000 × 100,000 pixels."""
+
+
+@pytest.fixture
+def bad_files(tmp_path):
+    """Each kind of film cut short, at its head and in its middle, and files that are no film."""
+    whole = [path for kind in (_pictures, _dicom_files) for path, _ in kind(tmp_path)]
+    bad = BROKEN | {
+        f"{share}-{path.name}": path.read_bytes()[: int(share * path.stat().st_size)]
+        for path in whole
+        for share in (0.05, 0.5)
+    }
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    for name, content in bad.items():
+        (folder / name).write_bytes(content)
+    return sorted(folder.iterdir())
+
+
+def test_every_bad_file_has_one_message(browser, client, films, bad_files):
+    """What is left of a file that was cut may still be a film; else a line says what is wrong."""
+    before = {each["id"] for each in client.get("/api/films").json()}
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.set_input_files("input[type=file]", bad_files)
+        page.locator(".status.error span").nth(len(BROKEN)).wait_for()
+        said = page.locator(".status.error span").all_inner_texts()
+        given = page.locator(".films li button[title^=Open]").all_inner_texts()
+        for path in bad_files:
+            messages = [line for line in said if path.name in line]
+            assert len(messages) + (path.name in given) == 1, (path.name, messages)
+        assert all("\n" not in line and "Traceback" not in line for line in said)
+        page.set_input_files("input[type=file]", films / "1.png")  # the server goes on
+        page.locator(".films [aria-pressed=true]", has_text="1.png").wait_for()
+        page.locator(".findings button[aria-pressed=true]").wait_for()
+    for film in {each["id"] for each in client.get("/api/films").json()} - before:
+        client.delete(f"/api/films/{film}")
 
 
 def planes(page):
@@ -740,6 +789,38 @@ def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
         page.get_by_text("Case 3 of").wait_for()
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("artefact 1").wait_for()
+
+
+def test_two_readers_at_once_keep_both_verdicts(browser, served):
+    served.state.workbench.store.write("DELETE FROM reviews")
+    other = browser.browser.new_context(viewport={"width": 1400, "height": 1000})
+    other.set_default_timeout(60_000)
+    token = served.state.workbench.sessions.new_token()
+    other.new_page().goto(f"{ADDRESS}/open?token={token}")
+    with opened(browser, "/#/review") as one, opened(other, "/#/review") as two:
+        readers = {"Dr A": (one, "1"), "Dr B": (two, "3")}
+        for name, (page, _) in readers.items():
+            page.get_by_label("Reader").fill(name)
+            page.get_by_role("button", name="Start the review").click()
+        for number in (1, 2):  # both are at the same case, one step after the other
+            for page, _ in readers.values():
+                page.get_by_text(f"Case {number} of").wait_for()
+                page.keyboard.press("1")
+            for page, verdict in readers.values():
+                page.get_by_text("Does the map show where you see it?").wait_for()
+                with page.expect_response("**/review") as reply:
+                    page.keyboard.press(verdict)
+                assert reply.value.status == 204
+        for page, _ in readers.values():
+            page.get_by_text("Case 3 of").wait_for()
+            page.get_by_role("button", name="Stop").click()
+        for page, _ in readers.values():
+            page.get_by_role("link", name="All verdicts").wait_for()
+            said = page.locator(".panel").inner_text()
+            assert re.search("Dr A: agrees 2, .*artefact 0", said)
+            assert re.search("Dr B: agrees 0, .*artefact 2", said)
+            assert "Dr A and Dr B, 2 cases: kappa" in said
+    other.close()
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ export class ExplainPage {
     }
     this.status.say("");
     if (first !== null) await this.open(first.id);
-    if (failures.length > 0) this.status.fail(failures.join("; "));
+    if (failures.length > 0) this.status.failEach(failures);
   }
 
   /** For a model of volumes, DICOM files that are given together are one series. */

@@ -56,8 +56,13 @@ export class Status {
   }
 
   fail(error: unknown): void {
+    this.failEach([error instanceof Error ? error.message : String(error)]);
+  }
+
+  /** Several errors, a line each. */
+  failEach(reasons: readonly string[]): void {
     this.root.classList.add("error");
-    this.root.textContent = error instanceof Error ? error.message : String(error);
+    this.root.replaceChildren(...reasons.map((reason) => element("span", {}, reason)));
   }
 }
 
