@@ -22,12 +22,62 @@ const PAGE = 60;
 /** Rows beyond the screen that are drawn too. */
 const BEYOND = 2;
 
+/** The place of a case on the screen; one that scrolls out of it takes the next case. */
+class Cell {
+  readonly root: HTMLButtonElement;
+  index = 0;
+  id = 0;
+  private readonly picture = element("img", { alt: "", decoding: "async" });
+  private readonly name = element("span", { class: "name" });
+  private readonly prediction = element("span");
+  private readonly value = element("span", { class: "value" });
+  private place = "";
+
+  constructor() {
+    this.root = element("button", { type: "button", class: "cell" }, this.picture, this.name, this.prediction, this.value);
+  }
+
+  show(index: number, row: Case, pages: Pages): void {
+    this.index = index;
+    this.id = row.case_id;
+    const outcome = row["outcome"] ? String(row["outcome"]) : "";
+    const synthetic = row["synthetic"] ? "SYNTHETIC" : "";
+    const probability = row["probability"];
+    const value = typeof probability === "number" ? probabilityText(probability) : "";
+    const further = pages.value(row);
+    this.picture.src = pages.picture(row.case_id);
+    this.name.textContent = caseName(row);
+    this.prediction.className = `value ${outcome}`;
+    this.prediction.textContent = [outcome, value, synthetic].filter(Boolean).join(" · ");
+    this.value.textContent = further;
+    this.root.setAttribute("aria-label", `${caseName(row)}, ${outcome} ${value} ${further}`);
+    this.root.dataset["case"] = String(row.case_id);
+    this.root.hidden = false;
+  }
+
+  lay(x: number, y: number): void {
+    const place = `translate(${x}px, ${y}px)`;
+    if (place === this.place) return;
+    this.place = place;
+    this.root.style.transform = place;
+  }
+
+  /** The picture of the case is no longer waited for: the browser has few connections. */
+  leave(): void {
+    this.picture.removeAttribute("src");
+    delete this.root.dataset["case"];
+    this.root.hidden = true;
+  }
+}
+
 export class Gallery {
   readonly root = element("div", { class: "gallery", tabindex: -1 });
   private readonly space = element("div", { class: "space", role: "group", "aria-label": "Cases" });
   private readonly rows = new Map<number, Case>();
   private readonly loading = new Set<number>();
-  private readonly cells = new Map<number, HTMLElement>();
+  private readonly cells = new Map<number, Cell>();
+  /** Cells that left the screen, for cases that come. */
+  private readonly spare: Cell[] = [];
   private readonly observer = new ResizeObserver(() => this.draw());
   private total = 0;
   private current = 0;
@@ -88,7 +138,6 @@ export class Gallery {
       cases.forEach((row, i) => this.rows.set(page * PAGE + i, row));
       this.total = total;
       this.pages.counted(total);
-      this.clearCells();
       this.draw();
     } catch (error) {
       this.loading.delete(page);
@@ -97,19 +146,15 @@ export class Gallery {
   }
 
   private clearCells(): void {
-    this.following ||= this.cells.get(this.current) === document.activeElement;
-    for (const cell of this.cells.values()) this.discard(cell);
+    this.following ||= this.cells.get(this.current)?.root === document.activeElement;
+    for (const cell of this.cells.values()) cell.leave();
+    this.space.replaceChildren(); // what is made again stands in the order of the cases
     this.cells.clear();
-  }
-
-  /** A picture that is no longer wanted is not waited for: the browser has few connections. */
-  private discard(cell: HTMLElement): void {
-    const picture = cell.querySelector("img");
-    if (picture !== null && !picture.complete) picture.removeAttribute("src");
-    cell.remove();
+    this.spare.length = 0;
   }
 
   private draw(): void {
+    // All that is measured comes before the first change, or each would lay out the page again.
     const { columns } = this;
     const { clientHeight, scrollTop } = this.root;
     this.space.style.height = `${Math.ceil(this.total / columns) * CELL.height}px`;
@@ -117,7 +162,8 @@ export class Gallery {
     const last = Math.min(this.total, (Math.ceil((scrollTop + clientHeight) / CELL.height) + BEYOND) * columns);
     for (const [index, cell] of this.cells) {
       if (index >= first && index < last) continue;
-      this.discard(cell);
+      cell.leave();
+      this.spare.push(cell);
       this.cells.delete(index);
     }
     for (let index = first; index < last; index += 1) {
@@ -128,38 +174,28 @@ export class Gallery {
     const current = this.cells.get(this.current);
     if (!this.following || current === undefined) return;
     this.following = false;
-    current.focus({ preventScroll: true });
+    current.root.focus({ preventScroll: true });
   }
 
   private place(index: number, row: Case, columns: number): void {
-    const cell = this.cells.get(index) ?? this.made(index, row);
-    const x = (index % columns) * CELL.width;
-    const y = Math.floor(index / columns) * CELL.height;
-    cell.style.transform = `translate(${x}px, ${y}px)`;
-    cell.tabIndex = index === this.current ? 0 : -1;
+    let cell = this.cells.get(index);
+    if (cell === undefined) {
+      cell = this.spare.shift() ?? this.made();
+      cell.show(index, row, this.pages);
+      this.cells.set(index, cell);
+    }
+    cell.lay((index % columns) * CELL.width, Math.floor(index / columns) * CELL.height);
+    cell.root.tabIndex = index === this.current ? 0 : -1;
   }
 
-  private made(index: number, row: Case): HTMLElement {
-    const picture = element("img", { src: this.pages.picture(row.case_id), alt: "", loading: "lazy" });
-    const outcome = row["outcome"] ? String(row["outcome"]) : "";
-    const synthetic = row["synthetic"] ? "SYNTHETIC" : "";
-    const probability = row["probability"];
-    const value = typeof probability === "number" ? probabilityText(probability) : "";
-    const cell = element(
-      "button",
-      { type: "button", class: "cell", "aria-label": `${caseName(row)}, ${outcome} ${value} ${this.pages.value(row)}`, "data-case": row.case_id },
-      picture,
-      element("span", { class: "name" }, caseName(row)),
-      element("span", { class: `value ${outcome}` }, [outcome, value, synthetic].filter(Boolean).join(" · ")),
-      element("span", { class: "value" }, this.pages.value(row)),
-    );
-    cell.addEventListener("click", () => {
-      this.current = index;
-      this.pages.open(row.case_id);
+  private made(): Cell {
+    const cell = new Cell();
+    cell.root.addEventListener("click", () => {
+      this.current = cell.index;
+      this.pages.open(cell.id);
     });
-    cell.addEventListener("focus", () => (this.current = index));
-    this.cells.set(index, cell);
-    this.space.append(cell);
+    cell.root.addEventListener("focus", () => (this.current = cell.index));
+    this.space.append(cell.root);
     return cell;
   }
 

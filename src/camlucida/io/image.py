@@ -139,6 +139,8 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
         reason = type(error).__name__
         if isinstance(error, HeaderError):
             reason = str(error)
+        elif reason == "UnidentifiedImageError":  # of Pillow, whose words name an object of Python
+            reason = "its header cannot be read"
         elif quote and str(error):
             reason = f"{reason}: {detail}"[:300]
         raise ImageError(
