@@ -379,6 +379,6 @@ def test_a_name_without_an_image_suffix_is_kept_whole(tmp_path):
 
 def test_an_error_names_no_address_in_memory(tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
-    with pytest.raises(ImageError, match="cannot identify image file it") as first:
+    with pytest.raises(ImageError, match="its header cannot be read") as first:
         read_image(tmp_path / "x.png")
     assert "0x" not in str(first.value)
