@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from camlucida.core.scan import FilmUnits
+from camlucida.core.film_units import FilmUnits
 from camlucida.io.grey_levels import grey_levels
 from camlucida.io.image import RawImage
 from camlucida.io.read import read_image

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.core.scan import FilmUnits, GreyLevels
+from camlucida.core.film_units import FilmUnits
+from camlucida.core.scan import GreyLevels
 from camlucida.io.image import RawImage
 
 HALF_A_LEVEL = 0.5 / 255

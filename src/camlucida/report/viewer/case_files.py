@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.core.files import write_bytes
-from camlucida.core.scan import FilmUnits
+from camlucida.core.film_units import FilmUnits
 from camlucida.report.viewer.encode import Samples, film_data
 
 _CALL = "camlucidaViewer.deliver("

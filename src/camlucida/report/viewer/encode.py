@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from camlucida.core.deflate import deflate
+from camlucida.core.film_units import FilmUnits
 from camlucida.core.png import png_rows
-from camlucida.core.scan import FilmUnits
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.film_units import FilmUnits
 from camlucida.core.messages import declare
 from camlucida.core.orientation import AxisOrder, spacing
-from camlucida.core.scan import FilmUnits, Scan
+from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import VolumeScan, as_volume
 from camlucida.figures.style import words
 from camlucida.figures.volumes.peak import map_peak
