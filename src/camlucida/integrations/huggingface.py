@@ -15,7 +15,7 @@ from camlucida.figures.estimates import Estimate as Drawn
 from camlucida.figures.files import SCREEN_DPI, save_figure
 from camlucida.figures.measurements import Panel, measurements_figure
 from camlucida.report.passport.checks import KINDS, Check
-from camlucida.report.passport.page import Passport
+from camlucida.report.passport.page import Passport, not_measured
 
 TASKS = {
     **dict.fromkeys(("multilabel", "multiclass", "binary"), "image-classification"),
@@ -128,7 +128,8 @@ def _text(passport: Passport, figure: str) -> Iterator[str]:
     if figure:
         yield f"![Measurements with 95% intervals and chance levels]({figure})\n"
     yield "## Not measured\n"
-    yield "\n".join(f"- {kind}" for kind in passport.missing) or "Nothing is missing."
+    missing = (f"- {_plain(str(not_measured(kind)))}" for kind in passport.missing)
+    yield "\n".join(missing) or "Nothing is missing."
     yield (
         f"\nMeasured by camlucida from a run with the content hash `{passport.content}`. "
         "The passport of the model has the same values."

@@ -107,7 +107,7 @@ def test_what_is_missing_is_said_with_its_command(gathered, model):
     made = passport(replace(gathered, evaluations=(), comparisons=()), model)
     assert made.missing == ["sanity", "psc", "metric", "localisation", "consistency"]
     text = markdown(render_document(passport_document(made, "0")))
-    assert "camlucida evaluate run --metrics psc" in text.replace("\\_", "_")
+    assert "camlucida evaluate RUN --metrics psc" in text.replace("\\_", "_")
     assert HASH in text
     assert "Research use only" in text
 

@@ -63,11 +63,11 @@ declare(
         "missing": "Not measured",
         "no_performance": "Performance: needs ground truth in the cohort's table.",
         "no_sanity": (
-            "Whether the maps depend on the weights: camlucida evaluate {run} --metrics "
+            "Whether the maps depend on the weights: camlucida evaluate RUN --metrics "
             "cascading_randomisation"
         ),
-        "no_psc": "Prediction–saliency correlation: camlucida evaluate {run} --metrics psc",
-        "no_metric": "Faithfulness beside baselines: camlucida evaluate {run} --metrics road",
+        "no_psc": "Prediction–saliency correlation: camlucida evaluate RUN --metrics psc",
+        "no_metric": "Faithfulness beside baselines: camlucida evaluate RUN --metrics road",
         "no_localisation": "Localisation: needs masks or boxes in the cohort.",
         "no_artefact": "Attribution on artefacts: needs maps that are not empty.",
         "no_consistency": "Consistency: needs a second seed, fold, model or method in the run.",
@@ -164,7 +164,7 @@ def passport_document(passport: Passport, version: str) -> Document:
     blocks: list[Block] = [_table(shown)]
     if hidden:
         blocks.append(Paragraph((Message("passport.more", {"count": hidden}),), quiet=True))
-    missing = [_missing(kind, passport.run) for kind in passport.missing]
+    missing = list(map(not_measured, passport.missing))
     lists = [_checklist(name, items) for name, items in passport.checklists.items()]
     blocks += [
         Subsection(Message("passport.missing"), (Points(tuple(missing)),)),
@@ -181,9 +181,16 @@ def passport_document(passport: Passport, version: str) -> Document:
     )
 
 
-def _missing(kind: str, run: str) -> Message:
-    code = f"passport.no_{kind}"
-    return Message(code, {"run": run} if kind in ("sanity", "psc", "metric") else {})
+def not_measured(kind: str) -> Message:
+    """What has no value, and the command or the data that it needs.
+
+    Args:
+        kind: of :attr:`Passport.missing`.
+
+    >>> str(not_measured("psc"))
+    'Prediction–saliency correlation: camlucida evaluate RUN --metrics psc'
+    """
+    return Message(f"passport.no_{kind}")
 
 
 def _facts(passport: Passport, version: str) -> Iterator[tuple[Message, CellValue]]:
