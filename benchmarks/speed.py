@@ -122,6 +122,15 @@ def _score(logits: Tensor) -> Tensor:
     return logits.flatten(1).mean(1)
 
 
+class MeanLogit:
+    """The same as a target."""
+
+    name, probability = "mean logit", None
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return _score(logits)
+
+
 class Contest:
     """The contestants of one case: a network, a number of images, and what is asked of them."""
 
@@ -152,7 +161,7 @@ class Contest:
         return self.model(self.x)
 
     def ours(self) -> object:
-        target: Any = [_score] if self.segments else list(self.labels)
+        target: Any = [MeanLogit()] if self.segments else list(self.labels)
         return cl.explain(self.model, self.x, target, list(self.methods), self.layer)
 
     def grad_cam(self) -> object:
