@@ -19,6 +19,9 @@ CONFIGS = ("inference", "evaluate", "train")
 ENDINGS = (".json", ".yaml", ".yml")
 """Of configurations and metadata."""
 
+MOST_REFERENCES = 20
+"""That are followed one after the other: two that lead to each other never end."""
+
 _OWN = 'build the network in a file of your own: factory = "net.py:build"'
 
 
@@ -63,6 +66,21 @@ class MonaiBundle:
         found = formats.get(side, {}) if isinstance(formats, Mapping) else {}
         return found if isinstance(found, Mapping) else {}
 
+    def entry(self, given: Any) -> Any:
+        """A value of the configuration as it stands there, without the references inside it.
+
+        Args:
+            given: as it stands in the file; of a reference, what it leads to.
+
+        Raises:
+            ModelError: as of :meth:`value`.
+        """
+        for _ in range(MOST_REFERENCES):
+            if not isinstance(given, str) or given[:1] not in ("@", "%"):
+                return given
+            given = self._referred(given)
+        return self.value(given, MOST_REFERENCES + 1)
+
     def value(self, given: Any, depth: int = 0) -> Any:
         """A value of the configuration, its references to other entries followed.
 
@@ -80,7 +98,7 @@ class MonaiBundle:
             return [self.value(item, depth) for item in given]
         if not isinstance(given, str) or given[:1] not in ("@", "%", "$"):
             return given
-        if given.startswith("$") or depth > 20:
+        if given.startswith("$") or depth > MOST_REFERENCES:
             raise ModelError(f"{self.folder.name}: {given!r} is code, which is not run", _OWN)
         return self.value(self._referred(given), depth + 1)
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import camlucida as cl
-from camlucida.core.errors import ModelError
+from camlucida.core.errors import CamlucidaError, ModelError
 from camlucida.io.monai_bundle import read_bundle, states_volumes
 from camlucida.models import load_model
 from tests.support.volumes import write_nifti
@@ -24,6 +25,7 @@ NETWORK = {
     "channels": [2, 4],
     "strides": [2],
 }
+FLAT = {**NETWORK, "spatial_dims": 2, "in_channels": 3}
 STEPS = [
     {"_target_": "LoadImaged", "keys": "image"},
     {"_target_": "EnsureChannelFirstd", "keys": "image"},
@@ -64,7 +66,8 @@ def bundle(folder, network=NETWORK, steps=STEPS, metadata=METADATA, **config):
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parser = ConfigParser({**content, "network_def": {**NETWORK}})
+        own = FLAT if network.get("spatial_dims") == 2 else NETWORK
+        parser = ConfigParser({**content, "network_def": own})
         net = parser.get_parsed_content("network_def").eval()
     torch.save(net.state_dict(), folder / "models" / "model.pt")
     return net
@@ -156,6 +159,74 @@ def test_a_step_that_is_not_known_is_refused_with_the_mend(tmp_path, step, words
     error = failure(tmp_path / "b", steps=[*known, step])
     assert words in error
     assert "write [volume] in a card whose factory is this bundle" in error
+
+
+def test_code_in_a_setting_that_changes_nothing_is_left_out(tmp_path):
+    device = "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')"
+    steps = [*STEPS, {"_target_": "EnsureTyped", "keys": "image", "device": "@device"}]
+    steps.append({"_target_": "CropForegroundd", "_disabled_": True})
+    bundle(tmp_path / "b", steps=steps, device=device)
+    assert load_model(f"monai:{tmp_path / 'b'}", device="cpu").card.volume.orientation == "RAS"
+
+
+OF_IMAGES = {"network_data_format": {"inputs": {"image": {"spatial_shape": [16, 24]}}}}
+LOADED = {"_target_": "LoadImaged", "keys": "image", "image_only": True}
+LOADED |= {"reader": "PILReader", "reverse_indexing": False}
+IMAGE_STEPS = [
+    {"_target_": "EnsureChannelFirstd", "keys": "image", "channel_dim": 2},
+    {"_target_": "Resized", "keys": "image", "spatial_size": [16, 24], "mode": "bilinear"},
+    {
+        "_target_": "ScaleIntensityRanged",
+        "keys": "image",
+        **{"a_min": 0, "a_max": 255, "b_min": 0, "b_max": 1, "clip": True},
+    },
+    {
+        "_target_": "monai.transforms.NormalizeIntensityd",
+        "keys": "image",
+        **{"subtrahend": "@mean", "divisor": [0.2, 0.2, 0.2], "channel_wise": True},
+    },
+]
+MEAN = [0.4, 0.5, 0.6]
+
+
+def test_a_bundle_of_images_prepares_them_as_monai_does(tmp_path):
+    from monai.bundle import ConfigParser
+
+    steps = [LOADED, *IMAGE_STEPS]
+    bundle(tmp_path / "b", FLAT, steps, OF_IMAGES, mean=MEAN)
+    model = load_model(f"monai:{tmp_path / 'b'}", device="cpu")
+    assert model.input_shape == (3, 16, 24)
+    levels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(levels).save(path)
+    composed = {"_target_": "Compose", "transforms": steps}
+    parser = ConfigParser({"preprocessing": composed, "mean": MEAN})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own = parser.get_parsed_content("preprocessing")({"image": str(path)})["image"]
+    assert torch.allclose(model.read(path).tensor, torch.as_tensor(np.asarray(own)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([LOADED, {"_target_": "RandFlipd", "keys": "image"}], "its step RandFlipd is not known"),
+        ([{"_target_": "scripts.Resized"}], "scripts.Resized is code of the bundle"),
+        ([{"_target_": "Resized", "spatial_size": "$f()"}], r"its step Resized is no plain value"),
+        ([], "it states no preprocessing"),
+        ([{**LOADED, "reverse_indexing": True}, *IMAGE_STEPS], "LoadImage exchanges rows and col"),
+        (
+            [LOADED, {**IMAGE_STEPS[1], "anti_aliasing": True}],
+            "Resized smooths before it resizes",
+        ),
+    ],
+)
+def test_a_step_of_images_that_cannot_be_read_is_named(tmp_path, steps, words):
+    bundle(tmp_path / "b", FLAT, steps, OF_IMAGES, mean=MEAN)
+    with pytest.raises(CamlucidaError, match=words) as raised:
+        load_model(f"monai:{tmp_path / 'b'}", device="cpu")
+    assert "\n" not in str(raised.value)
+    assert "[input]" in str(raised.value) or "save them so" in str(raised.value)
 
 
 def test_a_card_states_what_cannot_be_read(tmp_path):

@@ -16,6 +16,7 @@ from torch import load, nn
 from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message, declare
 from camlucida.io.monai_bundle import MonaiBundle, read_bundle
+from camlucida.models.zoo.bundle_steps import Fields, bundle_steps, image_fields, refuse
 from camlucida.models.zoo.image_processor import STATES_SCALE
 from camlucida.models.zoo.package import Args, Defaults, Zoo, guard, import_package
 
@@ -30,9 +31,6 @@ declare(
 )
 
 _NETS = "monai.networks.nets"
-_WRITE = "write [volume] in a card whose factory is this bundle"
-
-Fields = dict[str, Any]
 
 
 def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
@@ -93,15 +91,14 @@ def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Def
 def _input(
     name: str, args: Args, pretrained: bool, module: nn.Module, stated: frozenset[str]
 ) -> Defaults:
-    """What was done to volumes, where the card does not state it; it stands under "volume"."""
+    """What was done to images, or under "volume" to volumes, where the card does not state it."""
     bundle = read_bundle(Path(name).expanduser())
     if "volume" in stated or stated & STATES_SCALE:
         return {}
+    if bundle.spatial_dims == 2:
+        return image_fields(bundle)
     if bundle.spatial_dims != 3:
-        raise ModelError(
-            f"{bundle.folder.name} is a bundle of images, whose preprocessing is not read",
-            "write [input] in a card whose factory is this bundle",
-        )
+        refuse(bundle, "its metadata state no spatial_shape of two or three sides")
     return {"volume": _volume(bundle)}
 
 
@@ -109,34 +106,29 @@ def _volume(bundle: MonaiBundle) -> Fields:
     """``[volume]`` of the bundle's steps, each of which has to be known."""
     channels = bundle.image.get("num_channels", 1)
     if channels != 1:
-        _refuse(bundle, f"its input has {channels} channels")
-    steps = bundle.value(bundle.config.get("preprocessing", {})).get("transforms", [])
+        refuse(bundle, f"its input has {channels} channels")
     fields: Fields = {}
     last = 0
-    for step in steps:
-        kind = str(step.get("_target_", "")).rpartition(".")[2].removesuffix("d")
+    for name, step in bundle_steps(bundle):
+        kind = name.removesuffix("d")
         order, read = _STEPS.get(kind, (0, None))
         if kind not in _STEPS:
-            _refuse(bundle, f"its step {kind} is not known")
+            refuse(bundle, f"its step {kind} is not known")
         if order and order <= last:
-            _refuse(bundle, f"its step {kind} stands behind a later one")
+            refuse(bundle, f"its step {kind} stands behind a later one")
         last = max(last, order)
         if read is not None:
             try:
                 fields |= read(step)
             except _UnknownSettingError as error:
-                _refuse(bundle, f"its step {kind} {error}")
+                refuse(bundle, f"its step {kind} {error}")
     if "orientation" not in fields:
-        _refuse(bundle, "it turns volumes to no orientation")
+        refuse(bundle, "it turns volumes to no orientation")
     if "size" not in fields:
         fields |= {"size": _window(bundle), "fit": "crop-pad"}
         if not {"window", "intensity", "percentiles"} & set(fields):
             fields["pad"] = 0.0
     return fields
-
-
-def _refuse(bundle: MonaiBundle, what: str) -> None:
-    raise ModelError(f"{bundle.folder.name}: {what}, so its preprocessing is not read", _WRITE)
 
 
 def _window(bundle: MonaiBundle) -> list[int]:
@@ -146,7 +138,7 @@ def _window(bundle: MonaiBundle) -> list[int]:
     size = bundle.value(stated or bundle.image.get("spatial_shape", ()))
     whole = [side for side in size if isinstance(side, int) and side > 0]
     if len(whole) != 3:
-        _refuse(bundle, "it states no size of its input")
+        refuse(bundle, "it states no size of its input")
     return whole
 
 
