@@ -312,7 +312,10 @@ def test_a_gradient_that_is_broken_or_zero(sound):
     net.features[0].bias.data -= 100
     model = examined(net).model
     ended = diagnose(examined(trained(Detached())).model, layers=["features"])
-    assert any(each.severity == "fault" and "detach" in str(each) for each in ended.findings)
+    (broken,) = [each for each in ended.findings if "detach" in str(each)]
+    assert (broken.check, broken.severity) == ("gradient", "fault")
+    assert "detach" in str(broken)
+    assert "take it out of forward" in str(broken)
     assert codes("gradient", replace(examined(net), model=model)) == {("fault", "no_gradient")}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida import phantom
-from camlucida.core.errors import CamlucidaError, ModelError, UsageError
+from camlucida.core.errors import CamlucidaError, ModelError, NoEvidenceError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
 from camlucida.core.scan import Scan
@@ -114,13 +114,17 @@ def diagnose(
 
 def _findings(examination: Examination, progress: Callable[[int], object]) -> Iterator[Finding]:
     yield from _images_used(examination)
+    is_reached = True
     for name, run in CHECKS.items():
         try:
             yield from run(examination)
         except CamlucidaError as error:
             if isinstance(error, UsageError) and not isinstance(error, ModelError):
                 raise  # the request is wrong, not the model
-            yield of_error(name, error)
+            # A gradient that does not reach the layer ends several checks, of other targets each.
+            if is_reached or not isinstance(error, NoEvidenceError):
+                yield of_error(name, error)
+            is_reached &= not isinstance(error, NoEvidenceError)
             if isinstance(error, ModelError):
                 return  # the network cannot run: all that follows would say so again
         progress(1)
