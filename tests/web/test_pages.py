@@ -622,6 +622,8 @@ def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
         page.locator(".cell").first.wait_for()
         count = len(small_run.explanations())
         page.get_by_text(f"{count} cases").wait_for()
+        shown = page.locator(".cell").all_inner_texts()
+        assert {text.splitlines()[-1] for text in shown} == {"gradcam", "layercam"}
         page.get_by_label("method", exact=True).select_option("gradcam")
         page.get_by_text(f"{count // 2} cases").wait_for()
         maps = case_table([small_run])
@@ -715,7 +717,7 @@ def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
         def answer(route):
             start = int(route.request.url.partition("cursor=")[2].partition("&")[0])
             rows = [
-                {"case_id": i, "image": f"film {i}", "target": "a"}
+                {"case_id": i, "image": f"film {i}", "target": "a", "empty_reason": "empty"}
                 for i in range(start, start + 60)
             ]
             route.fulfill(json={"cases": rows, **many})
@@ -725,12 +727,13 @@ def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
             "**/thumbnail.png", lambda route: route.fulfill(body=png(), content_type="image/png")
         )
         page.reload()
-        page.get_by_text("10000 cases").wait_for()
+        page.get_by_text("10,000 cases").wait_for()
         page.locator(".cell").first.focus()
         page.keyboard.press("End")
         page.locator("[data-case='9999']").wait_for()
         assert page.locator("[data-case='9999']").evaluate("e => e === document.activeElement")
         assert page.locator(".cell").count() < 100
+        assert "no evidence" in page.locator("[data-case='9999']").inner_text()
 
 
 @pytest.mark.parametrize(

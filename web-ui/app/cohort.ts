@@ -96,7 +96,7 @@ export class CohortPage {
       picture: (id) => `/api/runs/${this.run.value}/cases/${id}/thumbnail.png`,
       open: (id) => void this.openCase(id),
       value: (row) => this.sortedValue(row),
-      counted: (total) => (this.count.textContent = `${total} ${total === 1 ? "case" : "cases"}`),
+      counted: (total) => (this.count.textContent = `${total.toLocaleString("en")} ${total === 1 ? "case" : "cases"}`),
       failed: (error) => this.status.fail(error),
     };
     this.gallery = new Gallery(pages);
@@ -156,10 +156,12 @@ export class CohortPage {
     this.meaning.hidden = this.meaning.textContent === "";
   }
 
-  /** What the cases are sorted by, unless each shows it anyway. */
+  /** What the cases are sorted by, unless each shows it anyway; else the method, where there are several. */
   private sortedValue(row: Case): string {
     const column = this.sortColumn;
-    if (column?.kind !== "number" || column.name === "probability") return "";
+    if (column?.kind !== "number" || column.name === "probability") {
+      return this.choices.has("method") ? String(row["method"] ?? "") : "";
+    }
     const value = row[column.name];
     return `${column.title} ${typeof value === "number" ? number(value) : "–"}`;
   }

@@ -44,13 +44,14 @@ class Cell {
     const synthetic = row["synthetic"] ? "SYNTHETIC" : "";
     const probability = row["probability"];
     const value = typeof probability === "number" ? probabilityText(probability) : "";
+    const empty = row["empty_reason"] ? "no evidence" : ""; // its picture is that of the film alone
     const further = pages.value(row);
     this.picture.src = pages.picture(row.case_id);
     this.name.textContent = caseName(row);
     this.prediction.className = `value ${outcome}`;
-    this.prediction.textContent = [outcome, value, synthetic].filter(Boolean).join(" · ");
+    this.prediction.textContent = [outcome, value, empty, synthetic].filter(Boolean).join(" · ");
     this.value.textContent = further;
-    this.root.setAttribute("aria-label", `${caseName(row)}, ${outcome} ${value} ${further}`);
+    this.root.setAttribute("aria-label", `${caseName(row)}, ${outcome} ${value} ${empty} ${further}`);
     this.root.dataset["case"] = String(row.case_id);
     this.root.hidden = false;
   }

@@ -23,7 +23,9 @@ export class RangeFilter {
       input.addEventListener("change", changed);
       return input;
     };
-    this.from = side("from", low);
+    // The least probability of a run may be 2.05e−5, which is read as nothing else than 0.
+    const isNearZero = low !== null && high !== null && Math.abs(low) < high / 1000;
+    this.from = side("from", isNearZero ? 0 : low);
     this.to = side("to", high);
     const ends = element("div", { class: "ends" }, this.from, this.to);
     this.root = element("div", { class: "range" }, element("span", {}, column.title), ends, element("small", {}, column.meaning));

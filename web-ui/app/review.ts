@@ -58,7 +58,7 @@ export class ReviewPage {
   constructor() {
     const stage = element("div", { class: "stage" }, this.host, this.status.root);
     this.tools.append(element("div", { class: "buttons" }, this.draw, this.brush.button), this.brush.root);
-    this.root = element("div", { class: "explain" }, this.side, stage);
+    this.root = element("div", { class: "explain reading" }, this.side, stage);
     document.addEventListener("keydown", this.onKey, true);
   }
 

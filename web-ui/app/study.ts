@@ -78,7 +78,7 @@ export class StudyPage {
   private readonly onKey = (event: KeyboardEvent): void => answerByKey(this.side, event);
 
   constructor(private readonly about: StudyAbout) {
-    this.root = element("div", { class: "explain" }, this.side, this.stage);
+    this.root = element("div", { class: "explain reading" }, this.side, this.stage);
     document.addEventListener("keydown", this.onKey, true);
   }
 
