@@ -122,7 +122,7 @@ def test_a_warning_says_which():
     image = np.zeros((200, 200), np.uint8)
     assert b.letters_warning(drawn(image, "L", 20, (20, 20))) == (b.MARKER,)
     assert b.letters_warning(drawn(image, "MEIER", 20, (20, 20))) == (b.LETTERS,)
-    notes = b.letters_notes(["a", "b"], ["c"])
+    notes = b.letters_notes(["a", "b", "a"], ["c"])
     assert [(note.code, note.values["count"]) for note in notes] == [
         ("privacy.letters_in", 2),
         ("privacy.marker_in", 1),

@@ -75,9 +75,10 @@ def export_dicom_command(
 
     folder = out or source / ("dicom_deidentified" if deidentify else "dicom")
     request = ExportRequest(threshold, contours, fractional, deidentify, colormap, nominal_plane)
-    total = len(stored_images(source))
-    with output_folder(folder), progress_bar(total, "exporting") as progress:
+    stored = stored_images(source)  # of several models each image several times
+    total = len({image.id for image in stored})
+    with output_folder(folder), progress_bar(len(stored), "exporting") as progress:
         outcome = export_dicom(source, folder, request, command_record(), progress, print_failure)
-    images, objects = len(outcome.records), len(outcome.files)
+    images, objects = len({record["id"] for record in outcome.records}), len(outcome.files)
     print(f"{images} of {total} images exported, {objects} DICOM objects: {folder}")
     finish(outcome.failures, outcome.notes, printed=True)

@@ -300,13 +300,16 @@ def letters_notes(names: Sequence[str], with_marker: Sequence[str]) -> list[Mess
     """A note of all images with :data:`LETTERS`, and one of those with :data:`MARKER`.
 
     Args:
-        names: of the former.
+        names: of the former; one that is there again, as of another model, counts once.
         with_marker: names of the latter.
 
     >>> letters_notes([], [])
     []
     """
-    of_code = {"letters_in": names, "marker_in": with_marker}
+    of_code = {
+        "letters_in": list(dict.fromkeys(names)),
+        "marker_in": list(dict.fromkeys(with_marker)),
+    }
     return [_note(code, given) for code, given in of_code.items() if given]
 
 

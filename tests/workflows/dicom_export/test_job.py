@@ -20,7 +20,7 @@ pytest.importorskip("highdicom")
 
 COHORT = """
 images = "films"
-model = "card.toml"
+models = [{ card = "card.toml", name = "card" }, { card = "card.toml", name = "again" }]
 [explain]
 target = "top1"
 method = ["gradcam"]
@@ -151,7 +151,9 @@ def test_a_run_is_exported_as_its_explanations_are(folder):
     assert run_once(folder, "run", "cohort.toml", "--out", "run").code == 0
     (folder / "c.png").rename(folder / "films/c.png")
     done = run_once(folder, "export", "dicom", "run")
-    assert (done.code, "2 of 2 images exported, 6 DICOM objects" in done.out) == (0, True), done.err
+    assert (done.code, "2 of 2 images exported, 12 DICOM objects" in done.out) == (0, True), (
+        done.err
+    )
     weights = Run.open(folder / "run").about["models"][0]["sha256"]
     made = dcmread(folder / "run/dicom/Nachname_a_report.dcm")
     assert made.DeviceSerialNumber == (weights[:32] or "not recorded")
