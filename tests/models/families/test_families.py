@@ -387,6 +387,24 @@ def test_a_vision_transformer_of_other_blocks_is_surveyed():
     assert (e.raw != 0).all()
 
 
+class Around(nn.Module):
+    """In the place of all blocks."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("wrap", [Around, lambda blocks: nn.Sequential()], ids=["wrapped", "none"])
+def test_a_vision_transformer_whose_blocks_were_replaced_is_of_no_family(wrap):
+    model = timm_vit()()
+    model.blocks = wrap(model.blocks)
+    assert find_family(model) is None
+
+
 def test_a_layer_of_one_cell_is_no_grid():
     net = torchvision("resnet18")().eval()
     (e,) = explain(net, nets.images(1, 3, 32, 32), 1)

@@ -61,7 +61,9 @@ def _matches(model: nn.Module) -> bool:
         return True
     # Blocks of other kinds (parallel ones, say) are surveyed as any unknown model.
     blocks: Any = getattr(model, "blocks", None)
-    return class_is(model, "timm", "VisionTransformer") and class_is(blocks[-1], "timm", "Block")
+    if not class_is(model, "timm", "VisionTransformer") or not isinstance(blocks, nn.Sequential):
+        return False
+    return len(blocks) > 0 and class_is(blocks[-1], "timm", "Block")
 
 
 def _layer(model: nn.Module) -> str:
