@@ -3,7 +3,7 @@
 import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
 import type { Viewer } from "../viewer/viewer.js";
-import { number } from "../viewer/words.js";
+import { number, probabilityText } from "../viewer/words.js";
 import { type Named, type ShownFilm, get } from "./api.js";
 import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
 import { Choice, MISMATCH, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
@@ -306,7 +306,8 @@ function facts(row: Case): HTMLElement {
   for (const name of FACTS) {
     const value = row[name];
     if (value === null || value === undefined || value === "") continue;
-    const text = typeof value === "number" ? number(value) : String(value);
+    const short = name === "probability" ? probabilityText : number;
+    const text = typeof value === "number" ? short(value) : String(value);
     list.append(element("dt", {}, name.replace("_", " ")), element("dd", {}, text));
   }
   return list;

@@ -2,13 +2,13 @@
 
 import type { MapData } from "../viewer/data.js";
 import { combine } from "../viewer/ensemble.js";
-import { percent } from "../viewer/words.js";
+import { percent, probabilityText } from "../viewer/words.js";
 import { differenceOf } from "./carried.js";
 import type { Frame } from "./frame.js";
 import type { Change } from "./movement.js";
 import type { PaneChoice } from "./pane_choice.js";
 import type { PaneContent } from "./panes.js";
-import { probabilityText, signed } from "./parts.js";
+import { signed } from "./parts.js";
 
 export const FEWEST = 2;
 

@@ -4,7 +4,7 @@ import type { MapData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
 import type { Viewer } from "../viewer/viewer.js";
-import { number } from "../viewer/words.js";
+import { number, probabilityText } from "../viewer/words.js";
 import {
   follow,
   get,
@@ -29,7 +29,7 @@ import { Ask } from "./ask.js";
 import { saveFile } from "./save.js";
 import { asSeries, droppedFiles } from "./series.js";
 import { type AnyMap, viewerData } from "./shown.js";
-import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, probabilityText, section } from "./parts.js";
+import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, section } from "./parts.js";
 
 /** Of a map, a pass over the film, or a curve; a pass is of no method and layer. */
 interface FinishedJob {

@@ -1,7 +1,7 @@
 /** A grid of cases of which only those on the screen exist, by keyboard and mouse. */
 
 import { element } from "../viewer/dom.js";
-import { probabilityText } from "./parts.js";
+import { probabilityText } from "../viewer/words.js";
 
 export type Case = Readonly<Record<string, string | number | boolean | null>> & {
   readonly case_id: number;

@@ -1,7 +1,7 @@
 /** Elements that the pages share. */
 
 import { button, element } from "../viewer/dom.js";
-import { number } from "../viewer/words.js";
+import { number, probabilityText } from "../viewer/words.js";
 import { type Job, type Score, cancelJob } from "./api.js";
 
 /** A labelled choice. */
@@ -104,11 +104,6 @@ export function scoreText(score: Score, kind: string): string {
   const { probability } = score;
   if (probability === null || kind === "probability") return `${kind} ${number(score.score)}`;
   return `probability ${probabilityText(probability)}, ${kind} ${number(score.score)}`;
-}
-
-/** A probability with three decimals. */
-export function probabilityText(value: number): string {
-  return value > 0 && value < 0.0005 ? "< 0.001" : value.toFixed(3);
 }
 
 export function signed(value: number): string {

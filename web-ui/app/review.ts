@@ -4,12 +4,12 @@ import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
 import type { Settings, Tool } from "../viewer/settings.js";
 import type { Viewer } from "../viewer/viewer.js";
-import { number } from "../viewer/words.js";
+import { number, probabilityText } from "../viewer/words.js";
 import { type Named, type ShownFilm, get, put } from "./api.js";
 import { BrushTools } from "./brush_tools.js";
 import { type OneCase, filmOf } from "./cohort.js";
 import { type AnyMap, viewerData } from "./shown.js";
-import { Choice, Status, answer, answerByKey, field, probabilityText, section } from "./parts.js";
+import { Choice, Status, answer, answerByKey, field, section } from "./parts.js";
 
 const VERDICTS = ["agrees", "partly", "artefact", "cannot say"] as const;
 const FINDINGS = ["present", "absent", "cannot say"] as const;

@@ -4,10 +4,10 @@ import type { FilmData, MapData } from "../viewer/data.js";
 import { button, element } from "../viewer/dom.js";
 import { mountViewer } from "../viewer/mount.js";
 import type { Viewer } from "../viewer/viewer.js";
-import { number } from "../viewer/words.js";
+import { number, probabilityText } from "../viewer/words.js";
 import { get, post } from "./api.js";
 import { type Measurement, trust } from "./cohort.js";
-import { Status, answer, answerByKey, field, probabilityText, section } from "./parts.js";
+import { Status, answer, answerByKey, field, section } from "./parts.js";
 
 const RATINGS = [
   "definitely absent", "probably absent", "possibly absent",

@@ -2,7 +2,7 @@
 
 import type { MapData } from "./data.js";
 import { element } from "./dom.js";
-import { type Words, filled, number } from "./words.js";
+import { type Words, filled, number, probabilityText } from "./words.js";
 
 export interface Entry {
   readonly id: string;
@@ -99,7 +99,7 @@ function entryOf(map: MapData, words: Words): Entry {
   const value =
     map.probability === null
       ? map.score === null ? "" : number(map.score)
-      : map.probability.toFixed(3);
+      : probabilityText(map.probability);
   if (map.empty !== null) {
     return { id: map.id, title: map.target, value, note: `${method} · ${map.empty}`, warning: true };
   }

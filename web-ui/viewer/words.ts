@@ -20,6 +20,11 @@ export function number(value: number, digits = 3): string {
   return text.replace(/-/g, "−");
 }
 
+/** A probability with three decimals: none that is above 0 reads as 0. */
+export function probabilityText(value: number): string {
+  return value > 0 && value < 0.0005 ? "< 0.001" : value.toFixed(3);
+}
+
 /** The two ends of an axis, with as many digits, from two on, as tell them apart. */
 export function ends(low: number, high: number): readonly [string, string] {
   for (let digits = 2; digits < 6; digits++) {
