@@ -140,6 +140,11 @@ def test_a_quantised_head_is_explained_without_gradients():
     assert e.raw.any()
 
 
+def ssd():
+    detection = pytest.importorskip("torchvision").models.detection
+    return detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+
+
 def exported():
     return torch.export.export(network(), (images(),)).module()
 
@@ -165,8 +170,9 @@ def test_inputs_of_another_form_are_refused_with_the_mend(given, reason):
         (lambda: nn.Sequential(nn.LazyConv2d(2, 3), nn.Flatten()), "lazy layers whose sizes"),
         (lambda: network().to("meta"), "on the meta device: its weights were never loaded"),
         (exported, "an exported program runs operations, and hides the layers"),
+        (ssd, "the boxes of an SSD are not followed to their scores .of torchvision FasterRCNN"),
     ],
-    ids=["quantised", "TorchScript", "lazy", "meta", "exported"],
+    ids=["quantised", "TorchScript", "lazy", "meta", "exported", "SSD"],
 )
 def test_what_cannot_be_explained_is_one_line(make, reason):
     with warnings.catch_warnings():

@@ -9,6 +9,7 @@ from torch import fx, nn
 from torch.nn.parameter import is_lazy
 
 from camlucida.core.errors import ModelError
+from camlucida.models.families.base import class_is
 
 _CHECKED: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 """Models that were looked through: on a large one that takes as long as a layer."""
@@ -21,8 +22,9 @@ def check_explainable(model: nn.Module) -> None:
         model: any.
 
     Raises:
-        ModelError: a TorchScript module, an exported program, a statically quantised one, or one
-            whose weights are not there yet (lazy modules before their first call, the meta device).
+        ModelError: a TorchScript module, an exported program, a statically quantised one, an SSD,
+            or one whose weights are not there yet (lazy modules before their first call, the meta
+            device).
 
     >>> check_explainable(nn.LazyLinear(2))
     Traceback (most recent call last):
@@ -40,6 +42,11 @@ def check_explainable(model: nn.Module) -> None:
         raise ModelError(
             "an exported program runs operations, and hides the layers that they were",
             "explain the Python module it was made from",
+        )
+    if class_is(model, "torchvision", "SSD"):
+        raise ModelError(
+            "the boxes of an SSD are not followed to their scores",
+            "of torchvision FasterRCNN, RetinaNet, FCOS and what inherits from these are explained",
         )
     for parameter in model.parameters():
         if is_lazy(parameter):
