@@ -320,3 +320,31 @@ def test_the_image_itself_is_untouched():
     image.pixels.flags.writeable = False
     prepare(image, InputSpec(size=4, channels=1)).tensor.zero_()
     assert image.pixels.all()
+
+
+class TestBgr:
+    LEVELS = np.array([[[255, 0, 51]]], np.uint8)
+
+    def image(self) -> RawImage:
+        return RawImage(self.LEVELS / np.float32(255), self.LEVELS, "case")
+
+    def test_red_and_blue_change_places(self):
+        by_key = InputSpec(size=1, bgr=True, mean=(0.2, 0, 0), std=(1, 1, 0.5))
+        steps = [{"do": "resize", "size": (1, 1)}, {"do": "bgr"}]
+        by_step = InputSpec(steps=[*steps, {"do": "scale", "black": 0, "white": 255}])
+        assert prepare(self.image(), by_key).tensor.flatten().tolist() == [0, 0, 2]
+        scan = prepare(self.image(), by_step)
+        torch.testing.assert_close(scan.tensor.flatten(), torch.tensor([51.0, 0.0, 255.0]))
+        assert "preprocessing.bgr" in [note.code for note in scan.preprocessing]
+
+    def test_a_grey_image_has_neither(self):
+        scan = prepare(raw(np.eye(4)), InputSpec(size=4, bgr=True))
+        assert torch.equal(scan.tensor[0], scan.tensor[2])
+        assert "preprocessing.bgr" not in [note.code for note in scan.preprocessing]
+
+    @pytest.mark.parametrize(
+        "fields", [{"bgr": True}, {"steps": [{"do": "crop", "size": (4, 4)}, {"do": "bgr"}]}]
+    )
+    def test_one_channel_cannot(self, fields):
+        with pytest.raises(ValueError, match="the model has one channel"):
+            InputSpec(channels=1, **fields)

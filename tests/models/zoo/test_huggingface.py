@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from camlucida import explain, load_model
 from camlucida.core.errors import ModelError, UsageError
@@ -182,3 +184,24 @@ def test_an_unknown_repository_is_one_line_without_a_connection(monkeypatch, tmp
     with pytest.raises(ModelError) as error:
         build("hf:nobody/nothing", {}, tmp_path, pretrained=False)
     assert "\n" not in str(error.value)
+
+
+def test_a_network_of_blue_before_red(tmp_path):
+    """A film in colour reaches MobileViT as its own processor hands it over."""
+    torch.manual_seed(0)
+    sizes = {"size": {"shortest_edge": 72}, "crop_size": {"height": 64, "width": 64}}
+    processor = hf.transformers().MobileViTImageProcessor(**sizes)
+    small = {"hidden_sizes": [8, 12, 16], "neck_hidden_sizes": [4, 4, 8, 8, 12, 16, 16]}
+    config = {**small, "num_attention_heads": 2, "image_size": 64, **hf.names()}
+    network = hf.build("MobileViTForImageClassification", config)
+    model = load_model(f"hf:{hf.save(tmp_path / 'm', network, processor)}", device="cpu")
+    levels = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    levels = levels.repeat(8, 0).repeat(8, 1)
+    levels[..., 0] //= 4
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    scan = model.read(tmp_path / "a.png")
+    expected = processor(levels, return_tensors="pt")["pixel_values"][0]
+    torch.testing.assert_close(scan.tensor, expected, atol=0.01, rtol=0)
+    assert float(scan.tensor[2].mean()) < 0.2 < float(scan.tensor[0].mean())
+    (e,) = explain(model, scan, "nodule")
+    assert e.grid == (2, 2)

@@ -33,6 +33,8 @@ def short(side):
         ("BitImageProcessor", {"crop_size": {"height": 197, "width": 224}, **short(225)}),
         ("LevitImageProcessor", {}),
         ("EfficientNetImageProcessor", {}),
+        ("MobileViTImageProcessor", {}),  # blue before red
+        ("MobileViTImageProcessor", {"do_flip_channel_order": False, **short(288)}),
         ("SegformerImageProcessor", {"size": {"height": 96, "width": 128}}),
     ],
 )
@@ -54,7 +56,6 @@ def test_the_same_numbers_as_the_processor(name, settings):
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("MobileViTImageProcessor", {}),  # blue before red
         ("PerceiverImageProcessor", {}),  # a crop before the resize
         ("ViTImageProcessor", {"do_resize": False}),  # any size
         ("ViTImageProcessor", {"resample": 1}),

@@ -198,6 +198,12 @@ def _invert(state: _State, step: kinds.Invert) -> _State:
     return state.now(1 - state.tensor, Message("preprocessing.invert"))
 
 
+def _bgr(state: _State, step: kinds.Bgr) -> _State:
+    if state.tensor.shape[0] == 1:
+        return state  # a grey image, repeated at the end
+    return state.now(state.tensor.flip(0), Message("preprocessing.bgr"))
+
+
 def _quantise(state: _State, step: kinds.Quantise) -> _State:
     if step.rounding == "cut":
         return state.now(changes.cut(state.tensor), Message("preprocessing.cut"))
@@ -316,6 +322,7 @@ _STEPS: dict[type, Callable[[_State, Any], _State]] = {
     kinds.Equalise: _equalised,
     kinds.Gamma: _gamma,
     kinds.Invert: _invert,
+    kinds.Bgr: _bgr,
     kinds.Quantise: _quantise,
     kinds.Scale: _scale,
     kinds.Normalise: _scale,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from camlucida.models.preprocessing.steps import (
+    Bgr,
     Clahe,
     Crop,
     CropShare,
@@ -90,6 +91,8 @@ class InputSpec(BaseModel):
     """Polarity of MONOCHROME1: shown as a film, or as the file stores it."""
     invert: bool = False
     """Whether black and white change places, in every image."""
+    bgr: bool = False
+    """Whether red and blue change places; ``mean`` and ``std`` are then in this order as well."""
     window: _Pair | None = None
     """A fixed window, in the units of the file; see :class:`.steps.Window`."""
     percentiles: _Pair | None = None
@@ -126,7 +129,7 @@ class InputSpec(BaseModel):
         return (*self._values(), *self._fitting(), *self._scaling())
 
     def _values(self) -> list[Step]:
-        steps: list[Step] = []
+        steps: list[Step] = [Bgr()] if self.bgr else []
         if self.window is not None:
             steps.append(Window(low=self.window[0], high=self.window[1]))
         if self.percentiles is not None:
@@ -218,7 +221,12 @@ class InputSpec(BaseModel):
             raise ValueError("give one of window, percentiles and intensity, or write steps")
         if self.intensity == "z-score" and (self.range or self.mean):
             raise ValueError('intensity = "z-score" replaces range, mean and std')
+        self._check_bgr(self.bgr)
         check_order(self.pipeline())
+
+    def _check_bgr(self, stated: bool) -> None:
+        if stated and self.channels == 1:
+            raise ValueError("bgr exchanges red and blue, and the model has one channel")
 
     def _check_steps(self, steps: tuple[Step, ...]) -> None:
         replaced = sorted(self.model_fields_set - set(ALWAYS))
@@ -230,6 +238,7 @@ class InputSpec(BaseModel):
             raise ValueError("steps end without a size: add resize or crop with one")
         if size != self.height_width:
             raise ValueError(f"size is {self.height_width}, but the steps end with {size}")
+        self._check_bgr(any(isinstance(step, Bgr) for step in steps))
         for step in steps:
             if isinstance(step, Normalise) and len(step.mean) not in (1, self.channels):
                 count = len(step.mean)

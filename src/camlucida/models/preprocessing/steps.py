@@ -100,6 +100,12 @@ class Invert(_Step):
     do: Literal["invert"] = "invert"
 
 
+class Bgr(_Step):
+    """Red and blue change places, as OpenCV's ``imread`` has them; nothing on a grey image."""
+
+    do: Literal["bgr"] = "bgr"
+
+
 class Quantise(_Step):
     """To whole 8-bit grey levels: cut off, as ``(255 * x).astype("uint8")``, or rounded."""
 
@@ -221,6 +227,7 @@ Step = Annotated[
     | Equalise
     | Gamma
     | Invert
+    | Bgr
     | Quantise
     | Scale
     | Normalise
@@ -232,7 +239,10 @@ Step = Annotated[
 ]
 """One step; its ``do`` says which."""
 
-AFTER_SCALE = (Resize, Crop, CropShare, Pad, Scale, Normalise, ZScore, MinMax, Percentiles)
+_NO_VALUES = (Resize, Crop, CropShare, Pad, Bgr)
+"""What moves values and leaves each as it is, or interpolates between them."""
+
+AFTER_SCALE = (*_NO_VALUES, Scale, Normalise, ZScore, MinMax, Percentiles)
 """What is possible on values that are no longer 0 to 1."""
 
 
@@ -280,7 +290,7 @@ def check_order(steps: tuple[Step, ...]) -> None:
         if scaled and (eight_bit or not isinstance(step, AFTER_SCALE)):
             what = "an 8-bit resize" if eight_bit else step.do
             raise ValueError(f"steps: {what} works on 0 to 1, but it comes after {scaled}")
-        if not isinstance(step, (Resize, Crop, CropShare, Pad)):
+        if not isinstance(step, _NO_VALUES):
             changed = step.do
         if isinstance(step, (Scale, Normalise, ZScore)):
             scaled = step.do

@@ -28,6 +28,7 @@ declare(
         "clahe": "contrast: CLAHE as {library}, clip limit {clip}, {columns} × {rows} tiles",
         "equalise": "contrast: histogram equalised as {library}",
         "gamma": "contrast: gamma {gamma}, gain {gain}",
+        "bgr": "channels: red and blue exchanged (BGR)",
         "invert": "polarity: black and white exchanged",
         "cut": "levels: 8 bits, the rest cut off",
         "rounded": "levels: 8 bits, rounded",

@@ -54,12 +54,16 @@ def input_of_processor(processor: Any, channels: int, where: str) -> dict[str, A
         steps = fitting(processor)
         if steps is None:
             continue
-        fields = {"channels": channels, "steps": [*steps, *_scaling(processor, channels)]}
+        steps = [*steps, *_scaling(processor, channels)]
+        if _states(processor, "do_flip_channel_order"):
+            steps.append({"do": "bgr"})
+        fields = {"channels": channels, "steps": steps}
         if _reproduces(processor, fields):
             return _simple(fields)
     kind = type(processor).__name__
     raise ModelError(
-        f"{where}: what its {kind} does is more than resize, centre crop, rescale and normalise",
+        f"{where}: what its {kind} does is more than resize, centre crop, rescale, normalise "
+        "and exchange red and blue",
         "write the preprocessing as steps = […] under [input] of a card",
     )
 

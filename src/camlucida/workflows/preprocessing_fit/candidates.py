@@ -312,7 +312,7 @@ _PART_OF = {
     "fixed": ("channels", "grey", "always_grey"),
     "size": ("size",),
     "intensity": (
-        *("window", "percentiles", "intensity", "clahe", "gamma", "invert"),
+        *("window", "percentiles", "intensity", "clahe", "gamma", "invert", "bgr"),
         *("dicom", "monochrome1", "eight_bit"),
     ),
     "fit": ("fit", "crop"),
