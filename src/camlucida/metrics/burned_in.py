@@ -13,7 +13,6 @@ from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message, Value, declare
 from camlucida.io.tables import listing
 from camlucida.metrics.annotations import Floats, Mask
-from camlucida.metrics.connected_parts import connected_parts
 
 declare(
     "privacy",
@@ -133,15 +132,21 @@ def _letters(hat: NDArray[Any], least: float, sides: tuple[float, float]) -> tup
         sides: as :data:`TEXT_SIDES`.
     """
     strokes = hat >= least if least else np.zeros(hat.shape, np.bool_)
-    parts = connected_parts(strokes)
-    side = min(hat.shape)
-    top, bottom, left, right = parts.boxes.T
-    longer = np.maximum(bottom - top, right - left)
-    is_whole = (top > 0) & (left > 0) & (bottom < hat.shape[0]) & (right < hat.shape[1])
-    fits = (longer >= max(3, sides[0] * side)) & (longer <= sides[1] * side)
-    kept = is_whole & fits
-    boxes = [(slice(a, b), slice(c, d)) for a, b, c, d in parts.boxes[kept].tolist()]
-    return parts.mask(kept), boxes
+    labels, _ = ndimage.label(strokes, np.ones((3, 3)))
+    boxes = ndimage.find_objects(labels)
+    kept = [_is_letter(box, hat.shape, sides) for box in boxes]
+    letters = np.array([False, *kept], np.bool_)[labels]
+    return letters, [box for box, keep in zip(boxes, kept, strict=True) if keep]
+
+
+def _is_letter(box: Box, shape: tuple[int, ...], sides: tuple[float, float]) -> bool:
+    """Whether a part of a picture has the size of a letter, and is not cut by the edge."""
+    rows, columns = box
+    longer, side = max(rows.stop - rows.start, columns.stop - columns.start), min(shape)
+    is_whole = (
+        rows.start > 0 and rows.stop < shape[0] and columns.start > 0 and columns.stop < shape[1]
+    )
+    return bool(is_whole and max(3, sides[0] * side) <= longer <= sides[1] * side)
 
 
 def _opened(levels: NDArray[Any], size: int) -> NDArray[Any]:
