@@ -18,6 +18,7 @@ from camlucida.models.auxiliary import has_auxiliary, scaling_of_card
 from camlucida.models.card import Card, is_factory, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, stored_outputs, weights_sha256
 from camlucida.models.checkpoint_file import read_checkpoint
+from camlucida.models.exchanged_axes import exchange_axes
 from camlucida.models.factory import build, build_unset, defaults
 from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
@@ -154,11 +155,13 @@ def load_model(
     known_fields, stated_notes = _with_stated(read, source.base, known_fields)
     resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)
-    module = module.to(chosen).eval()
+    module = module.eval()
+    exchanged = _exchanged(module, resolved, name)
+    module = module.to(chosen)
     task_from: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
     converted = conversion_notes(module, frozenset(stated))
     of_bundle = bundle_notes(read.factory, resolved.volume)
-    notes = (*source.notes, *built.notes, *converted, *of_bundle, *stated_notes)
+    notes = (*source.notes, *built.notes, *converted, *exchanged, *of_bundle, *stated_notes)
     unique = tuple(dict.fromkeys(notes))
     sha256 = weights_sha256(module)
     weights = None if read.checkpoint is None else source.base / Path(read.checkpoint).expanduser()
@@ -344,7 +347,16 @@ def _with_transform(card: Card, transform: object | None, base: Path) -> Card:
 def _stated_channels(card: Card) -> dict[str, Any]:
     """Of an ``[input]`` that a transform replaces, what the transform cannot say."""
     stated = card.input.model_dump(exclude_unset=True)
-    return {key: stated[key] for key in ("channels", "dicom", "monochrome1") if key in stated}
+    kept = ("channels", "dicom", "monochrome1", "transposed")
+    return {key: stated[key] for key in kept if key in stated}
+
+
+def _exchanged(module: nn.Module, card: Card, name: str) -> tuple[Message, ...]:
+    """The note on rows and columns of the network, where the card has them exchanged."""
+    spec = card.input
+    if card.volume is not None or not spec.transposed:
+        return ()
+    return (exchange_axes(module, (spec.channels, *spec.height_width), name),)
 
 
 def _check_logits_from(module: nn.Module, card: Card, name: str) -> None:

@@ -201,10 +201,12 @@ RESIZE = monai(
 )
 
 
-def test_monais_exchanged_axes_are_refused(film):
+def test_monais_exchanged_axes_are_the_networks(film):
+    """Sizes are those of the film as it lies."""
     compose = monai("Compose", transforms=[monai("LoadImage"), RESIZE])
-    with pytest.raises(UsageError, match="exchanges rows and columns"):
-        input_of_transform(compose, {}, film.parent)
+    spec = input_of_transform(compose, {}, film.parent)
+    assert (spec.transposed, spec.height_width) == (True, (32, 24))
+    assert not input_of_transform(compose, {"transposed": False}, film.parent).transposed
     assert "Resize" in MONAI
 
 
@@ -216,11 +218,9 @@ def test_monais_reader_may_keep_the_axes(film, named, reversed_axes):
     readers = [reader] if named else [reader, monai("ITKReader", reverse_indexing=True)]
     loader = monai("LoadImage", readers=readers, auto_select=not named)
     compose = monai("Compose", transforms=[monai("LoadImaged", _loader=loader), RESIZE])
-    if reversed_axes:
-        with pytest.raises(UsageError, match="exchanges rows and columns"):
-            input_of_transform(compose, {}, film.parent)
-    else:
-        assert input_of_transform(compose, {}, film.parent).height_width == (24, 32)
+    spec = input_of_transform(compose, {}, film.parent)
+    assert spec.transposed is reversed_axes
+    assert spec.height_width == ((32, 24) if reversed_axes else (24, 32))
 
 
 def test_a_transform_is_the_whole_of_the_input(film):

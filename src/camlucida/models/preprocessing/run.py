@@ -72,6 +72,8 @@ def prepare(image: RawImage, spec: InputSpec, levels: bool = False) -> Scan:
         state = _STEPS[type(step)](state, step)
     if not any(isinstance(step, _SCALES) for step in pipeline):
         state = state.now(state.tensor, Message("preprocessing.no_scale"))
+    if spec.transposed:
+        state = state.now(state.tensor, Message("preprocessing.transposed"))
     tensor = state.tensor.expand(spec.channels, -1, -1)
     return Scan(
         tensor=tensor.contiguous(),

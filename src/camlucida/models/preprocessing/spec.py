@@ -37,7 +37,10 @@ ResizeKind = Literal[
 
 _Pair = tuple[float, float]
 
-ALWAYS = ("size", "channels", "grey", "always_grey", "dicom", "monochrome1", "transform", "steps")
+ALWAYS = (
+    *("size", "channels", "grey", "always_grey", "dicom", "monochrome1"),
+    *("transposed", "transform", "steps"),
+)
 """Keys that may stand beside ``steps``."""
 
 
@@ -89,6 +92,12 @@ class InputSpec(BaseModel):
     """
     monochrome1: Literal["inverted", "as-stored"] = "inverted"
     """Polarity of MONOCHROME1: shown as a film, or as the file stores it."""
+    transposed: bool = False
+    """Whether the network was trained on images with rows and columns exchanged.
+
+    All sizes are of images as they lie: the network's kernels are exchanged in place of the images
+    (:mod:`camlucida.models.exchanged_axes`).
+    """
     invert: bool = False
     """Whether black and white change places, in every image."""
     bgr: bool = False

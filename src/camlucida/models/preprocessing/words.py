@@ -29,6 +29,7 @@ declare(
         "equalise": "contrast: histogram equalised as {library}",
         "gamma": "contrast: gamma {gamma}, gain {gain}",
         "bgr": "channels: red and blue exchanged (BGR)",
+        "transposed": "axes: rows and columns exchanged, within the network",
         "invert": "polarity: black and white exchanged",
         "cut": "levels: 8 bits, the rest cut off",
         "rounded": "levels: 8 bits, rounded",

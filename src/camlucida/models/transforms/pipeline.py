@@ -25,7 +25,8 @@ def read_transform(transform: object, where: str) -> dict[str, Any]:
         where: its name, for messages.
 
     Returns:
-        "steps", and where the transform settles them "channels", "grey" and "always_grey".
+        "steps", and where the transform settles them "channels", "grey", "always_grey" and
+        "transposed".
 
     Raises:
         UsageError: a step that a card does not know, by its name.
@@ -38,13 +39,7 @@ def read_transform(transform: object, where: str) -> dict[str, Any]:
     for each in _flat(transform):
         _read_one(reading, each)
     if reading.transposed:
-        fix = (
-            "a network trained so needs images with rows and columns exchanged: save them so "
-            "(PIL: image.transpose(Image.Transpose.TRANSPOSE)) and leave LoadImage out of the "
-            "transform; one that is still to be trained: reader=PILReader(reverse_indexing=False)"
-        )
-        what = "MONAI's LoadImage exchanges rows and columns, which a card cannot"
-        raise UsageError(f"{where}: {what}", fix)
+        reading.fields["transposed"] = True
     if not reading.steps:
         raise UsageError(f"{where} holds no step", WRITE_STEPS)
     if reading.backend == "levels":

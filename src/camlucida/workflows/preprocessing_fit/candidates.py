@@ -309,10 +309,10 @@ def parts_of(spec: InputSpec) -> Candidate:
 
 
 _PART_OF = {
-    "fixed": ("channels", "grey", "always_grey"),
+    "fixed": ("channels", "grey", "always_grey", "bgr", "transposed"),
     "size": ("size",),
     "intensity": (
-        *("window", "percentiles", "intensity", "clahe", "gamma", "invert", "bgr"),
+        *("window", "percentiles", "intensity", "clahe", "gamma", "invert"),
         *("dicom", "monochrome1", "eight_bit"),
     ),
     "fit": ("fit", "crop"),

@@ -81,7 +81,8 @@ class Search:
             return known
         base = Candidate() if start.steps is not None else grid.parts_of(start)
         if start.steps is not None:
-            base = Candidate(fixed={"channels": start.channels}, size={"size": start.size})
+            fixed = {"channels": start.channels, "transposed": start.transposed}
+            base = Candidate(fixed=fixed, size={"size": start.size})
         usual = grid.Grid.around(base, start.channels, open_size, self.dicom)
         specs = [start, *likely, *(ranked.spec for ranked in self._best(usual))]
         ranking = self.trials.ranked(specs, rows, limited=False)
