@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from camlucida.attribution.batches import Batch, batches
-from camlucida.attribution.capture import Forward, capture
+from camlucida.attribution.capture import Forward, capture, reaches
 from camlucida.attribution.capture_errors import InPlaceError, values_kept
 from camlucida.attribution.engine import explanations_of
 from camlucida.attribution.explained_batch import ExplainedBatch
@@ -19,7 +19,9 @@ from camlucida.attribution.model_output import ModelOutput, model_outputs
 from camlucida.attribution.requests import TargetLike, parse_target
 from camlucida.attribution.steps import Progress, unreported
 from camlucida.attribution.targets import Target, target_identity
+from camlucida.attribution.watch import Captured
 from camlucida.core.errors import TargetError
+from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.models.outputs import BatchOutput, check_numbers, interpret
 from camlucida.models.state import frozen
@@ -34,14 +36,20 @@ class _KeptForward(Forward):
 
     Attributes:
         gradient: of the one target, as soon as it is known; empty before.
+        later: layers that run after this one, which the same backward pass serves.
+        of_later: their gradients, as soon as they are known.
     """
 
     gradient: list[Tensor | None] = field(default_factory=list)
+    later: list[Captured] = field(default_factory=list)
+    of_later: list[Tensor | None] = field(default_factory=list)
 
     def gradients(self, score: Tensor, keep_graph: bool) -> list[Tensor | None]:
         """As of :class:`Forward`; the graph is kept."""
         if not self.gradient:
-            self.gradient += super().gradients(score, keep_graph=True)
+            whole = Forward(self.inputs, self.output, [*self.layers, *self.later])
+            own, *of_later = whole.gradients(score, keep_graph=True)
+            self.gradient, self.of_later = [own], of_later
         return self.gradient
 
 
@@ -49,7 +57,8 @@ class _KeptForward(Forward):
 class KeptImage:
     """An image whose forward pass is kept, with the graph that leads to its scores.
 
-    The first map of a label at a kept layer costs one backward pass. Every other method needs none.
+    The first map of a label at a kept layer costs one backward pass, which gives the gradients of
+    the kept layers behind it as well. Every other method needs none.
 
     Attributes:
         model: that was run.
@@ -136,8 +145,7 @@ class KeptImage:
         Raises:
             CamlucidaError: as of :func:`~camlucida.attribution.engine.explain`.
         """
-        if layer not in self.names:
-            self._keep(layer)
+        self.keep([layer])
         try:
             return self._explain(target, method, layer, progress)
         except InPlaceError:
@@ -151,25 +159,65 @@ class KeptImage:
         chosen = list(self.targets(target))[:1]
         key = (*map(target_identity, chosen), layer)
         gradient = self.gradients.pop(key, [])
-        captured = [self.forward.layers[self.names.index(layer)]]
         kept = self.forward
+        captured = kept.layers[self.names.index(layer)]
+        later = {} if gradient else self._later(captured, key[:-1])
         forward = _KeptForward(
-            kept.inputs, kept.output, captured, kept.notes, kept.hooked, gradient
+            kept.inputs,
+            kept.output,
+            [captured],
+            _notes_of(captured, kept.notes),
+            kept.hooked,
+            gradient,
+            list(later.values()),
         )
         explained = ExplainedBatch(self.model, self.batch, forward, self.output, [chosen], progress)
         with frozen(self.model.module):
             explanations = explanations_of(explained, [METHODS[method]])
+        # Of those that one pass gave, the one that was requested goes last.
+        for of_layer, of_later in zip(later, forward.of_later):
+            self.gradients[of_layer] = [of_later]
         self.gradients[key] = forward.gradient
-        if len(self.gradients) > GRADIENTS:
-            del self.gradients[next(iter(self.gradients))]
+        for oldest in [*self.gradients][:-GRADIENTS]:
+            del self.gradients[oldest]
         if not explanations:
             raise TargetError(f"target {target!r} means nothing in this image")
         return explanations[0]
 
-    def _keep(self, layer: str) -> None:
-        self._replace(self._run(self.model, self.batch, [*self.names, layer], self.safe))
+    def _later(self, captured: Captured, target: tuple[Hashable, ...]) -> dict[Hashable, Captured]:
+        """The kept layers behind one whose gradient for a target is not known yet."""
+        return {
+            (*target, name): layer
+            for name, layer in zip(self.names, self.forward.layers)
+            if (*target, name) not in self.gradients
+            and layer is not captured
+            and reaches(layer.activations, captured.activations)
+        }
+
+    def keep(self, layers: Sequence[str]) -> None:
+        """Keep further layers. It costs one forward pass, where one is not kept yet.
+
+        Args:
+            layers: as a user writes them.
+
+        Raises:
+            CamlucidaError: as of :func:`~camlucida.attribution.engine.explain`.
+        """
+        names = list(dict.fromkeys([*self.names, *layers]))
+        if names != self.names:
+            self._replace(self._run(self.model, self.batch, names, self.safe))
 
     def _replace(self, other: KeptImage) -> None:
         self.forward, self.output = other.forward, other.output
         self.names, self.safe = other.names, other.safe
         self.gradients = {}
+
+
+def _notes_of(captured: Captured, notes: Sequence[Message]) -> list[Message]:
+    """The notes of a pass without those on the place of its other layers, each once."""
+    kept: list[Message] = []
+    for note in notes:
+        of_other = note.code.startswith("misplaced.") and note.values["layer"] != str(captured.ref)
+        if not of_other and note not in kept:
+            kept.append(note)
+    return kept

@@ -34,9 +34,11 @@ def write_run_report(inference: Inference, run: str, path: str) -> dict[str, Any
 
 
 CALLS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "ahead": Inference.ahead,
     "describe": Inference.describe,
     "findings": Inference.findings,
     "map": Inference.map,
+    "forget": Inference.forget,
     "region": Inference.region,
     "occlusion": Inference.occlusion,
     "curve": Inference.curve,

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from camlucida.attribution.explained_model import ExplainedModel, explained_model
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
@@ -26,13 +24,12 @@ from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import is_volume
 from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
 from camlucida.metrics.imputation import Fill
-from camlucida.models import LoadedModel, load_model
-from camlucida.models.layer_list import list_layers
+from camlucida.models import load_model
 from camlucida.models.preprocessing import unit_scale
-from camlucida.phantom import is_packaged
 from camlucida.web.errors import NotFoundError
 from camlucida.web.export import ExportedImage, export_zip
 from camlucida.web.inputs import prepared, shown_map_data
+from camlucida.web.offered import OfferedModel
 from camlucida.web.regions import region_mask
 from camlucida.web.settings import ModelEntry
 
@@ -46,49 +43,6 @@ Progress = Callable[[int, int, Sequence[float]], object]
 """Called with how much is done, of how much, and with the scores of altered films so far."""
 
 FILLS: dict[str, Fill] = {"blur": "strong blur", "mean": "mean"}
-
-
-@dataclass
-class OfferedModel:
-    """A loaded model."""
-
-    id: str
-    loaded: LoadedModel
-    explained: ExplainedModel = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.explained = explained_model(self.loaded)
-
-    @cached_property
-    def saw_synthetic_films(self) -> bool:
-        """Whether it is a packaged model, which was trained on synthetic films alone."""
-        checkpoint = self.loaded.checkpoint
-        return checkpoint is not None and is_packaged(checkpoint)
-
-    @cached_property
-    def layers(self) -> list[dict[str, Any]]:
-        """The layers with a grid, in the order in which they run."""
-        weight = next(self.explained.module.parameters())
-        image = torch.zeros(1, *self.loaded.input_shape).to(weight)
-        infos = list_layers(
-            self.explained.module,
-            image,
-            spec=self.explained.spec,
-            stated=self.explained.tokens,
-        )
-        with_grid = [info for info in infos if info.grid and max(info.grid) > 1]
-        # A network's stages: of the layers with one grid, the last.
-        last = {info.grid: info.path for info in with_grid}
-        return [
-            {
-                "path": info.path,
-                "type": info.type,
-                "grid": list(info.grid),
-                "auto": info.auto,
-                "stage": info.path in last.values(),
-            }
-            for info in with_grid
-        ]
 
 
 @dataclass
@@ -112,6 +66,7 @@ class Inference:
             torch.set_num_threads(self.threads)
         self._loaded: OrderedDict[str, OfferedModel] = OrderedDict()
         self._images: OrderedDict[tuple[str, str], KeptImage] = OrderedDict()
+        self._last_map: tuple[str, str, str] | None = None
 
     def describe(self, model: str) -> dict[str, Any]:
         """A model: its task, labels, layers and what was noted when it was loaded."""
@@ -154,12 +109,46 @@ class Inference:
         _check_method(method)
         image = self._image(model, film, folder)
         explanation = image.explain(target, method, layer, self.step)
+        if METHODS[method].kind == "gradient":
+            self._last_map = (model, film, target)
         name = "/".join((model, explanation.layer, method, target))
         notes = [str(warning) for warning in explanation.scan.warnings]
         about = explanation.provenance.get("activation_note")
         extra = {"notes": notes if about is None else [*notes, str(about)]}
         cell = [round(side, 1) for side in explanation.cell]
         return shown_map_data(explanation, name) | extra | {"model": model, "cell": cell}
+
+    @property
+    def has_ahead(self) -> bool:
+        """Whether :meth:`ahead` has something to do."""
+        return self._last_map is not None
+
+    def ahead(self) -> dict[str, Any]:
+        """One step of what the offered layers need for the label of the last map.
+
+        For the first film of a model one forward pass that keeps them all, then one backward pass
+        that serves them all. Each is about as short as a request, for one may come meanwhile.
+        """
+        last, self._last_map = self._last_map, None
+        image = None if last is None else self._images.get(last[:2])
+        if last is None or image is None:
+            return {}
+        offered = self.model(last[0])
+        layers = offered.kept_layers
+        if not set(layers) <= set(image.names):
+            offered.kept_layers = []  # those that cannot be kept are not tried again
+            image.keep(layers)
+            offered.kept_layers, offered.first_layers = layers, ("auto", *layers)
+            self._last_map = last
+        elif layers:
+            image.explain(last[2], "gradcam", layers[0])
+        return {}
+
+    def forget(self, film: str) -> dict[str, Any]:
+        """Drop what is kept of a film."""
+        for key in [key for key in self._images if key[1] == film]:
+            del self._images[key]
+        return {}
 
     def region(
         self,
@@ -311,8 +300,7 @@ class Inference:
 
     def _forget(self, model: str) -> None:
         """Drop the films that were kept for a model."""
-        of_model = [key for key in self._images if key[0] == model]
-        for key in of_model:
+        for key in [key for key in self._images if key[0] == model]:
             del self._images[key]
 
     def _image(self, model: str, film: str, folder: str) -> KeptImage:
@@ -320,7 +308,7 @@ class Inference:
         key = (model, film)
         if key not in self._images:
             scan = prepared(Path(folder), offered.loaded)
-            self._images[key] = KeptImage.of(offered.explained, scan)
+            self._images[key] = KeptImage.of(offered.explained, scan, offered.first_layers)
             while len(self._images) > IMAGES:
                 self._images.popitem(last=False)
         self._images.move_to_end(key)

@@ -31,6 +31,10 @@ Progress = Callable[[int, int, Sequence[float]], object]
 """Called with how much is done, of how much, and with the scores of altered films so far."""
 
 
+QUIET = 0.5
+"""Seconds without a request before something is done ahead: who clicks on is not kept waiting."""
+
+
 class WorkerError(CamlucidaError):
     """An error of the models' process, as it was there.
 
@@ -103,6 +107,13 @@ class Worker:
             self._calls[number] = _Call(future, progress)
             pipe.send((number, name, arguments))
         return future
+
+    def forget(self, film: str) -> None:
+        """Let the process, if there is one, drop what it keeps of a film."""
+        with self._lock:
+            if self._pipe is not None:
+                with suppress(BusyError):  # the film leaves its memory when others come
+                    self.call("forget", film=film)
 
     def stop(self) -> None:
         """End the process; what it was doing is cancelled."""
@@ -187,8 +198,10 @@ def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> 
     from camlucida.web.inference import Inference
 
     inference = Inference(models, device)
-    with suppress(EOFError, BrokenPipeError):  # the server is gone
+    with suppress(EOFError, ConnectionError):  # the server is gone
         while True:
+            while inference.has_ahead and not pipe.poll(QUIET):
+                _called(inference, "ahead", {})
             number, name, arguments = pipe.recv()
             inference.progress = partial(_report, pipe, number)
             pipe.send((number, *_called(inference, name, arguments)))

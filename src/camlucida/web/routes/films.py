@@ -76,6 +76,7 @@ async def alignment_of(
 async def remove_film(film: str, bench: Bench) -> None:
     """Forget a film that was given."""
     await asyncio.to_thread(bench.films.remove, film)
+    await asyncio.to_thread(bench.worker.forget, film)
 
 
 def _encoded(bench: Workbench, film: str, volume: bool) -> bytes:
