@@ -20,9 +20,9 @@ def test_labels_with_probability_truth_and_scale():
     maps = [explanation([[0.0, float(i)]], target=f"label {i}") for i in range(1, 5)]
     text = figure_text(label_comparison(maps, [True, False, None, True]))
     for words in (
-        "label 1 82.00% · true",
-        "label 2 82.00% · not true",
-        "label 3 82.00% · truth unknown",
+        "label 1 0.820 · true",
+        "label 2 0.820 · not true",
+        "label 3 0.820 · truth unknown",
         "full colour = 4 logit",
     ):
         assert words in text

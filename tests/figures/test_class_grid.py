@@ -29,8 +29,8 @@ def test_rows_are_classes_and_each_panel_says_prediction_truth_and_probability()
     assert limit == 4
     first, second = panels(figure)
     assert [axes.get_title() for axes in first] == [
-        "predicted 1: right\nprobability 0.88",
-        "predicted 2: wrong\nprobability 0.88",
+        "predicted 1: right\nprobability 0.875",
+        "predicted 2: wrong\nprobability 0.875",
     ]
     assert [axes.get_xlabel() for axes in first] == ["a\nstrongest 1 of 4", "b\nstrongest 2 of 4"]
     assert [row[0].get_ylabel() for row in (first, second)] == ["true class 1", "true class 2"]

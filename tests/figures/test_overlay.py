@@ -139,9 +139,9 @@ def test_every_figure_says_research_use_and_synthetic():
     assert (sheet.draw() != real.draw()).any(2).sum() > 1000  # across the panels
 
 
-def test_strip_titles_follow_the_source_and_regression_has_no_probability():
+def test_strip_titles_read_as_the_tables_and_regression_has_no_probability():
     item = explanation([[0.0, 1.0]])
-    assert strip_title(item) == "Pleural Effusion 82.00%"
+    assert strip_title(item) == "Pleural Effusion 0.820"
     assert (
         strip_title(replace(item, probability=None, target="age ↑", score=61.237)) == "age ↑ 61.24"
     )

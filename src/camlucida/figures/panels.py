@@ -16,6 +16,7 @@ from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import declare
+from camlucida.core.numbers import number
 from camlucida.core.png import png_bytes
 from camlucida.figures.notice import notice_line, watermark
 from camlucida.figures.overlay import (
@@ -107,11 +108,11 @@ def mark_weak(axes: Axes, text: str) -> None:
 
 
 def strip_title(explanation: Explanation) -> str:
-    """ "{label} {probability:.2%}", or the value where the model gives none."""
+    """The label and its probability as tables write it, or the value where the model gives none."""
     target = label_name(explanation.target)
     if explanation.probability is None:
         return f"{target} {explanation.score:.4g}"
-    return f"{target} {explanation.probability:.2%}"
+    return f"{target} {number(explanation.probability, '.3f')}"
 
 
 def figure_png(figure: Figure, dpi: int | None = None) -> bytes:

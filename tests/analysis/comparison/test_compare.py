@@ -84,7 +84,7 @@ def test_verdicts_by_hand():
         "i4": "artefact",
     }
     assert reason(cases, "i1").startswith(
-        "the map series differ: seed 1 positive (0.90), seed 2 negative (0.20)"
+        "the map series differ: seed 1 positive (0.900), seed 2 negative (0.200)"
     )
     assert reason(cases, "i2").startswith("mean excess similarity −0.")
     assert reason(cases, "i3").startswith("no evidence in seed 2 (all zero)")

@@ -20,7 +20,7 @@ from camlucida.core.messages import Message, Value, declare, named
 declare(
     "predictions",
     {
-        "label": "{decision} ({probability:.2f})",
+        "label": "{decision} ({probability:.3f})",
         "value": "{value:.4g}",
     },
 )
@@ -143,7 +143,7 @@ def prediction_of(row: Mapping[str, Any], kind: Kind) -> Message | None:
 
     >>> row = {"predicted": "positive", "probability": 0.9}
     >>> str(prediction_of(row, "labels"))
-    'positive (0.90)'
+    'positive (0.900)'
     """
     if kind == "values":
         return Message("predictions.value", {"value": float(row["value"])})

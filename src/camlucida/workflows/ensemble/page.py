@@ -44,7 +44,7 @@ declare(
     "ensemble_finding",
     {
         "dominated": (
-            "dominated by {classifier}, which says {probability:.2f}: {share:.0%} of the "
+            "dominated by {classifier}, which says {probability:.3f}: {share:.0%} of the "
             "ensemble's peak is its map"
         ),
     },
