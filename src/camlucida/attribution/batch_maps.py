@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from camlucida.attribution.attention_maps import attention_maps
-from camlucida.attribution.capture import gradient_reaches, usable_layers
+from camlucida.attribution.capture import gradient_reaches, reaches, usable_layers
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.capture_inputs import image_inputs
 from camlucida.attribution.explained_batch import (
@@ -20,7 +20,7 @@ from camlucida.attribution.explained_batch import (
     ExplainedBatch,
     MapKey,
 )
-from camlucida.attribution.explained_model import ModelRuns
+from camlucida.attribution.explained_model import ExplainedModel, ModelRuns
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.layer_gradients import layer_gradients
 from camlucida.attribution.methods import Method
@@ -77,7 +77,8 @@ def _unreached_layers(explained: ExplainedBatch) -> tuple[set[int], set[int]]:
     broken: set[int] = set()
     for index, layer in enumerate(forward.layers):
         if not gradient_reaches(model.module, forward, layer, model.spec, model.tokens):
-            kind = broken if _depends(explained, index, image) else independent
+            probe = _probe(explained, index, image, _runs(explained))
+            kind = broken if _depends(probe) else independent
             kind.add(index)
     return independent, broken
 
@@ -215,7 +216,12 @@ def _input_probe(explained: ExplainedBatch, i: int, run: ModelRuns) -> InputProb
         return run.logits(images, *repeated)
 
     def coarsest(most: int, image: Tensor) -> tuple[list[Captured], Tensor]:
-        return run.coarsest_layers(most, image, *others)
+        layers, logits = run.coarsest_layers(most, image, *others)
+        reached = [layer for layer in layers if reaches(logits, layer.activations)]
+        for layer in layers:
+            if not reaches(logits, layer.activations):
+                _check_independent(explained, layer, i, (image, *others), bool(reached))
+        return reached, logits
 
     probe = InputProbe(
         tensors[0][i : i + 1],
@@ -268,14 +274,53 @@ def _independent(
     explained: ExplainedBatch, index: int, targets: Mapping[int, Target]
 ) -> NoEvidenceError:
     """Why the score has no gradient at a layer: independence, or a broken graph."""
-    layer = explained.forward.layers[index]
-    names = ", ".join(sorted({target.name for target in targets.values()}))
-    tensors = explained.batch.tensors
-    module = explained.model.module
-    others = usable_layers(module, tensors, str(layer.ref), explained.model.spec)
+    probe = _probe(explained, index, next(iter(targets)), _runs(explained))
+    layer, tensors = explained.forward.layers[index], explained.batch.tensors
+    return _why_unreached(explained.model, layer, tensors, list(targets.values()), _depends(probe))
+
+
+def _check_independent(
+    explained: ExplainedBatch,
+    layer: Captured,
+    i: int,
+    tensors: tuple[Tensor, ...],
+    may_be: bool,
+) -> None:
+    """Refuse a layer that no gradient reaches.
+
+    Args:
+        explained: the batch.
+        layer: of the image's own forward pass.
+        i: number of the image.
+        tensors: what the model takes, of this image.
+        may_be: whether the score may be independent of the layer, as of one beside its way.
+
+    Raises:
+        NoEvidenceError: as of :func:`_independent`.
+    """
+    run, targets = _runs(explained), explained.targets[i]
+    logits = explained.output.logits[i : i + 1].detach()
+    size = explained.batch.probe_size
+    capture, pixels = partial(run.captured, layer.name), partial(_input_probe, explained, i, run)
+    parts = (explained.model.module, tensors, layer, 0, run.logits, targets, logits)
+    probe = Probe(*parts, size, capture, pixels)
+    depends = _depends(probe)
+    if depends or not may_be:
+        raise _why_unreached(explained.model, layer, tensors, targets[:1], depends)
+
+
+def _why_unreached(
+    model: ExplainedModel,
+    layer: Captured,
+    tensors: tuple[Tensor, ...],
+    targets: Sequence[Target],
+    depends: bool,
+) -> NoEvidenceError:
+    names = ", ".join(sorted({target.name for target in targets}))
+    module = model.module
+    others = usable_layers(module, tensors, str(layer.ref), model.spec)
     choose = "choose an earlier layer"
     what = f"the score of {names} does not depend on layer {layer.ref}"
-    depends = _depends(explained, index, next(iter(targets)))
     where = where_gradient_stops(module, tensors, layer) if depends else ""
     if depends and not where and has_quantised_head(module):
         where = "a quantised linear layer lies behind it"
@@ -289,10 +334,8 @@ def _independent(
 
 
 @torch.no_grad()
-def _depends(explained: ExplainedBatch, index: int, image: int) -> bool:
+def _depends(probe: Probe) -> bool:
     """Whether other activations of the layer change the score, whatever autograd says."""
-    run = ModelRuns(explained.model, explained.output.logits.device.type)
-    probe = _probe(explained, index, image, run)
     # Beside the scores of the activations as they are, not those of this pass: its dropout is off
     # again.
     both = torch.cat([probe.activations, altered(probe.activations)])
@@ -301,3 +344,7 @@ def _depends(explained: ExplainedBatch, index: int, image: int) -> bool:
     except CamlucidaError:
         return False
     return not torch.allclose(scores[:, 0], scores[:, 1])
+
+
+def _runs(explained: ExplainedBatch) -> ModelRuns:
+    return ModelRuns(explained.model, explained.output.logits.device.type)

@@ -15,7 +15,7 @@ from camlucida.attribution.watch import Captured
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 from camlucida.models.grids import TokenGrid, token_grid
-from camlucida.models.layer_list import last_of_each_grid
+from camlucida.models.layer_list import cut_off, last_of_each_grid
 from camlucida.models.module_facts import operating_points, spec_of_module
 from camlucida.models.outputs import BatchOutput, interpret, label_axes
 from camlucida.models.state import unwrap
@@ -250,6 +250,8 @@ class ModelRuns:
     def coarsest_layers(self, most: int, *inputs: Tensor) -> tuple[list[Captured], Tensor]:
         """The last layer of each of the coarsest grids, as :meth:`captured` gives one.
 
+        Where these are fewer, also the last one before them that no gradient reaches.
+
         Args:
             most: number of grids.
             inputs: the image batch (B, C, *spatial), then any further inputs.
@@ -260,6 +262,9 @@ class ModelRuns:
         model = self.model
         layers = surveyed(model.module, inputs, model.spec, model.tokens)
         refs = last_of_each_grid(model.module, layers, most)
+        missing = cut_off(layers, refs) if len(refs) < most else None
+        if missing is not None:
+            refs = [missing, *refs]
         return self._captured(list(map(str, refs)), inputs)
 
     def _captured(

@@ -114,11 +114,9 @@ class InputProbe:
 
         Raises:
             LayerError: the map of a layer lies over no image.
-            NoEvidenceError: as of :meth:`graph`.
+            NoEvidenceError: no gradient reaches a layer.
         """
         layers, logits = self._coarsest(most, self.inputs)
-        if not logits.requires_grad:
-            self._check_independent()
         scores = self._score(logits)
         for layer in layers:
             problem = no_picture(layer)

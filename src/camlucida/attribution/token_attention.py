@@ -102,10 +102,18 @@ def attention_layers(probabilities: Sequence[Tensor], logits: Tensor) -> list[Te
 
     Raises:
         NoEvidenceError: there are none, or not every token attends to every token in each; or they
-            do not follow each other.
+            do not follow each other; or some of them run without a graph.
     """
     layers = [layer for layer in probabilities if reaches(logits, layer)]
     _check(layers, len(logits))
+    alike = [layer for layer in probabilities if layer.shape == layers[-1].shape]
+    hidden = sum(not layer.requires_grad for layer in alike)
+    if hidden:
+        raise NoEvidenceError(
+            f"{hidden} of {len(alike)} attentions of this model run under torch.no_grad() or "
+            "torch.inference_mode(), and the map is made of all",
+            f"take it out of forward, or {OTHERS}",
+        )
     return layers
 
 

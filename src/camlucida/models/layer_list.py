@@ -135,6 +135,27 @@ def last_of_each_grid(model: nn.Module, layers: Survey, most: int) -> list[Layer
     return [_outermost(refs) for grid, refs in by_grid.items() if grid in coarsest]
 
 
+def cut_off(layers: Survey, refs: Sequence[LayerRef]) -> LayerRef | None:
+    """The last layer of another grid that ran before others, and that no gradient reaches.
+
+    Args:
+        layers: of a model.
+        refs: the others, in the order in which they run.
+
+    Returns:
+        None where there is none, as in most models.
+    """
+    grids = {firing.cells for firing in layers.firings if firing.ref in refs}
+    last = None
+    for firing in layers.firings:
+        if firing.ref in refs:
+            break
+        beside = firing.depends and firing.connected is False and not firing.inner
+        if beside and firing.cells and firing.cells not in grids:
+            last = firing.ref
+    return last
+
+
 def _outermost(refs: Sequence[LayerRef]) -> LayerRef:
     """The last of the layers of the fewest dots in their path."""
     depth = min(ref.path.count(".") for ref in refs)

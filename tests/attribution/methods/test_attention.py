@@ -387,6 +387,16 @@ class Pooled(Twice):
         return self.head(F.scaled_dot_product_attention(query, x, x)[:, 0])
 
 
+class HalfFrozen(Twice):
+    """The first attention has no graph."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = self.norm(self.patches(x).flatten(2).mT)
+            x = x + self.first(x)[0]
+        return self.head((x + self.second(x)[0]).mean(1))
+
+
 class Loose(Twice):
     """Residual steps that are no modules of their own."""
 
@@ -405,8 +415,9 @@ class Loose(Twice):
         (Twice(), "attentions run side by side"),
         (Pooled(), "1 token attends to 24"),
         (transformers.Hidden(), "depends on none"),
+        (HalfFrozen(), r"1 of 2 attentions of this model run under torch\.no_grad"),
     ],
-    ids=["convolutions", "windows", "parallel", "pooled by attention", "no attention"],
+    ids=["convolutions", "windows", "parallel", "pooled by attention", "no attention", "no graph"],
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_other_networks_are_refused(net: nn.Module, words: str, method: str) -> None:

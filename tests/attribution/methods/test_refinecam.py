@@ -100,3 +100,61 @@ def test_one_grid_is_refused() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(NoEvidenceError, match=r"this network has one \(choose gradcam_pp\)"):
         explain(net, nets.images(1, 1, 6, 6), 0, "refinecam")
+
+
+class Frozen(Staged):
+    """Its first stages run without a graph, as a frozen encoder does."""
+
+    def __init__(self, block: type, count: int) -> None:
+        super().__init__()
+        self.block, self.count = block, count
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self.block():
+            x = self.stem(x)
+            for stage in self.stages[: self.count]:
+                x = stage(x)
+            x = 1.5 * x
+        for stage in self.stages[self.count :]:
+            x = stage(x.clone())
+        return self.head(x.flatten(2).mean(2))
+
+
+@pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_earlier_layers_without_a_gradient_are_refused(block: type, count: int) -> None:
+    """They would be left out of the product, which is then another method's."""
+    net, images = nets.seeded(Frozen(block, count)), nets.images(2, 1, 32, 48)
+    with pytest.raises(NoEvidenceError, match=r"does not reach layer stages\.\d, on which"):
+        explain(net, images, 1, "refinecam")
+    with pytest.raises(NoEvidenceError, match=r"does not reach layer stages\.0, on which"):
+        explain(net, images, 1, "gradcam", ["stages.0", "stages.3"])
+
+
+def test_a_frozen_stem_takes_no_part() -> None:
+    net = nets.seeded(Frozen(torch.no_grad, 0))
+    (explanation,) = explain(net, nets.images(1, 1, 32, 48), 1, "refinecam")
+    assert explanation.provenance["fused"]["layers"] == LAYERS
+
+
+def test_a_layer_beside_the_way_of_the_score_is_no_part_of_the_product() -> None:
+    class Aside(Staged):
+        def forward(self, x: Tensor) -> Tensor:
+            self.stages[0](self.stem(x))
+            for stage in self.stages[1:]:
+                x = stage(x.expand(-1, 4, -1, -1))
+            return self.head(x.flatten(2).mean(2))
+
+    (explanation,) = explain(nets.seeded(Aside()), nets.images(1, 1, 32, 48), 1, "refinecam")
+    assert explanation.provenance["fused"]["layers"] == LAYERS[1:]
+
+
+def test_a_constant_score_is_refused_as_by_others() -> None:
+    class Constant(Staged):
+        def forward(self, x: Tensor) -> Tensor:
+            return 0 * super().forward(x).detach() + 1
+
+    net = nets.seeded(Constant())
+    for method in ("refinecam", "gradcam"):
+        with pytest.raises(NoEvidenceError, match=r"of 1 does not depend on layer stages"):
+            explain(net, nets.images(1, 1, 32, 48), 1, method)
