@@ -83,10 +83,14 @@ class TestRefused:
         import onnx2torch
 
         class Wrong(nn.Module):
-            def forward(self, x):
-                return net(x) * 1.01
+            def __init__(self):
+                super().__init__()
+                self.net = net
 
-        monkeypatch.setattr(onnx2torch, "convert", lambda model: Wrong())
+            def forward(self, x):
+                return self.net(x) * 1.01
+
+        monkeypatch.setattr(onnx2torch, "convert", lambda model: torch.fx.symbolic_trace(Wrong()))
         message = failure(path)
         assert "differs from ONNX Runtime by" in message
         monkeypatch.setattr(onnx, "TOLERANCE", 0.1)

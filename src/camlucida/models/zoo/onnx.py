@@ -20,6 +20,7 @@ from camlucida.models.zoo.converted import (
     largest_difference,
     model_file,
 )
+from camlucida.models.zoo.linear_pairs import join_linear_layers
 from camlucida.models.zoo.package import Args, Zoo, guard, import_package
 
 declare(
@@ -65,12 +66,13 @@ def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
     shape = _input_shape(model, path.name)
     _fold_identities(model)
     try:
-        network: nn.Module = converter.convert(model).eval()
+        network = converter.convert(model).eval()
     except NotImplementedError as error:
         raise ModelError(
             f"{path.name} cannot be converted: {error}", "export it with another opset, such as 17"
         ) from error
-    module = network if _channels_first(shape) else ChannelsLast(network)
+    join_linear_layers(network)
+    module: nn.Module = network if _channels_first(shape) else ChannelsLast(network)
     difference = _difference(module, path, shape)
     if not difference <= TOLERANCE:
         raise ModelError(
