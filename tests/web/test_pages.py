@@ -734,6 +734,33 @@ def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
         assert page.locator("[data-case='9999']").evaluate("e => e === document.activeElement")
         assert page.locator(".cell").count() < 100
         assert "no evidence" in page.locator("[data-case='9999']").inner_text()
+        assert page.locator("[data-case='9999']").locator("..").evaluate(
+            "e => [e.role, e.ariaPosInSet, e.ariaSetSize]"
+        ) == ["listitem", "10000", "10000"]
+        page.wait_for_function(IN_ORDER)
+        # The case that has the focus keeps it while the others are moved around it.
+        page.keyboard.press("PageUp")
+        page.wait_for_function(f"() => document.activeElement.matches('.cell') && ({IN_ORDER})()")
+        page.wait_for_function("() => document.querySelector('img.loading') === null")
+        assert serious(page) == []
+
+
+IN_ORDER = """() => {
+  const cells = [...document.querySelectorAll("[data-case]")].map((e) => Number(e.dataset.case));
+  return cells.length > 5 && cells.every((id, i) => i === 0 || id === cells[i - 1] + 1);
+}"""
+
+
+def test_a_thumbnail_that_is_not_there_yet_shows_that_it_loads(browser):
+    with opened(browser, "/#/cohort") as page:
+        held = []
+        page.route("**/thumbnail.png", lambda route: held.append(route))
+        page.reload()
+        page.locator(".cell img.loading").first.wait_for()
+        held[0].fulfill(body=png(), content_type="image/png")
+        page.locator(".cell img:not(.loading)").first.wait_for()
+        for route in held[1:]:
+            route.abort()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The built scripts, the tables and the golden vectors are those of the sources."""
 
 import base64
+import gzip
 import json
+import re
 import subprocess
 import zlib
 
@@ -27,6 +29,17 @@ def test_the_built_scripts_are_current(web_ui, tmp_path):
     carried = {path.name: path.read_bytes() for path in STATIC.glob("*.js")}
     assert built.keys() == carried.keys(), "run: make web"
     assert built == carried, "run: make web"
+
+
+def test_the_documented_weights_are_those_of_the_built_scripts():
+    text = (REPOSITORY / "docs" / "how-to" / "workbench.md").read_text()
+    numbers = re.search(r"pages weigh (\d+) kB.*?\((\d+) kB.*?page (\d+) kB \((\d+) kB", text)
+    measured = []
+    for script in ("app.js", "viewer.js"):
+        content = (STATIC / script).read_bytes()
+        measured += [len(content) / 1000, len(gzip.compress(content)) / 1000]
+    assert [int(each) for each in numbers.groups()] == pytest.approx(measured, rel=0.05)
+    assert measured[0] <= 400
 
 
 def test_types(web_ui):

@@ -22,9 +22,13 @@ const PAGE = 60;
 /** Rows beyond the screen that are drawn too. */
 const BEYOND = 2;
 
+/** Milliseconds after which a gallery that was scrolled counts as at rest. */
+const REST = 150;
+
 /** The place of a case on the screen; one that scrolls out of it takes the next case. */
 class Cell {
-  readonly root: HTMLButtonElement;
+  readonly root = element("div", { class: "item", role: "listitem" });
+  readonly button: HTMLButtonElement;
   index = 0;
   id = 0;
   private readonly picture = element("img", { alt: "", decoding: "async" });
@@ -34,10 +38,12 @@ class Cell {
   private place = "";
 
   constructor() {
-    this.root = element("button", { type: "button", class: "cell" }, this.picture, this.name, this.prediction, this.value);
+    this.button = element("button", { type: "button", class: "cell" }, this.picture, this.name, this.prediction, this.value);
+    this.root.append(this.button);
+    for (const end of ["load", "error"]) this.picture.addEventListener(end, () => (this.picture.className = ""));
   }
 
-  show(index: number, row: Case, pages: Pages): void {
+  show(index: number, total: number, row: Case, pages: Pages): void {
     this.index = index;
     this.id = row.case_id;
     const outcome = row["outcome"] ? String(row["outcome"]) : "";
@@ -46,13 +52,16 @@ class Cell {
     const value = typeof probability === "number" ? probabilityText(probability) : "";
     const empty = row["empty_reason"] ? "no evidence" : ""; // its picture is that of the film alone
     const further = pages.value(row);
+    this.picture.className = "loading";
     this.picture.src = pages.picture(row.case_id);
     this.name.textContent = caseName(row);
     this.prediction.className = `value ${outcome}`;
     this.prediction.textContent = [outcome, value, empty, synthetic].filter(Boolean).join(" · ");
     this.value.textContent = further;
-    this.root.setAttribute("aria-label", `${caseName(row)}, ${outcome} ${value} ${empty} ${further}`);
-    this.root.dataset["case"] = String(row.case_id);
+    this.button.setAttribute("aria-label", `${caseName(row)}, ${outcome} ${value} ${empty} ${further}`);
+    this.root.setAttribute("aria-posinset", String(index + 1));
+    this.root.setAttribute("aria-setsize", String(total));
+    this.button.dataset["case"] = String(row.case_id);
     this.root.hidden = false;
   }
 
@@ -66,14 +75,14 @@ class Cell {
   /** The picture of the case is no longer waited for: the browser has few connections. */
   leave(): void {
     this.picture.removeAttribute("src");
-    delete this.root.dataset["case"];
+    delete this.button.dataset["case"];
     this.root.hidden = true;
   }
 }
 
 export class Gallery {
   readonly root = element("div", { class: "gallery", tabindex: -1 });
-  private readonly space = element("div", { class: "space", role: "group", "aria-label": "Cases" });
+  private readonly space = element("div", { class: "space", role: "list", "aria-label": "Cases" });
   private readonly rows = new Map<number, Case>();
   private readonly loading = new Set<number>();
   private readonly cells = new Map<number, Cell>();
@@ -84,6 +93,7 @@ export class Gallery {
   private current = 0;
   private version = 0;
   private scrolled = 0;
+  private rest = 0;
   /** Whether the current case takes the focus as soon as it is there. */
   private following = false;
 
@@ -122,6 +132,7 @@ export class Gallery {
   }
 
   stop(): void {
+    clearTimeout(this.rest);
     this.observer.disconnect();
   }
 
@@ -147,7 +158,7 @@ export class Gallery {
   }
 
   private clearCells(): void {
-    this.following ||= this.cells.get(this.current)?.root === document.activeElement;
+    this.following ||= this.cells.get(this.current)?.button === document.activeElement;
     for (const cell of this.cells.values()) cell.leave();
     this.space.replaceChildren(); // what is made again stands in the order of the cases
     this.cells.clear();
@@ -172,30 +183,44 @@ export class Gallery {
       if (row === undefined) void this.load(Math.floor(index / PAGE));
       else this.place(index, row, columns);
     }
+    clearTimeout(this.rest);
+    this.rest = window.setTimeout(() => this.order(), REST);
     const current = this.cells.get(this.current);
     if (!this.following || current === undefined) return;
     this.following = false;
-    current.root.focus({ preventScroll: true });
+    current.button.focus({ preventScroll: true });
   }
 
   private place(index: number, row: Case, columns: number): void {
     let cell = this.cells.get(index);
     if (cell === undefined) {
       cell = this.spare.shift() ?? this.made();
-      cell.show(index, row, this.pages);
+      cell.show(index, this.total, row, this.pages);
       this.cells.set(index, cell);
     }
     cell.lay((index % columns) * CELL.width, Math.floor(index / columns) * CELL.height);
-    cell.root.tabIndex = index === this.current ? 0 : -1;
+    cell.button.tabIndex = index === this.current ? 0 : -1;
+  }
+
+  /** The cells in the order of their cases, in which they are read out; not while they move. */
+  private order(): void {
+    const sorted = [...this.cells.values()].sort((a, b) => a.index - b.index).map((cell) => cell.root);
+    if (sorted.every((root, i) => i === 0 || follows(sorted[i - 1]!, root))) return;
+    const focused = sorted.findIndex((root) => root.contains(document.activeElement));
+    // Whoever is moved loses the focus, so that the others are moved around it.
+    const before = focused < 0 ? null : sorted[focused]!;
+    for (const [i, root] of sorted.entries()) {
+      if (i !== focused) this.space.insertBefore(root, i < focused ? before : null);
+    }
   }
 
   private made(): Cell {
     const cell = new Cell();
-    cell.root.addEventListener("click", () => {
+    cell.button.addEventListener("click", () => {
       this.current = cell.index;
       this.pages.open(cell.id);
     });
-    cell.root.addEventListener("focus", () => (this.current = cell.index));
+    cell.button.addEventListener("focus", () => (this.current = cell.index));
     this.space.append(cell.root);
     return cell;
   }
@@ -217,6 +242,10 @@ export class Gallery {
     if (top + CELL.height > scrollTop + clientHeight) this.root.scrollTop = top + CELL.height - clientHeight;
     this.focus();
   }
+}
+
+function follows(one: Node, other: Node): boolean {
+  return (one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
 }
 
 /** What a case is called. */
