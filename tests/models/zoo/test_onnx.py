@@ -1,5 +1,7 @@
 """ONNX files: the numbers of the network that was exported, or a line that says why not."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -109,3 +111,32 @@ class TestRefused:
         path = tmp_path / "net.onnx"
         path.write_bytes(b"not a model")
         assert "net.onnx is damaged, or no ONNX file" in failure(path)
+
+
+def test_a_layer_norm_behind_a_reshape_by_computed_sizes(tmp_path):
+    """As in Swin, PVT and Mixer with an open batch: the file does not state the norm's axes."""
+    torch.manual_seed(0)
+
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patches, self.norm = nn.Conv2d(3, 6, 8, 8), nn.LayerNorm(6)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x):
+            x = self.patches(x)
+            batch, channels, height, width = x.shape
+            x = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
+            return self.head(self.norm(x).square().mean(1))
+
+    net, path, images = Tokens().eval(), tmp_path / "tokens.onnx", nets.images(2, 3, 32, 32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter is deprecated, and its files remain
+        axes = {"image": {0: "n", 2: "h", 3: "w"}}
+        options = {"dynamo": False, "opset_version": 17, "input_names": ["image"]}
+        torch.onnx.export(net, images, str(path), dynamic_axes=axes, **options)
+        model = loaded(path)
+        (first, _) = explain(model, images, 1, "hirescam", "norm/LayerNormalization")
+    expected = explain(net, images, 1, "hirescam", "norm")[0]
+    assert first.grid == (4, 4)
+    torch.testing.assert_close(first.raw, expected.raw, rtol=1e-4, atol=1e-6)

@@ -65,6 +65,7 @@ def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
         model = onnx.load(str(path))
     shape = _input_shape(model, path.name)
     _fold_identities(model)
+    model = _with_norm_shapes(onnx, model)
     try:
         network = converter.convert(model).eval()
     except NotImplementedError as error:
@@ -121,6 +122,27 @@ def _fold_identities(model: Any) -> None:
             kept.append(node)
     del model.graph.node[:]
     model.graph.node.extend(kept)
+
+
+def _with_norm_shapes(onnx: Any, model: Any) -> Any:
+    """The model with the normalised axes of each layer norm, which the converter asks for.
+
+    Behind a reshape by computed sizes they are not inferred; the weights of the norm show them.
+    """
+    if all(node.op_type != "LayerNormalization" for node in model.graph.node):
+        return model
+    inferred = onnx.shape_inference.infer_shapes(model)
+    graph = inferred.graph
+    weights = {weight.name: list(weight.dims) for weight in graph.initializer}
+    shapes = {info.name: info.type.tensor_type.shape.dim for info in graph.value_info}
+    for node in graph.node:
+        if node.op_type != "LayerNormalization" or len(node.input) < 2:
+            continue
+        sides = weights.get(node.input[1], ())
+        axes = list(shapes.get(node.input[0], ()))[-len(sides) :] if sides else []
+        for axis, side in zip(axes, sides):
+            axis.dim_value = side
+    return inferred
 
 
 def _difference(module: nn.Module, path: Path, shape: tuple[int | None, ...]) -> float:
