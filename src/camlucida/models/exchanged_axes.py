@@ -74,7 +74,7 @@ def exchange_axes(module: nn.Module, shape: tuple[int, ...], name: str) -> Messa
         difference = _difference(original, twin, shape)
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"{failure}: without them its outputs differ by {difference:.1e} of the largest, as "
+            f"{failure}: its outputs would differ by {difference:.1e} of the largest, as "
             "those of a transformer with positions do",
             SAVE_THEM,
         )
