@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 import sqlite3
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -67,7 +69,7 @@ def texts_of(name: str, data: bytes) -> str:
     """All that a file holds."""
     suffix = Path(name).suffix
     if suffix == ".parquet":
-        return pd.read_parquet(io.BytesIO(data)).to_csv()
+        return f"{pd.read_parquet(io.BytesIO(data)).to_csv()} {data.decode('latin1')}"
     if suffix in (".sqlite", ".lock") and data:
         return _dump(data)
     if suffix == ".gz":
@@ -76,6 +78,8 @@ def texts_of(name: str, data: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             return "\n".join([*names, *(texts_of(each, archive.read(each)) for each in names)])
+    if suffix == ".pdf":
+        return f"{_page_texts(data)} {data.decode('latin1')} {''.join(_streams(data))}"
     if suffix == ".png":
         return f"{_picture_texts(data)} {data.decode('latin1')}"
     return f"{data.decode('latin1')} {data.decode('utf-8', 'ignore')} {''.join(_streams(data))}"
@@ -95,6 +99,14 @@ def _picture_texts(data: bytes) -> str:
             return str(image.info)
     except OSError:
         return ""
+
+
+def _page_texts(data: bytes) -> str:
+    """What a reader of a PDF can select, whose letters are numbers of a font in its streams."""
+    if shutil.which("pdftotext") is None:  # scripts/system_packages.sh installs it
+        return ""
+    done = subprocess.run(["pdftotext", "-raw", "-", "-"], input=data, capture_output=True)
+    return done.stdout.decode()  # "" of what is no PDF, as an empty figure of the tests
 
 
 def _streams(data: bytes) -> Iterator[str]:
