@@ -32,7 +32,7 @@ TOLERANCE = 1e-9
 
 SAVE_THEM = (
     "save the images so (PIL: image.transpose(Image.Transpose.TRANSPOSE)), and write "
-    "transposed = false under [input] of the card, and height and width as these images have them"
+    "transposed = false under [input] of the card, and size = [height, width] of these images"
 )
 
 _SETTINGS = (
