@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 demo: .venv/.base
 	$(BIN)/camlucida demo --out demo
 
-test: lint types system docs
+test: lint types system docs .venv/.fiftyone
 	$(BIN)/python -m pytest -n 2
 
 lint: .venv/.dev
@@ -53,6 +53,13 @@ bench: .venv/.dev
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	touch $@ .venv/.base
+
+# FiftyOne wants an older Starlette than the workbench: a folder that its test alone puts on the path.
+.venv/.fiftyone: .venv/.dev tests/integrations/fiftyone.txt
+	rm -rf .venv/fiftyone
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-compile \
+	  --target .venv/fiftyone -r tests/integrations/fiftyone.txt
+	touch $@
 
 fuzz: .venv/.dev
 	$(BIN)/python -m tests.support.fuzz 10000

@@ -1,115 +1,63 @@
-"""A run as samples of FiftyOne: of the real package where it is installed.
+"""The bridge to FiftyOne with the real package and its database, in a process of its own.
 
-Its database is not needed for samples. Where the package is not installed, a stand-in keeps what
-it is given.
+FiftyOne wants an older Starlette than the workbench: its packages lie in a folder (fiftyone.txt),
+which only that process sees.
 """
 
 import os
+import re
+import subprocess
 import sys
-import warnings
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pytest
 
-from camlucida.core.errors import CamlucidaError, UsageError
-from camlucida.integrations.fiftyone import dataset_of_run, samples_of_run
+from tests.support.paths import REPOSITORY
 
-
-class Kept(dict):
-    """Keeps the arguments and fields, which are also attributes."""
-
-    def __init__(self, **values):
-        super().__init__(values)
-
-    __getattr__ = dict.__getitem__
+PACKAGES = Path(sys.prefix, "fiftyone")
+"""Where the Makefile installs them."""
 
 
 @pytest.fixture
-def package(monkeypatch):
+def database(tmp_path):
+    """Address of a MongoDB server of this test, on a free port."""
+    mongod = PACKAGES / "fiftyone/db/bin/mongod"
+    if not mongod.is_file():
+        pytest.skip("FiftyOne's packages and database are not installed (make .venv/.fiftyone)")
+    data, log = tmp_path / "data", tmp_path / "log"
+    data.mkdir()
+    where = [mongod, "--dbpath", data]
+    options = ["--port", "0", "--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", log]
+    # It returns when the server is ready.
+    subprocess.run([*where, *options, "--fork"], check=True, capture_output=True)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import fiftyone
-    except ImportError:
-        fiftyone = ModuleType("fiftyone")
-        fiftyone.Sample = fiftyone.Classification = fiftyone.Classifications = Kept
-        fiftyone.Heatmap = Kept
-        monkeypatch.setitem(sys.modules, "fiftyone", fiftyone)
-    return fiftyone
-
-
-@pytest.fixture
-def samples(package, small_run, tmp_path):
-    return list(samples_of_run(small_run, tmp_path / "media"))
-
-
-def test_a_sample_has_what_the_run_knows_of_its_image(samples, small_run):
-    assert len(samples) == small_run.counts["done"]
-    first = samples[0]
-    assert Path(first.filepath).name == "0.png"
-    assert (first["case"], first["patient"], first["group_sex"]) == ("0", "p0", "f")
-    assert [each.label for each in first["ground_truth"].classifications] == ["Mass"]
-    table = small_run.predictions()
-    expected = table[table["image"] == "0"].set_index("label")["probability"].to_dict()
-    made = {each.label: each.confidence for each in first["predictions"].classifications}
-    assert made == pytest.approx(expected)
-
-
-def test_heatmaps_are_the_maps_in_shares_of_their_limit(samples, small_run):
-    rows = small_run.explanations()
-    for index in rows.index[rows["image"] == "0"]:
-        explanation = small_run.explanation(int(index))
-        name = f"{explanation.method}_{explanation.target}".replace(" ", "_")
-        heatmap = samples[0][name]
-        np.testing.assert_allclose(
-            heatmap.map, explanation.numpy() / explanation.limit, rtol=1e-5, atol=1e-6
-        )
-        assert heatmap.limit == pytest.approx(explanation.limit)
-        assert list(heatmap.range) == [0, 1]
-
-
-def test_images_that_the_app_cannot_show_become_png(package, small_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("camlucida.integrations.fiftyone.SHOWN", set())
-    first = next(samples_of_run(small_run, tmp_path / "media"))
-    assert Path(first.filepath) == tmp_path / "media/0.png"
-    assert Path(first.filepath).read_bytes()[:4] == b"\x89PNG"
-
-
-@pytest.mark.skipif(
-    not os.environ.get("FIFTYONE_DATABASE_URI"),
-    reason="FIFTYONE_DATABASE_URI names no MongoDB",
-)
-@pytest.mark.filterwarnings("default")
-def test_a_dataset_is_stored_and_queried(package, small_run, tmp_path):
-    name = f"camlucida-{tmp_path.name}"
-    try:
-        dataset = dataset_of_run(small_run, name, tmp_path / "media")
-        dataset.reload()
-        assert (len(dataset), dataset.persistent) == (small_run.counts["done"], True)
-        truth = dataset.count_values("ground_truth.classifications.label")
-        assert truth["Mass"] >= 1
-        field = next(each for each in dataset.get_field_schema() if each.startswith("gradcam"))
-        stored = dataset.exists(field).first()[field]
-        assert stored.map.shape[0] > 1
-        assert stored.limit > 0
-        with pytest.raises(UsageError, match="already has a dataset"):
-            dataset_of_run(small_run, name, tmp_path / "media")
+        (port,) = re.findall(r'"Waiting for connections","attr":{"port":(\d+)', log.read_text())
+        yield f"mongodb://127.0.0.1:{port}"
     finally:
-        package.delete_dataset(name)
+        subprocess.run([*where, "--shutdown"], check=True, capture_output=True)
 
 
-def test_without_the_package_one_line_says_so(small_run, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fiftyone", None)
-    with pytest.raises(UsageError, match="needs FiftyOne"):
-        dataset_of_run(small_run, "run", tmp_path)
-
-
-def test_without_its_database_one_line_says_so(package, small_run, tmp_path, monkeypatch):
-    def refuse(*_arguments, **_options):
-        raise RuntimeError("MongoDB could not be\ninstalled")
-
-    monkeypatch.setattr(package, "dataset_exists", refuse, raising=False)
-    with pytest.raises(CamlucidaError, match=r"MongoDB could not be installed \(it needs MongoDB"):
-        dataset_of_run(small_run, "run", tmp_path)
+def test_the_bridge_makes_samples_and_a_dataset(database, tmp_path):
+    settings = {
+        "PYTHONPATH": os.pathsep.join(map(str, (PACKAGES, REPOSITORY / "src"))),
+        "FIFTYONE_DATABASE_URI": database,
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "HOME": str(tmp_path),
+    }
+    # FiftyOne warns of the age of its database, and its packages of one another.
+    words = ["-W", "default", "-p", "no:cacheprovider", "-p", "no:xdist", "--basetemp"]
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *words,
+            tmp_path / "inner",
+            "tests/integrations/fiftyone_bridge.py",
+        ],
+        cwd=REPOSITORY,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
