@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ REVIEWED = Path(__file__).with_name("reviewed_attributes.toml")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_object_holds_reviewed_attributes_alone(objects, kind):
+@pytest.mark.parametrize(("which", "more"), [("objects", []), ("plain_objects", ["deidentified"])])
+def test_an_object_holds_reviewed_attributes_alone(request, kind, which, more):
     reviewed = tomllib.loads(REVIEWED.read_text("utf-8"))
-    assert keywords(objects[kind]) <= {*reviewed["all"], *reviewed[kind]}
-    assert not any(element.tag.is_private for element in objects[kind].iterall())
+    made = request.getfixturevalue(which)[kind]
+    assert keywords(made) <= {*chain.from_iterable(reviewed[each] for each in ("all", kind, *more))}
+    assert not any(element.tag.is_private for element in made.iterall())
 
 
 @pytest.mark.parametrize("kind", KINDS)
