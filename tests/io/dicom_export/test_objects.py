@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.dcmtk import dcmtk
 from tests.support.dicom_exports import IMAGE, SECRETS, STUDY, complaints, keywords
 
 KINDS = ("overlay", "segmentation", "report", "contours", "fractional")
@@ -74,11 +75,10 @@ def test_dciodvfy_finds_no_error(request, tmp_path, kind, which):
     [("report", ["dsr2xml"]), ("contours", ["dcmpschk"]), ("segmentation", ["dcmdump", "-q"])],
 )
 def test_dcmtk_reads_the_objects(objects, tmp_path, kind, command):
-    if shutil.which(command[0]) is None:
-        pytest.skip("dcmtk is not installed (scripts/system_packages.sh)")
+    program = dcmtk(command[0])
     path = tmp_path / "object.dcm"
     objects[kind].save_as(path)
-    run = subprocess.run([*command, str(path)], capture_output=True, text=True)
+    run = subprocess.run([program, *command[1:], str(path)], capture_output=True, text=True)
     assert run.returncode == 0
     if kind == "report":
         assert "Certainty of Finding" in run.stdout

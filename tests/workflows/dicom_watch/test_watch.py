@@ -1,6 +1,5 @@
 """Images that arrive by folder or port are explained once; objects go back over the network."""
 
-import shutil
 import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +29,7 @@ from camlucida.workflows.dicom_watch.job import WatchedImage
 from camlucida.workflows.dicom_watch.network import SendError, check_host
 from camlucida.workflows.dicom_watch.room import RESERVE
 from tests.support.command_line import run_once
+from tests.support.dcmtk import dcmtk
 from tests.support.dicom_exports import STUDY, write_film
 from tests.support.leaks import NAME, PLANTED, words_in
 from tests.support.models_on_disk import write_model
@@ -189,18 +189,17 @@ def test_a_growing_file_waits_and_a_hidden_one_is_left_out(tmp_path):
 
 
 def test_storescu_of_dcmtk_reaches_the_port(tmp_path):
-    if shutil.which("storescu") is None:
-        pytest.skip("dcmtk is not installed (scripts/system_packages.sh)")
+    storescu, echoscu = dcmtk("storescu"), dcmtk("echoscu")
     queue = SimpleQueue()
     source = film(tmp_path / "film.dcm")
     with receiving(tmp_path / "inbox", 0, queue.put, callers=["MODALITY"]) as port:
         words = ["-aec", "CAMLUCIDA", "127.0.0.1", str(port)]
-        subprocess.run(["storescu", "-aet", "MODALITY", *words, source], check=True)
+        subprocess.run([storescu, "-aet", "MODALITY", *words, source], check=True)
         path = queue.get(timeout=SECONDS)
         stranger = subprocess.run(
-            ["storescu", "-aet", "STRANGER", *words, source], capture_output=True
+            [storescu, "-aet", "STRANGER", *words, source], capture_output=True
         )
-        assert subprocess.run(["echoscu", "-aet", "MODALITY", *words]).returncode == 0
+        assert subprocess.run([echoscu, "-aet", "MODALITY", *words]).returncode == 0
     assert stranger.returncode != 0
     assert queue.empty()
     assert dcmread(path).SOPInstanceUID == dcmread(source).SOPInstanceUID
