@@ -16,6 +16,7 @@ from camlucida.figures.consistency import (
     all_series_figure,
     consistency_figure,
     panel_figure,
+    read_panel,
     verdicts_figure,
 )
 from camlucida.figures.style import can_draw, drawn_with
@@ -63,7 +64,7 @@ def test_every_figure_says_what_it_is_not_for(compared):
         all_series_figure(found),
         consistency_figure(found),
         verdicts_figure(found),
-        panel_figure(found, "", reader(runs)),
+        panel_figure(read_panel(found, "", reader(runs))),
     ):
         assert "Research use only · SYNTHETIC images" in words(figure)
 
@@ -105,7 +106,7 @@ def test_verdicts_are_counted(compared):
 
 def test_the_panel_shows_each_distinct_series_on_one_scale(compared):
     runs, found = compared
-    figure = panel_figure(found, "", reader(runs))
+    figure = panel_figure(read_panel(found, "", reader(runs)))
     text = words(figure)
     assert "seed 1 = seed 3" in text
     assert "x – ARTEFACT: heat on artefacts in 2 of 2 map series" in text
@@ -121,9 +122,8 @@ def test_the_panel_shows_each_distinct_series_on_one_scale(compared):
 
 def test_the_panel_names_the_label_that_probability_and_truth_are_of(compared):
     runs, found = compared
-    text = words(
-        panel_figure(replace(found, maps=found.maps.assign(target="not x")), "", reader(runs))
-    )
+    renamed = replace(found, maps=found.maps.assign(target="not x"))
+    text = words(panel_figure(read_panel(renamed, "", reader(runs))))
     assert "predicted positive (right)\nx 0.900" in text
     assert "truth: x positive" in text
 
@@ -133,7 +133,7 @@ def test_a_panel_of_other_units_has_own_scales():
     second |= {"architecture": "b", "seed": 1}
     runs, cases, heat = world([first, second])
     found = compare(runs, cases, heat, by="architecture")
-    text = words(panel_figure(found, "", reader(runs)))
+    text = words(panel_figure(read_panel(found, "", reader(runs))))
     assert "full colour = 1 logit" in text
     assert "Each map is on its own scale" in text.replace("\n", " ")
 
@@ -142,7 +142,7 @@ def test_nothing_to_show_without_shared_images():
     folds = [seed(1, fold=1), seed(1, fold=2, images=[f"j{k}" for k in range(9)])]
     runs, cases, heat = world(folds, runs=[0, 1])
     found = compare(runs, cases, heat, by="fold")
-    assert panel_figure(found, "", reader(runs)) is None
+    assert read_panel(found, "", reader(runs)) is None
     assert all_series_figure(found).axes[0].get_title() == "heat on artefacts; dotted: their area"
 
 
@@ -154,7 +154,7 @@ def test_every_figure_is_in_the_language_of_the_report(compared):
             all_series_figure(found),
             consistency_figure(found),
             verdicts_figure(found),
-            panel_figure(found, "", reader(runs)),
+            panel_figure(read_panel(found, "", reader(runs))),
         )
     text = " ".join(map(words, figures))
     # What is left in Latin letters are names, units and statistics.

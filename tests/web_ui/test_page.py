@@ -15,11 +15,11 @@ from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.figures.overlay import blend
-from camlucida.report.document import Document, Paragraph, Picture, Section
+from camlucida.report.document import Document, Paragraph, Picture, Section, View
 from camlucida.report.render import render_document
 from camlucida.report.viewer.case_files import write_case
 from camlucida.report.viewer.data import case_file
-from camlucida.report.viewer.page import ViewerCase, page_viewer, remove_cases, viewer_script
+from camlucida.report.viewer.page import ViewerCase, page_viewer, viewer_script
 from camlucida.report.writers.html import write_html, write_page
 from tests.support.browser import chromium
 
@@ -73,8 +73,6 @@ def written(folder, names, size=SIZE):
     section = Section("films", (Paragraph(("Numbers.",)), picture), title="Films")
     viewer = page_viewer(cases, folder)
     write_page(Document("Films", (section,)), folder / "index.html", viewer=viewer)
-    if viewer.inlined:
-        remove_cases(cases, folder)
     return folder
 
 
@@ -295,7 +293,8 @@ def test_the_figures_of_a_report_open_the_viewer(browser, tmp_path):
         outline = {"label": "nodule", "lines": [[[20, 20], [90, 20], [90, 80]]]}
         write_case(case_file(tmp_path / f"{stem}.view.js", explanations(), outlines=[outline]))
         Image.new("L", (30, 20)).save(tmp_path / f"{stem}.png")
-        cases.append(Picture(stem, "A case.", ("png",), view=f"{stem}.view.js"))
+        views = (View(f"{stem}.view.js", "film"),)
+        cases.append(Picture(stem, "A case.", ("png",), views=views))
     others = [Section(name, (Paragraph(("Quiet.",), quiet=True),), title=name) for name in "abc"]
     sections = (Section("cases", tuple(cases), title="Cases"), *others)
     report = render_document(Document("Report", sections))

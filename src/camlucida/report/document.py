@@ -200,6 +200,21 @@ class Table:
 
 
 @dataclass(frozen=True)
+class View:
+    """An image with its maps, for the viewer (:mod:`camlucida.report.viewer`).
+
+    Attributes:
+        file: of its film and maps, relative to the page's folder.
+        image: its name.
+        note: a line below the name in the list of images; None: the number of the figure.
+    """
+
+    file: str
+    image: str
+    note: Text | None = None
+
+
+@dataclass(frozen=True)
 class Picture:
     """A figure that is written already.
 
@@ -208,19 +223,22 @@ class Picture:
         caption: one line what it is, one line what it shows; None where the text says it.
         suffixes: of its files; the first is shown (a PNG), the others are linked.
         alt: for those who do not see it; the caption without it.
-        view: file of its film and maps for the viewer (:mod:`camlucida.report.viewer`), relative to
-            the page's folder; "" without one.
+        views: the images that it shows, for the viewer; it opens with the first.
     """
 
     stem: str
     caption: Text | None
     suffixes: tuple[str, ...] = ("png", "pdf")
     alt: Text = ""
-    view: str = ""
+    views: tuple[View, ...] = ()
 
     @staticmethod
     def of_file(
-        file: str, caption: Text | None = None, more: Sequence[str] = (), alt: Text = ""
+        file: str,
+        caption: Text | None = None,
+        more: Sequence[str] = (),
+        alt: Text = "",
+        views: Sequence[View] = (),
     ) -> Picture:
         """A picture by the name of its file; ``more`` are other suffixes beside it.
 
@@ -228,7 +246,7 @@ class Picture:
         ('png', 'svg')
         """
         stem, _, suffix = file.rpartition(".")
-        return Picture(stem, caption, (suffix, *more), alt)
+        return Picture(stem, caption, (suffix, *more), alt, tuple(views))
 
 
 @dataclass(frozen=True)

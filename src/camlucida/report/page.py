@@ -27,7 +27,7 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
-from camlucida.report.viewer.page import ViewerCase, page_viewer, remove_cases
+from camlucida.report.viewer.page import ViewerCase, page_viewer
 from camlucida.report.writers.html import write_page
 
 declare(
@@ -119,10 +119,7 @@ def write_index(
         if scripts and name in scripts
     ]
     viewer = page_viewer(cases, directory)
-    path = write_page(document, directory / "index.html", viewer=viewer)
-    if viewer is not None and viewer.inlined:
-        remove_cases(cases, directory)
-    return path
+    return write_page(document, directory / "index.html", viewer=viewer)
 
 
 def _top_findings(records: Sequence[Mapping[str, Any]]) -> str:

@@ -25,6 +25,7 @@ from camlucida.report.document import (
     Section,
     Subsection,
     Table,
+    View,
 )
 from camlucida.report.lines import LineRenderer, is_numeric, lacks_interval
 from camlucida.report.references import REFERENCES
@@ -44,6 +45,7 @@ from camlucida.report.rendered import (
     RenderedSection,
     RenderedSubsection,
     RenderedTable,
+    RenderedView,
     plain,
 )
 
@@ -258,7 +260,14 @@ class _Renderer:
         shown_number = self.figures if numbered else 0
         alt = alt or picture.stem
         files = (picture.stem, picture.suffixes)
-        return RenderedFigure(shown_number, anchor, caption, *files, alt, picture.view)
+        views = tuple(self._view(view, shown_number) for view in picture.views)
+        return RenderedFigure(shown_number, anchor, caption, *files, alt, views)
+
+    def _view(self, view: View, number: int) -> RenderedView:
+        note = view.note
+        if note is None:
+            note = f"{self.lines.texts.render(Message('page.figure'))} {number}" if number else ""
+        return RenderedView(view.file, view.image, plain(self.lines.line(note)))
 
     def _table(self, table: Table) -> RenderedTable:
         # zip, below, would silently cut the longer rows.

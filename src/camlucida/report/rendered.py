@@ -94,6 +94,15 @@ class RenderedTable:
 
 
 @dataclass(frozen=True)
+class RenderedView:
+    """An image with its maps for the viewer, as :class:`camlucida.report.document.View`."""
+
+    file: str
+    image: str
+    note: str
+
+
+@dataclass(frozen=True)
 class RenderedFigure:
     """A picture.
 
@@ -102,7 +111,7 @@ class RenderedFigure:
         stem: of its files, relative to the page's folder.
         suffixes: of its files, the one that is shown first.
         alt: for those who do not see it.
-        view: file of its film and maps for the viewer, or "".
+        views: the images that it shows, for the viewer.
     """
 
     number: int
@@ -111,7 +120,7 @@ class RenderedFigure:
     stem: str
     suffixes: tuple[str, ...]
     alt: str
-    view: str = ""
+    views: tuple[RenderedView, ...] = ()
 
     @property
     def file(self) -> str:

@@ -227,12 +227,11 @@ def test_a_case_with_its_film_and_map_opens_the_viewer(tables, tmp_path):
     about = replace(ABOUT, cases_rule=best_median_worst(tables[0]).rule)
     path = write_evaluation_page(tmp_path, EvaluationTables(*tables), about, [first, *drawn[1:]])
     text = path.read_text()
-    stem = first.picture.removesuffix(".png")
     assert text.count("data-case=") == 1
-    assert f'data-case="{stem}"' in text
+    assert f'data-case="{first.view}"' in text
     assert 'data-viewer="dialog"' in text
     data = text.partition('<script type="application/json">')[2].partition("</script>")[0]
     (case,) = json.loads(data)["cases"]
-    assert case["id"] == stem
+    assert case["id"] == first.view
     assert case["data"]["film"]["width"] == 8
     assert len(case["data"]["maps"]) == 1

@@ -1,4 +1,7 @@
-"""The figure of a comparison's cases: each as every map series explains it."""
+"""The figure of a comparison's cases: each as every map series explains it.
+
+Cases are chosen and read once (:func:`read_panel`), for the figure and for the viewer.
+"""
 
 from __future__ import annotations
 
@@ -52,14 +55,31 @@ PIXELS = 740
 """Longest side of a panel's picture: what 300 dpi can show."""
 
 
-def panel_figure(
-    comparison: Comparison, group: str, read: Callable[[int, int], Explanation]
-) -> Figure | None:
-    """Cases of a group with the map of each of its map series; None where no case is shared.
+@dataclass(frozen=True)
+class CasePanel:
+    """The chosen cases of a group, with their maps.
 
-    The maps of a case share one scale where they are in the same unit: one architecture, method
-    and layer. Otherwise each is on its own scale. Map series whose maps are the same are shown
-    once.
+    Attributes:
+        group: its name.
+        rule: by which the cases were chosen.
+        headings: of the columns: distinct map series → its name, and those with the same maps.
+        cases: in order.
+        one_unit: whether all map series are of one architecture, method and layer.
+    """
+
+    group: str
+    rule: Message
+    headings: Mapping[str, str]
+    cases: Sequence[ShownCase]
+    one_unit: bool
+
+
+def read_panel(
+    comparison: Comparison, group: str, read: Callable[[int, int], Explanation]
+) -> CasePanel | None:
+    """Choose cases of a group and read their maps; None where no case is shared.
+
+    Map series whose maps are the same are read once.
 
     Args:
         comparison: of the map series.
@@ -75,19 +95,32 @@ def panel_figure(
     headings = _headings(all_series, group)
     chosen, rule = choose(cases)
     shown = [_read_case(comparison, number, headings, read, one_unit) for number in chosen]
+    return CasePanel(group, rule, headings, shown, one_unit)
+
+
+def panel_figure(panel: CasePanel) -> Figure:
+    """The cases of a group below each other, each with the map of every map series.
+
+    The maps of a case share one scale where they are in the same unit: one architecture, method
+    and layer. Otherwise each is on its own scale.
+
+    Args:
+        panel: of the group.
+    """
+    shown = panel.cases
     widest = max(case.sides[1] for case in shown)
-    width = max(PANEL * widest, 1.9) * (len(distinct) + 1) + 0.3
+    width = max(PANEL * widest, 1.9) * (len(panel.headings) + 1) + 0.3
     heights = [case.height(width) for case in shown]
     figure = Figure(figsize=(width, sum(heights) + 1.15), layout="constrained")
-    rows = figure.subfigures(len(chosen) + 1, 1, height_ratios=[*heights, 0.55])
+    rows = figure.subfigures(len(shown) + 1, 1, height_ratios=[*heights, 0.55])
     *case_rows, last_row = rows.flat  # type: ignore[union-attr]
     for row, case in zip(case_rows, shown):
-        _draw_case(row, case, headings, width)
+        _draw_case(row, case, panel.headings, width)
     _colour_bar(last_row, any(case.signed for case in shown))
-    scale = words("case_panels.one_scale" if one_unit else "case_panels.own_scales")
-    note = words("case_panels.note", rule=rule, scale=scale, marks=marks_legend())
-    if group:
-        note = words("case_panels.of_group", group=group, note=note)
+    scale = words("case_panels.one_scale" if panel.one_unit else "case_panels.own_scales")
+    note = words("case_panels.note", rule=panel.rule, scale=scale, marks=marks_legend())
+    if panel.group:
+        note = words("case_panels.of_group", group=panel.group, note=note)
     return with_footer(figure, note, any(case.synthetic for case in shown))
 
 
@@ -102,18 +135,20 @@ def _headings(all_series: pd.DataFrame, group: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _ShownCase:
+class ShownCase:
     """A case with its maps.
 
     Attributes:
         case: its row of the table of cases.
         rows: a row of the table of maps for each map series.
-        maps: one a row of ``rows``.
+        stored: their maps, one a row of ``rows``, as they were read.
+        maps: the same; of volumes, in one plane.
         one_unit: whether all map series are of one architecture, method and layer.
     """
 
     case: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
+    stored: Sequence[Explanation]
     maps: Sequence[Explanation]
     one_unit: bool
 
@@ -163,17 +198,17 @@ def _read_case(
     headings: Mapping[str, str],
     read: Callable[[int, int], Explanation],
     one_unit: bool,
-) -> _ShownCase:
+) -> ShownCase:
     """A case with the maps of the map series that have a heading."""
     is_case = comparison.maps["case"] == number
     is_distinct = comparison.maps["series"].isin(list(headings))
     rows = table_rows(comparison.maps[is_case & is_distinct])
-    maps = in_one_plane([read(int(row["run"]), int(row["explanation"])) for row in rows])
+    stored = [read(int(row["run"]), int(row["explanation"])) for row in rows]
     (case,) = table_rows(comparison.cases[comparison.cases["case"] == number])
-    return _ShownCase(case, rows, maps, one_unit)
+    return ShownCase(case, rows, stored, in_one_plane(stored), one_unit)
 
 
-def _draw_case(row: Any, shown: _ShownCase, headings: Mapping[str, str], width: float) -> None:
+def _draw_case(row: Any, shown: ShownCase, headings: Mapping[str, str], width: float) -> None:
     """The image with its truth, and an overlay with its prediction for each map series."""
     panels = row.subplots(1, len(shown.rows) + 1)
     scan = shown.maps[0].scan

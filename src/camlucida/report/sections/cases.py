@@ -27,7 +27,16 @@ from camlucida.figures.volumes.explained import planes_figure
 from camlucida.figures.volumes.shown import flat_map, in_one_plane
 from camlucida.metrics.annotations import Mask
 from camlucida.report.data import SERIES, ReportData
-from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
+from camlucida.report.document import (
+    Block,
+    Message,
+    Paragraph,
+    Picture,
+    Points,
+    Section,
+    Value,
+    View,
+)
 from camlucida.report.sections.base import section
 from camlucida.report.viewer.case_files import CaseFile, write_case
 from camlucida.report.viewer.data import case_file, mask_outlines
@@ -174,7 +183,7 @@ def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -
     write_case(_case_file(report.folder / view, explanation, str(case["target"]), mask))
     sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
     caption = Message("cases.caption", {"parts": chain("cases.two", sentences)})
-    return Picture(stem, caption, view=view)
+    return Picture(stem, caption, views=(View(view, explanation.scan.id),))
 
 
 def _figure(explanation: Explanation, mask: Mask | None) -> Figure:

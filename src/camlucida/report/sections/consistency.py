@@ -10,9 +10,15 @@ from matplotlib.figure import Figure
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict
 from camlucida.analysis.comparison.verdict import verdict_name
+from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import unique
 from camlucida.core.messages import declare
-from camlucida.figures.consistency import consistency_figure, panel_figure, verdicts_figure
+from camlucida.figures.consistency import (
+    consistency_figure,
+    panel_figure,
+    read_panel,
+    verdicts_figure,
+)
 from camlucida.figures.files import save_figure
 from camlucida.report.data import ReportData
 from camlucida.report.document import (
@@ -28,6 +34,7 @@ from camlucida.report.document import (
 )
 from camlucida.report.estimates import metric_name
 from camlucida.report.sections.base import section
+from camlucida.report.viewer.panels import write_panels
 
 declare(
     "consistency",
@@ -122,15 +129,14 @@ def _of(report: ReportData, comparison: Comparison, taken: set[str]) -> Iterator
         yield _verdicts(comparison)
     if comparison.notes:
         yield Points(tuple(Message("data.line", {"line": note}) for note in comparison.notes))
-    for name, figure, caption in _figures(report, comparison, by):
-        stem = f"figures/{unique(f'{comparison.by}_{name}', taken)}"
-        save_figure(figure, report.folder / stem)
-        yield Picture(stem, caption)
+    prefix = f"figures/{unique(comparison.by, taken)}_"
+    for name, figure, caption in _figures(comparison, by):
+        save_figure(figure, report.folder / f"{prefix}{name}")
+        yield Picture(f"{prefix}{name}", caption)
+    yield from _panels(report, comparison, by, prefix)
 
 
-def _figures(
-    report: ReportData, comparison: Comparison, by: Message
-) -> Iterator[tuple[str, Figure, Message]]:
+def _figures(comparison: Comparison, by: Message) -> Iterator[tuple[str, Figure, Message]]:
     """(name, figure, caption) of what there is to draw."""
     if len(comparison.pairs):
         yield (
@@ -144,17 +150,28 @@ def _figures(
             verdicts_figure(comparison),
             Message("consistency.figure_verdicts", {"by": by}),
         )
+
+
+def _panels(
+    report: ReportData, comparison: Comparison, by: Message, prefix: str
+) -> Iterator[Picture]:
+    """Cases side by side, a figure a group, with their films and maps for the viewer."""
+
+    def read(run: int, number: int) -> Explanation:
+        return report.explanation(run, number, levels=True)
+
     groups = list(dict.fromkeys(comparison.all_series["group"]))
-    for number, group in enumerate(groups[:PANELS], 1):
-        panel = panel_figure(comparison, group, report.explanation)
-        if panel is not None and len(groups) == 1:
-            yield "panel", panel, Message("consistency.figure_panel", {"by": by})
-        elif panel is not None:
-            yield (
-                f"panel_{number}",
-                panel,
-                Message("consistency.figure_panel_of", {"by": by, "group": str(group)}),
-            )
+    read_panels = [read_panel(comparison, group, read) for group in groups[:PANELS]]
+    panels = [panel for panel in read_panels if panel is not None]
+    views = write_panels(panels, report.folder, prefix)
+    for number, (panel, shown) in enumerate(zip(panels, views), 1):
+        stem, caption = f"{prefix}panel", Message("consistency.figure_panel", {"by": by})
+        if len(groups) > 1:
+            stem = f"{prefix}panel_{number}"
+            values = {"by": by, "group": panel.group}
+            caption = Message("consistency.figure_panel_of", values)
+        save_figure(panel_figure(panel), report.folder / stem)
+        yield Picture(stem, caption, views=shown)
 
 
 def _all_series(comparison: Comparison, by: Message) -> Table:

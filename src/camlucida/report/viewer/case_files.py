@@ -52,19 +52,13 @@ def write_case(case: CaseFile, rows: bytes | None = None) -> None:
     """
     film = film_data(case.film, case.name, case.window, rows=rows, units=case.units)
     samples = film.pop("data")  # most of the file, and base64, in which nothing is to be escaped
-    begin = f'{_begin(case.name)}{{"film": {in_html(film)[:-1]}, "data": "'
+    begin = f'{_begin(case.path)}{{"film": {in_html(film)[:-1]}, "data": "'
     write_bytes(case.path, f'{begin}{samples}"}}, {in_html(case.about)[1:]}{_END}'.encode())
 
 
-def read_case(path: Path, name: str) -> str:
+def read_case(path: Path) -> str:
     """The data of a script that :func:`write_case` wrote, as JSON."""
-    return path.read_text("utf-8").removeprefix(_begin(name)).removesuffix(_END)
-
-
-def image_of(path: Path) -> str:
-    """The name of the image in a script that :func:`write_case` wrote."""
-    begin = path.read_text("utf-8").removeprefix(_CALL)
-    return str(json.JSONDecoder().raw_decode(begin)[0])
+    return path.read_text("utf-8").removeprefix(_begin(path)).removesuffix(_END)
 
 
 def in_html(value: object) -> str:
@@ -77,5 +71,6 @@ def in_html(value: object) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _begin(name: str) -> str:
-    return f"{_CALL}{in_html(name)}, "
+def _begin(path: Path) -> str:
+    """A script delivers its data under the name of its file, for two may be of one image."""
+    return f"{_CALL}{in_html(path.name)}, "

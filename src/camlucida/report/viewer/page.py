@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from itertools import accumulate
+from pathlib import Path, PurePosixPath
 
 from markupsafe import Markup
 
@@ -24,6 +25,9 @@ INLINED = 16
 INLINED_BYTES = 48 * 2**20
 """Images, and bytes of their data, up to which all of them stand in the page."""
 
+FOLDER = "view"
+"""Of scripts that are of no use once a page has taken them in."""
+
 
 @dataclass(frozen=True)
 class ViewerCase:
@@ -32,19 +36,22 @@ class ViewerCase:
     Attributes:
         name: of the image.
         note: a line below it in the list.
-        script: the file of its data, as :func:`write_case` wrote it.
-        key: unique in the page where the name is not: an image can be in several figures.
+        script: the file of its data, as :func:`write_case` wrote it; its name is unique in the
+            page, where an image can be in several figures.
     """
 
     name: str
     note: str
     script: str
-    key: str = ""
 
     @property
     def id(self) -> str:
-        """Of the case in the page."""
-        return self.key or self.name
+        """Of the case in the page.
+
+        >>> ViewerCase("film", "nodule 0.80", "view/film.js").id
+        'film.js'
+        """
+        return PurePosixPath(self.script).name
 
 
 @dataclass(frozen=True)
@@ -86,38 +93,64 @@ class PageViewer:
         words = in_html(viewer_words(texts))
         return Markup(f'{{"words": {words}, "cases": [{cases}]}}')
 
+    def opened_by(self, scripts: Sequence[str]) -> str:
+        """Id of the case that a figure opens, the first that the page has; "" where it has none.
+
+        Args:
+            scripts: of the images that the figure shows.
+        """
+        ids = {case.script: case.id for case in self.cases}
+        return next((ids[script] for script in scripts if script in ids), "")
+
     def _case(self, case: ViewerCase) -> str:
         about = {"id": case.id, "title": case.name, "note": case.note, "script": case.script}
         if not self.inlined:
             return in_html(about)
         del about["script"]
-        data = read_case(self.folder / case.script, case.name)
+        data = read_case(self.folder / case.script)
         return f'{in_html(about)[:-1]}, "data": {data}}}'
 
 
-def page_viewer(cases: Sequence[ViewerCase], folder: Path) -> PageViewer | None:
+def page_viewer(
+    cases: Sequence[ViewerCase], folder: Path, kind: str = "gallery"
+) -> PageViewer | None:
     """The viewer of a page in ``folder``; None without an image.
 
     Args:
         cases: in order; the scripts of few are taken into the page.
         folder: where the scripts are.
+        kind: as of :class:`PageViewer`.
     """
     if not cases:
         return None
-    size = sum((folder / case.script).stat().st_size for case in cases)
-    return PageViewer(cases, folder, len(cases) <= INLINED and size <= INLINED_BYTES)
+    return PageViewer(cases, folder, len(within_limits(cases, folder)) == len(cases), kind)
 
 
-def remove_cases(cases: Sequence[ViewerCase], folder: Path) -> None:
-    """Remove the scripts that a page has taken in, and their folder where nothing else is in it."""
-    parents = set()
-    for case in cases:
-        path = folder / case.script
-        path.unlink(missing_ok=True)
-        parents.add(path.parent)
-    for parent in parents - {folder}:
-        if not any(parent.iterdir()):
-            parent.rmdir()
+def within_limits(cases: Sequence[ViewerCase], folder: Path) -> list[ViewerCase]:
+    """The first cases, as many as may stand in one page.
+
+    Args:
+        cases, folder: as of :func:`page_viewer`.
+    """
+    sizes = ((folder / case.script).stat().st_size for case in cases[:INLINED])
+    totals = accumulate(sizes)
+    return [case for case, total in zip(cases, totals) if total <= INLINED_BYTES]
+
+
+def remove_taken_in(viewer: PageViewer) -> None:
+    """Remove the scripts in the folder :data:`FOLDER` that a page has taken in.
+
+    Args:
+        viewer: of the page, which is written.
+    """
+    parent = viewer.folder / FOLDER
+    if not viewer.inlined or not parent.is_dir():
+        return
+    for case in viewer.cases:
+        if PurePosixPath(case.script).parent.name == FOLDER:
+            (viewer.folder / case.script).unlink(missing_ok=True)
+    if not any(parent.iterdir()):
+        parent.rmdir()
 
 
 @cache

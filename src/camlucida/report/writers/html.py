@@ -27,8 +27,13 @@ from camlucida.report.document import Document
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document, with_english_figures
 from camlucida.report.rendered import RenderedDocument, RenderedFigure, figures_of, plain
-from camlucida.report.viewer.case_files import image_of
-from camlucida.report.viewer.page import PageViewer, ViewerCase
+from camlucida.report.viewer.page import (
+    PageViewer,
+    ViewerCase,
+    page_viewer,
+    remove_taken_in,
+    within_limits,
+)
 from camlucida.report.writers.breaks import parts
 
 WIDEST = 1280
@@ -45,24 +50,22 @@ def write_html(report: RenderedDocument, folder: Path) -> Path:
         CamlucidaError: a picture is missing or is no picture.
     """
     path = folder / f"{report.stem}.html"
-    write_bytes(path, html(report, folder, figure_viewer(report, folder)).encode())
+    shown = within_limits(viewed_cases(report), folder)
+    write_bytes(path, html(report, folder, page_viewer(shown, folder, "dialog")).encode())
     return path
 
 
-def figure_viewer(report: RenderedDocument, folder: Path) -> PageViewer | None:
-    """The viewer of the figures that have films and maps; None where none has.
+def viewed_cases(report: RenderedDocument) -> list[ViewerCase]:
+    """The images of all figures that have films and maps for the viewer, each once.
 
     Args:
         report: in words.
-        folder: of the files.
     """
-    cases = []
+    cases: dict[str, ViewerCase] = {}
     for figure in _figures(report):
-        if figure.view:
-            name = image_of(folder / figure.view)
-            note = f"{report.words['figure']} {figure.number}"
-            cases.append(ViewerCase(name, note, figure.view, figure.stem))
-    return PageViewer(cases, folder, True, "dialog") if cases else None
+        for view in figure.views:
+            cases.setdefault(view.file, ViewerCase(view.image, view.note, view.file))
+    return list(cases.values())
 
 
 def _figures(report: RenderedDocument) -> Iterator[RenderedFigure]:
@@ -83,15 +86,20 @@ def write_page(
         document: see :mod:`camlucida.report.document` for an example.
         path: of the page; names of files in the document are relative to its folder.
         texts: the language; None for that of the command.
-        viewer: stands first, and takes the place of the pictures on a screen with scripts.
+        viewer: stands first, and takes the place of the pictures on a screen with scripts; None:
+            one that opens from the figures which have films and maps.
 
     Returns:
         ``path``.
     """
     texts = style().page_texts if texts is None else texts
     drawn = document if can_draw(texts) else with_english_figures(document)
-    page = html(render_document(drawn, texts), path.parent, viewer, embed=False)
-    write_bytes(path, page.encode())
+    rendered = render_document(drawn, texts)
+    if viewer is None:
+        viewer = page_viewer(viewed_cases(rendered), path.parent, "dialog")
+    write_bytes(path, html(rendered, path.parent, viewer, embed=False).encode())
+    if viewer is not None:
+        remove_taken_in(viewer)
     return path
 
 

@@ -13,17 +13,21 @@ from matplotlib.figure import Figure
 
 from camlucida.analysis.comparison.compare import Comparison
 from camlucida.analysis.comparison.summary import by_verdict
+from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug, unique, write_json
 from camlucida.figures.consistency import (
     all_series_figure,
     consistency_figure,
     panel_figure,
+    read_panel,
     verdicts_figure,
 )
 from camlucida.figures.files import save_figure
 from camlucida.figures.notice import NOTICE
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
+from camlucida.report.viewer.page import FOLDER
+from camlucida.report.viewer.panels import write_panels
 from camlucida.report.writers.html import write_page
 from camlucida.runs import Run
 from camlucida.runs.keyed import is_keyed, without_command
@@ -47,7 +51,7 @@ def write_comparison(
     """
     written = list(_write_tables(out, comparison))
     figures = []
-    for about_figure, figure in _figures(comparison, runs):
+    for about_figure, figure in _figures(out, comparison, runs):
         written += save_figure(figure, out / about_figure.name)
         figures.append(about_figure)
     folders = [str(run.folder.root) for run in runs]
@@ -95,7 +99,7 @@ def _write_tables(out: Path, comparison: Comparison) -> Iterator[Path]:
 
 
 def _figures(
-    comparison: Comparison, runs: Sequence[Run]
+    out: Path, comparison: Comparison, runs: Sequence[Run]
 ) -> Iterator[tuple[ComparisonFigure, Figure]]:
     caption = page_message("figure_series")
     yield ComparisonFigure("map_series", caption), all_series_figure(comparison)
@@ -106,26 +110,30 @@ def _figures(
         yield ComparisonFigure("consistency", caption), consistency_figure(comparison)
     caption = page_message("figure_verdicts")
     yield ComparisonFigure("verdicts", caption), verdicts_figure(comparison)
-    yield from _panels(comparison, runs)
+    yield from _panels(out, comparison, runs)
 
 
 def _panels(
-    comparison: Comparison, runs: Sequence[Run]
+    out: Path, comparison: Comparison, runs: Sequence[Run]
 ) -> Iterator[tuple[ComparisonFigure, Figure]]:
-    """Cases side by side, a figure a group."""
+    """Cases side by side, a figure a group, with their films and maps for the viewer."""
+
+    def read(run: int, index: int) -> Explanation:
+        return runs[run].explanation(index, levels=True)
+
     groups = list(dict.fromkeys(comparison.all_series["group"]))
+    read_panels = [read_panel(comparison, group, read) for group in groups]
+    panels = [panel for panel in read_panels if panel is not None]
     taken: set[str] = set()
-    for group in groups:
-        figure = panel_figure(comparison, group, lambda run, index: runs[run].explanation(index))
-        if figure is not None:
-            name = f"{comparison.by}_panel"
-            if len(groups) > 1:
-                name += f"_{slug(unique(group, taken))}"
-            by = varied(comparison.by)
-            caption = page_message("figure_cases", by=by)
-            if group:
-                caption = page_message("figure_group", group=group, by=by)
-            yield ComparisonFigure(name, caption, is_panel=True), figure
+    for panel, views in zip(panels, write_panels(panels, out, f"{FOLDER}/")):
+        name = f"{comparison.by}_panel"
+        if len(groups) > 1:
+            name += f"_{slug(unique(panel.group, taken))}"
+        by = varied(comparison.by)
+        caption = page_message("figure_cases", by=by)
+        if panel.group:
+            caption = page_message("figure_group", group=panel.group, by=by)
+        yield ComparisonFigure(name, caption, True, views), panel_figure(panel)
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ from camlucida.report.document import (
     Section,
     Table,
     Text,
+    View,
     phrase,
 )
 from camlucida.runs.keyed import IMAGE_NAMES, KEYED
@@ -46,11 +47,24 @@ Row: TypeAlias = "tuple[CellValue | Cell, ...]"
 
 @dataclass(frozen=True)
 class ComparisonFigure:
-    """A figure that is written beside the page: its name without suffix, and its caption."""
+    """A figure that is written beside the page.
+
+    Attributes:
+        name: without suffix.
+        caption: below it.
+        is_panel: whether it shows cases.
+        views: their films and maps for the viewer.
+    """
 
     name: str
     caption: Message
     is_panel: bool = False
+    views: tuple[View, ...] = ()
+
+    @property
+    def picture(self) -> Picture:
+        """The figure in the page."""
+        return Picture(self.name, self.caption, views=self.views)
 
 
 def comparison_page(
@@ -67,8 +81,8 @@ def comparison_page(
         runs: their folders.
         about: the command and the versions.
     """
-    pictures = {figure.name: Picture(figure.name, figure.caption) for figure in figures}
-    panels = [Picture(figure.name, figure.caption) for figure in figures if figure.is_panel]
+    pictures = {figure.name: figure.picture for figure in figures}
+    panels = [figure.picture for figure in figures if figure.is_panel]
     notes = tuple(Notice((_sentence(note),)) for note in comparison.notes)
     return Document(
         title=page_message("title", by=varied(comparison.by)),

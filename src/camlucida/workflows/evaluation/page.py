@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -31,10 +31,9 @@ from camlucida.report.document import (
     Section,
     Subsection,
     Text,
+    View,
     phrase,
 )
-from camlucida.report.viewer.case_files import image_of
-from camlucida.report.viewer.page import PageViewer, ViewerCase
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.evaluation.limits import MAP, limits
 from camlucida.workflows.evaluation.page_tables import (
@@ -131,20 +130,7 @@ def write_evaluation_page(
     gate = tables.gate_table(evaluation.sanity)
     _write_figures(out, evaluation, gate, about)
     document = evaluation_document(out, evaluation, gate, about, examples)
-    return write_page(document, out / "evaluation.html", viewer=_viewer(out, examples))
-
-
-def _viewer(out: Path, examples: Sequence[Example]) -> PageViewer | None:
-    """The viewer that opens from the case pictures; None where no case has a film and a map."""
-    cases = []
-    for example in examples:
-        chosen = example.chosen
-        if example.view:
-            note = f"{chosen.label} · {chosen.method}"
-            stem = Picture.of_file(example.picture).stem
-            name = image_of(out / example.view)
-            cases.append(ViewerCase(name, note, example.view, stem))
-    return PageViewer(cases, out, True, "dialog") if cases else None
+    return write_page(document, out / "evaluation.html")
 
 
 def evaluation_document(
@@ -347,7 +333,9 @@ def _cases(about: EvaluationAbout, examples: Sequence[Example]) -> Iterator[Bloc
         chosen = example.chosen
         names = {"image": chosen.image, "label": chosen.label, "method": chosen.method}
         alt = page_message("case_alt", **names)
-        picture = replace(Picture.of_file(example.picture, alt=alt), view=example.view)
+        note = f"{chosen.label} · {chosen.method}"
+        views = (View(example.view, chosen.image, note),) if example.view else ()
+        picture = Picture.of_file(example.picture, alt=alt, views=views)
         blocks = (Paragraph((_case_score(chosen),)), picture)
         yield Subsection(page_message(f"case_{chosen.which}", **names), blocks)
 

@@ -19,6 +19,7 @@ from camlucida.figures.consistency import (
     all_series_figure,
     consistency_figure,
     panel_figure,
+    read_panel,
     verdicts_figure,
 )
 from camlucida.figures.files import save_figure
@@ -145,7 +146,8 @@ def _comparison_figures(
 
 def _cases_figure(seeds: Comparison, runs: Sequence[Run]) -> Figure | None:
     group = str(seeds.all_series["group"].iloc[0])
-    return panel_figure(seeds, group, lambda run, index: runs[run].explanation(index))
+    panel = read_panel(seeds, group, lambda run, index: runs[run].explanation(index))
+    return None if panel is None else panel_figure(panel)
 
 
 def _select(maps: TrainingMaps, per_class: int) -> Selected:
