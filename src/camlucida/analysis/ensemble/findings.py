@@ -240,19 +240,22 @@ class EnsembleFindings:
             self._nulls[label] = mean, len(values)
         return self._nulls[label]
 
-    def explanation(self, image: str, name: str, label: str) -> Explanation | None:
+    def explanation(
+        self, image: str, name: str, label: str, levels: bool = False
+    ) -> Explanation | None:
         """A classifier's map; None where it has none.
 
         Args:
             image: of the run.
             name: of the classifier.
             label: as it is spelt here.
+            levels: as of :meth:`camlucida.runs.Run.explanation`.
         """
         maps = self._maps_of(name, label)
         rows = maps[maps["image"] == image]
         if rows.empty:
             return None
-        return self.run.explanation(int(rows.index[0]))
+        return self.run.explanation(int(rows.index[0]), levels)
 
     @cached_property
     def _maps(self) -> pd.DataFrame:

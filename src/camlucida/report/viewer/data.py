@@ -150,6 +150,21 @@ def box_data(found: Detection) -> dict[str, Any]:
     return {"x": left, "y": top, "width": right - left, "height": bottom - top, "label": found.name}
 
 
+def annotated_boxes(label: str, boxes: NDArray[np.float64] | None) -> list[dict[str, Any]]:
+    """Annotated boxes of a label.
+
+    Args:
+        label: of the boxes.
+        boxes: (N, 4) x, y, width, height in original pixels; None without any.
+
+    >>> annotated_boxes("nodule", np.array([[4.0, 5, 20, 10]]))
+    [{'x': 4.0, 'y': 5.0, 'width': 20.0, 'height': 10.0, 'label': 'nodule'}]
+    """
+    keys = ("x", "y", "width", "height")
+    rows = [] if boxes is None else np.asarray(boxes, float).tolist()
+    return [{**dict(zip(keys, row)), "label": label} for row in rows]
+
+
 def mask_outlines(label: str, mask: Mask | None) -> list[dict[str, Any]]:
     """The outline of an annotated mask; none without a mask, or of an empty one.
 
@@ -188,6 +203,8 @@ def case_file(
     colormap: str | None = None,
     outlines: Sequence[dict[str, Any]] = (),
     annotations: Sequence[dict[str, Any]] = (),
+    boxes: Sequence[dict[str, Any]] = (),
+    first: int | None = None,
 ) -> CaseFile:
     """The explanations of an image for the viewer.
 
@@ -198,9 +215,13 @@ def case_file(
         outlines: as there.
         annotations: of a volume, as of
             :func:`~camlucida.report.viewer.volumes.volume_annotations`.
+        boxes: as of :func:`viewer_data`.
+        first: number of the explanation to begin with; None: the most probable finding.
     """
     scan = explanations[0].scan
-    about = maps_data(explanations, outlines=outlines, colormap=colormap)
+    about = maps_data(explanations, boxes, outlines, colormap)
+    if first is not None:
+        about = {**about, "first": str(first)}
     if is_volume(scan):
         volume = viewed_volume(explanations)
         about = {**about, "volume": {**volume.about, "annotations": list(annotations)}}

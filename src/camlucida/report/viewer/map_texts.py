@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from camlucida.attribution.explanation import Explanation
@@ -22,7 +23,7 @@ def map_texts(explanation: Explanation, name: str) -> dict[str, Any]:
         "target": label_name(explanation.target),
         "method": explanation.method,
         "layer": explanation.shown_layer,
-        "score": explanation.score,
+        "score": explanation.score if isfinite(explanation.score) else None,
         "score_kind": str(about.get("score_kind", "score")),
         "probability": explanation.probability,
         "unit": str(about.get("unit", "none")),

@@ -36,7 +36,7 @@ class EnsembleOutput:
 
     Attributes:
         index: the page.
-        images: one an image: the content of its ``metadata.json``, and its ``folder``.
+        images: one an image: the content of its ``metadata.json``, its ``folder`` and its ``view``.
         rows, localised: of ``ensemble.csv`` and ``localisation.csv``.
         failures: classifiers and images that could not be used, boxes that could not be compared.
         record: content of ``ensemble.json``.
@@ -116,7 +116,7 @@ def _add_image(output: EnsembleOutput, writer: ImageFolder, image: str) -> None:
         failure = Failure.of(image, error, named=True)
         output.failures.append(kept_failure(of_run, failure))
         return
-    output.images.append(record.case | {"folder": record.folder})
+    output.images.append(record.case | {"folder": record.folder, "view": record.view})
     output.rows += record.rows
     output.localised += record.localised
     output.failures += record.failures

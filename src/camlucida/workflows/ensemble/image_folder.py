@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from camlucida.core.files import slug, write_bytes, write_json
 from camlucida.core.messages import Message, Value, declare
 from camlucida.core.png import png_bytes
 from camlucida.core.regions import Box, binary_mask, boxes
+from camlucida.core.scan import Scan
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.files import SCREEN_DPI, save_figure
@@ -33,8 +35,12 @@ from camlucida.figures.overlay import caption, captioned, jpeg_bytes, map_pixels
 from camlucida.figures.save import strip_png
 from camlucida.io.keyed_files import image_source
 from camlucida.metrics.statistics import excess
+from camlucida.report.viewer.case_files import write_case
+from camlucida.report.viewer.data import annotated_boxes, case_file
+from camlucida.report.viewer.page import FOLDER
 from camlucida.runs.keyed import kept_failure
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
+from camlucida.workflows.ensemble.view import finding_maps
 
 declare(
     "not_comparable",
@@ -74,12 +80,14 @@ class ImageRecord:
     Attributes:
         case: content of ``metadata.json``.
         folder: its name, relative to the output folder.
+        view: its script for the viewer, relative to the output folder; "" without a map.
         rows, localised: of ``ensemble.csv`` and ``localisation.csv``.
         failures: boxes that could not be compared.
     """
 
     case: dict[str, Any]
     folder: str
+    view: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
     localised: list[dict[str, Any]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -126,17 +134,21 @@ class ImageFolder:
         most = self.choice.top
         top = {name: ranked(table, decisions, name, most) for name in self.titles}
         shown: list[dict[str, Any]] = []
-        picture: dict[str, Any] = {}
+        viewed: list[Explanation] = []
+        film: Scan | None = None
         for finding in self.findings.findings(image, chosen):
             shown.append(self._finding(finding, true_boxes.get(finding.label), patient, record))
-            picture = picture or self._picture(finding)
+            film = film or self._film(image, finding)
+            viewed += finding_maps(finding.ensemble, self.titles, film)
+        if film is not None:
+            record.view = self._view(viewed, true_boxes)
         record.case = {
             "image": image,
             "path": path,
             "sha256": str(first["image_sha256"]),
             "size": size,
             "patient": patient,
-            **picture,
+            **({} if film is None else self._picture(film)),
             "missing": self.findings.missing(image),
             "probabilities": _probabilities(table),
             "top": top,
@@ -164,11 +176,25 @@ class ImageFolder:
             record.failures.append(kept_failure(self.findings.run.about, failure))
             return {}
 
-    def _picture(self, finding: EnsembleFinding) -> dict[str, Any]:
-        scan = finding.ensemble.members[0].explanation.scan
+    def _film(self, image: str, finding: EnsembleFinding) -> Scan:
+        """The film with all its grey levels."""
+        first = finding.ensemble.members[0]
+        read = self.findings.explanation(image, first.name, finding.label, levels=True)
+        return first.explanation.scan if read is None else read.scan
+
+    def _view(self, maps: Sequence[Explanation], true_boxes: dict[str, Floats]) -> str:
+        """Write the film with the maps of all findings for the viewer."""
+        name = f"{FOLDER}/{PurePosixPath(self.folder).name}.js"
+        labels = {explanation.target for explanation in maps}
+        marked = (annotated_boxes(*each) for each in true_boxes.items() if each[0] in labels)
+        boxes = list(chain.from_iterable(marked))
+        write_case(case_file(self.out / name, maps, boxes=boxes, first=0))
+        return name
+
+    def _picture(self, film: Scan) -> dict[str, Any]:
         name = f"{self.folder}/film.png"
-        write_bytes(self.out / name, png_bytes(scan.picture()))
-        return {"film": name, "synthetic": scan.synthetic, "warnings": list(scan.warnings)}
+        write_bytes(self.out / name, png_bytes(film.picture()))
+        return {"film": name, "synthetic": film.synthetic, "warnings": list(film.warnings)}
 
     def _strips(self, image: str, top: dict[str, list[tuple[str, float]]]) -> list[dict[str, str]]:
         """Of each classifier its most probable labels, each map on its own scale."""

@@ -28,6 +28,7 @@ from camlucida.report.document import (
     Subsection,
     Table,
     Text,
+    View,
     phrase,
 )
 from camlucida.runs.keyed import IMAGE_NAMES, KEYED
@@ -65,7 +66,8 @@ def ensemble_page(
 
     Args:
         record: content of ``ensemble.json``.
-        images: content of each ``metadata.json``, and its ``folder``.
+        images: content of each ``metadata.json``, its ``folder``, and its ``view``: the script for
+            the viewer, or "".
         titles: key of a classifier → its name for people.
         summary: of :func:`~camlucida.workflows.ensemble.tables.localisation_summary`.
     """
@@ -194,7 +196,8 @@ def _image(case: Record, titles: Mapping[str, str]) -> Section:
     for strip in case["strips"]:
         title = titles[strip["model"]]
         alt = page_message("strip_alt", image=case["image"], name=title)
-        blocks.append(Picture.of_file(strip["file"], page_message("strip", name=title), alt=alt))
+        caption = page_message("strip", name=title)
+        blocks.append(Picture.of_file(strip["file"], caption, alt=alt, views=_views(case)))
     blocks += [_finding(finding, case, titles) for finding in case["findings"]]
     return Section(case["folder"], tuple(blocks), title=case["image"])
 
@@ -217,7 +220,9 @@ def _probabilities(case: Record, titles: Mapping[str, str]) -> Table:
 def _finding(finding: Record, case: Record, titles: Mapping[str, str]) -> Subsection:
     names = {"label": finding["label"], "image": case["image"]}
     side_by_side = page_message("side_by_side", **names)
-    boxes = Picture.of_file(finding["boxes_figure"], alt=page_message("boxes_alt", **names))
+    views = _views(case)
+    boxes_alt = page_message("boxes_alt", **names)
+    boxes = Picture.of_file(finding["boxes_figure"], alt=boxes_alt, views=views)
     lines = [_files(titles[member["model"]], member["files"]) for member in finding["members"]]
     files = Points((*lines, _files(page_message("ensemble"), finding["files"])))
     because = page_message("shown_because", reason=finding["reason"])
@@ -225,10 +230,18 @@ def _finding(finding: Record, case: Record, titles: Mapping[str, str]) -> Subsec
         Paragraph((_probability(finding), _agreement(finding))),
         *_warnings(finding, titles),
         Paragraph((because,), quiet=True),
-        Picture.of_file(finding["figure"], alt=side_by_side),
+        Picture.of_file(finding["figure"], alt=side_by_side, views=views),
         Details(page_message("boxes_and_files"), (boxes, files)),
     )
     return Subsection(finding["label"], blocks)
+
+
+def _views(case: Record) -> tuple[View, ...]:
+    """The film with the maps of all findings for the viewer."""
+    if not case["view"]:
+        return ()
+    findings = " · ".join(str(finding["label"]) for finding in case["findings"])
+    return (View(case["view"], case["image"], findings),)
 
 
 def _probability(finding: Record) -> Message:

@@ -1,0 +1,60 @@
+"""Maps in pixels of the film, such as a mean of several models' maps, for the viewer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.geometry import Geometry
+from camlucida.core.scan import Scan
+
+SIDE = 128
+"""Cells on the longer side, at most: a page holds several such maps of each film."""
+
+
+def dense_map(
+    values: NDArray[np.floating], about: Explanation, method: str, score: float = float("nan")
+) -> Explanation:
+    """An array in pixels of the film as a map of the viewer, averaged over cells of equal size.
+
+    Args:
+        values: (H, W) signed; NaN, where nothing is known, becomes 0.
+        about: whose target, layer, film and unit it has.
+        method: as the viewer lists it.
+        score: as the viewer lists it; NaN: none.
+
+    >>> from camlucida.attribution.explanation import _example
+    >>> dense_map(np.eye(8), _example(), "after − before").grid
+    (8, 8)
+    """
+    pixels = torch.from_numpy(np.nan_to_num(values).astype(np.float32))
+    shrunk = min(1.0, SIDE / max(pixels.shape))
+    cells = (max(1, round(pixels.shape[0] * shrunk)), max(1, round(pixels.shape[1] * shrunk)))
+    raw = torch.nn.functional.adaptive_avg_pool2d(pixels[None], cells)[0]
+    geometry = Geometry.identity(tuple(pixels.shape)).resize(cells)
+    scan = replace(about.scan, geometry=geometry)
+    return replace(
+        about,
+        raw=raw,
+        score=score,
+        probability=None,
+        method=method,
+        relu=False,
+        scan=scan,
+        empty_reason=None if raw.any() else about.empty_reason,
+        detection=None,
+    )
+
+
+def with_film(explanation: Explanation, film: Scan) -> Explanation:
+    """The explanation with a film that many maps share; where its own map lies stays.
+
+    Args:
+        explanation: of the film.
+        film: as it was read once.
+    """
+    return replace(explanation, scan=replace(film, geometry=explanation.scan.geometry))
