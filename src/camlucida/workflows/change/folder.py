@@ -20,6 +20,7 @@ from camlucida.models import LoadedModel
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.change.alignment_record import alignment_record
 from camlucida.workflows.change.page import change_page
+from camlucida.workflows.change.view import write_views
 
 declare(
     "change_notes",
@@ -75,7 +76,7 @@ def write_change(
         "notice": "Research use only",
     }
     write_json(out / "change.json", record)
-    write_page(change_page(record), out / "change.html")
+    write_page(change_page(record, write_views(chosen, images, out)), out / "change.html")
     return record
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from camlucida.core.messages import Message, Value, declare, quoted, score_name
@@ -22,6 +22,7 @@ from camlucida.report.document import (
     Section,
     Table,
     Text,
+    View,
     phrase,
 )
 
@@ -112,8 +113,13 @@ Record: TypeAlias = "Mapping[str, Any]"
 Row: TypeAlias = "tuple[CellValue | Cell, ...]"
 
 
-def change_page(record: Record) -> Document:
-    """The page of the content of ``change.json``."""
+def change_page(record: Record, views: Sequence[View] = ()) -> Document:
+    """The page of the content of ``change.json``.
+
+    Args:
+        record: the content.
+        views: both images for the viewer.
+    """
     images = record["images"]
     labels = record["labels"]
     limits = tuple(_message(f"limit_{name}") for name in LIMITS)
@@ -122,7 +128,7 @@ def change_page(record: Record) -> Document:
         sections=(
             _alignment(record["alignment"]),
             _scores(record),
-            *(_label(item, index) for index, item in enumerate(labels, 1)),
+            *(_label(item, index, views) for index, item in enumerate(labels, 1)),
             Section("limits", (Points(limits), _files()), title=_message("limits")),
         ),
         synthetic=record["synthetic"],
@@ -235,7 +241,7 @@ def _score_row(item: Record) -> Row:
     )
 
 
-def _label(item: Record, index: int) -> Section:
+def _label(item: Record, index: int, views: Sequence[View]) -> Section:
     label = item["label"]
     alt = _message("picture", label=label)
     grid = " × ".join(map(str, item["grid"]))
@@ -246,7 +252,7 @@ def _label(item: Record, index: int) -> Section:
         if reason is not None:
             empty = _message("no_evidence", when=_message(when), reason=reason)
             blocks.append(Notice((empty,)))
-    blocks.append(Picture.of_file(item["figure"], more=("pdf",), alt=alt))
+    blocks.append(Picture.of_file(item["figure"], more=("pdf",), alt=alt, views=views))
     blocks.append(Paragraph((compared,), quiet=True))
     return Section(f"label-{index}", tuple(blocks), title=label)
 
