@@ -23,6 +23,7 @@ from camlucida.io.message_tables import add_english
 from camlucida.io.records import records_of
 from camlucida.models import load_model
 from camlucida.models.assumptions import RecognisedCard
+from camlucida.report.document import View
 from camlucida.runs import Run, execute
 from camlucida.runs.keyed import (
     GIVEN,
@@ -43,6 +44,7 @@ from camlucida.workflows.segmentation.page import SegmentationReport, write_repo
 from camlucida.workflows.segmentation.pictures import write_pictures
 from camlucida.workflows.segmentation.run_view import SegmentationRun
 from camlucida.workflows.segmentation.statistics import agreement, map_row, overlap, summarise
+from camlucida.workflows.segmentation.view import write_view
 
 Progress = Callable[..., object]
 
@@ -58,6 +60,7 @@ class SegmentationOutcome:
         messages: of the report, by section: model, images, segmentation, maps, limits, missing.
         failures: images without a map, and masks that cannot be read.
         figures: image → names of its PNG files.
+        views: image → its film and maps for the viewer.
     """
 
     out: Path
@@ -66,6 +69,7 @@ class SegmentationOutcome:
     messages: dict[str, list[Message]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     figures: dict[str, list[str]] = field(default_factory=dict)
+    views: dict[str, tuple[View, ...]] = field(default_factory=dict)
 
 
 def explain_segmentation(
@@ -162,6 +166,7 @@ def _report(
         outcome.summary,
         rows,
         outcome.figures,
+        outcome.views,
         command,
         synthetic,
     )
@@ -187,6 +192,7 @@ def _measure(
                 rows[index] = map_row(run, case, index, explanation, overlaps)
             files = write_pictures(run, case, maps, rows, outcome.out, stem) if maps else []
             outcome.figures[case.image] = files
+            outcome.views[case.image] = write_view(run, case, maps, outcome.out, stem)
             all_rows += rows.values()
         except CamlucidaError as error:
             failure = Failure(case.image, error.code, f"{case.path}: {error.what}", error.fix)

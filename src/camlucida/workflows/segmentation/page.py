@@ -28,6 +28,7 @@ from camlucida.report.document import (
     Section,
     Table,
     Text,
+    View,
     phrase,
 )
 from camlucida.report.render import render_document
@@ -82,6 +83,7 @@ declare(
         "circular": "{layer} (circular)",
         "no_evidence": "no evidence: {reason}",
         "on_area": "{share} on {area}",
+        "map_count": "{count} {count:|map|maps}",
     },
 )
 
@@ -110,6 +112,7 @@ class SegmentationReport:
         summary: means, as ``batch_summary.csv``.
         rows: numbers of each map, as ``statistics.csv``.
         figures: image → names of its PNG files.
+        views: image → its film and maps for the viewer.
         command: the command line.
         synthetic: whether an image is.
     """
@@ -119,6 +122,7 @@ class SegmentationReport:
     summary: pd.DataFrame
     rows: pd.DataFrame
     figures: Mapping[str, Sequence[str]]
+    views: Mapping[str, tuple[View, ...]]
     command: str
     synthetic: bool
 
@@ -211,7 +215,8 @@ def _image(
     table = tuple(_map(report.run, row) for row in rows)
     yield Table(f"maps_{case.image}", None, head, table)
     for file in report.figures.get(case.image, ()):
-        yield Picture.of_file(file, alt=f"{case.image}: {file}")
+        views = report.views.get(case.image, ())
+        yield Picture.of_file(file, alt=f"{case.image}: {file}", views=views)
 
 
 def _map(run: SegmentationRun, row: Row) -> tuple[str | Message, ...]:
