@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ from camlucida.report.document import (
 )
 from camlucida.report.sections.base import section
 from camlucida.report.viewer.case_files import CaseFile, write_case
-from camlucida.report.viewer.data import case_file, mask_outlines
+from camlucida.report.viewer.data import annotated_boxes, case_file, mask_outlines
 from camlucida.report.viewer.volumes import volume_annotations
 
 declare(
@@ -97,6 +97,9 @@ declare(
     },
 )
 
+Views: TypeAlias = "Mapping[Any, tuple[View, ...]]"
+"""Row of a case → its film and map for the viewer."""
+
 SHOWN = 10
 """Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
 
@@ -119,9 +122,11 @@ def cases(report: ReportData) -> Section | None:
         blocks.append(Paragraph((Message("cases.more", counts),)))
     # One legend for all figures: repeated in each caption it would hide what differs.
     blocks.append(Paragraph((Message("cases.legend"),)))
-    blocks += [_case(report, number, row, roles[row]) for number, row in enumerate(shown, 1)]
-    others = [_boxes(report, shown), _targets_of_one(report, shown)]
-    others += [_best_and_worst(report, task) for task in report.chosen]
+    pictures = [_case(report, number, row, roles[row]) for number, row in enumerate(shown, 1)]
+    blocks += pictures
+    views = {row: picture.views for row, picture in zip(shown, pictures)}
+    others = [_boxes(report, shown, views), _targets_of_one(report, shown)]
+    others += [_best_and_worst(report, task, views) for task in report.chosen]
     blocks += [picture for picture in others if picture is not None]
     return Section("cases", tuple(blocks))
 
@@ -164,12 +169,14 @@ def _roles(report: ReportData) -> dict[Any, list[Message]]:
     return roles
 
 
-def _case_file(path: Path, explanation: Explanation, label: str, mask: Mask | None) -> CaseFile:
-    """A map for the viewer, with its annotation."""
+def _case_file(report: ReportData, path: Path, row: Any, explanation: Explanation) -> CaseFile:
+    """A map for the viewer, with its annotations."""
+    label, mask = str(report.measured.loc[row]["target"]), report.mask(row)
     if is_volume(explanation.scan):
         annotations = volume_annotations(explanation.scan, label, mask)
         return case_file(path, [explanation], annotations=annotations)
-    return case_file(path, [explanation], outlines=mask_outlines(label, mask))
+    outlines, boxes = mask_outlines(label, mask), annotated_boxes(label, report.boxes(row))
+    return case_file(path, [explanation], outlines=outlines, boxes=boxes)
 
 
 def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -> Picture:
@@ -180,7 +187,7 @@ def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)
     view = f"{stem}.view.js"
-    write_case(_case_file(report.folder / view, explanation, str(case["target"]), mask))
+    write_case(_case_file(report, report.folder / view, row, explanation))
     sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
     caption = Message("cases.caption", {"parts": chain("cases.two", sentences)})
     return Picture(stem, caption, views=(View(view, explanation.scan.id),))
@@ -269,14 +276,22 @@ def _targets_of_one(report: ReportData, shown: Sequence[Any]) -> Picture | None:
             best = list(same.sort_values("probability", ascending=False).index[:4])
     if len(best) < 2:
         return None
-    explanations = [report.map_of(row) for row in best]
+    explanations = [report.map_of(row, levels=True) for row in best]
     stem = "figures/label_comparison"
     figure = label_comparison(in_one_plane(explanations), _truths(report.cases.loc[best]))
     save_figure(figure, report.folder / stem)
     labels = [explanation.target for explanation in explanations]
-    return Picture(
-        stem, Message("cases.labels", {"image": explanations[0].scan.id, "labels": labels})
-    )
+    caption = Message("cases.labels", {"image": explanations[0].scan.id, "labels": labels})
+    return Picture(stem, caption, views=_views_of_labels(report, explanations, stem))
+
+
+def _views_of_labels(
+    report: ReportData, explanations: Sequence[Explanation], stem: str
+) -> tuple[View, ...]:
+    """Maps of several targets over one film."""
+    file = f"{stem}.view.js"
+    write_case(case_file(report.folder / file, explanations))
+    return (View(file, explanations[0].scan.id),)
 
 
 def _truths(cases: pd.DataFrame) -> list[bool | None] | None:
@@ -302,7 +317,7 @@ def _ends(report: ReportData, task: str) -> dict[str, Any]:
     return ends if len(set(ends.values())) == 2 else {}
 
 
-def _best_and_worst(report: ReportData, task: str) -> Picture | None:
+def _best_and_worst(report: ReportData, task: str, views: Views) -> Picture | None:
     """The best and the worst case under each other, on one scale if their maps have one unit."""
     ends = _ends(report, task)
     maps = {name: report.map_of(row) for name, row in ends.items()}
@@ -326,12 +341,12 @@ def _best_and_worst(report: ReportData, task: str) -> Picture | None:
     stem = "figures/best_worst" if len(report.chosen) == 1 else f"figures/best_worst_{task}"
     figure = comparison_grid(lines, [method], shared="all" if one_scale else "none")
     save_figure(figure, report.folder / stem)
-    return Picture(
-        stem, Message("cases.best_worst" if one_scale else "cases.best_worst_apart", values)
-    )
+    caption = Message("cases.best_worst" if one_scale else "cases.best_worst_apart", values)
+    both = itertools.chain.from_iterable(views.get(row, ()) for row in ends.values())
+    return Picture(stem, caption, views=tuple(both))
 
 
-def _boxes(report: ReportData, shown: Sequence[Any]) -> Picture | None:
+def _boxes(report: ReportData, shown: Sequence[Any], views: Views) -> Picture | None:
     """The first shown case with an annotated box, and the boxes around its attribution."""
     for row in shown:
         case = report.cases.loc[row]
@@ -340,5 +355,5 @@ def _boxes(report: ReportData, shown: Sequence[Any]) -> Picture | None:
             stem = "figures/boxes"
             save_figure(boxes_on_image(report.map_of(row), boxes), report.folder / stem)
             values = {"image": case["image"], "target": case["target"], "true": len(boxes)}
-            return Picture(stem, Message("cases.boxes", values))
+            return Picture(stem, Message("cases.boxes", values), views=views.get(row, ()))
     return None

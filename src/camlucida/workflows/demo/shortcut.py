@@ -40,8 +40,13 @@ from camlucida.report.document import (
     Section,
     Table,
     Text,
+    View,
     phrase,
 )
+from camlucida.report.viewer.case_files import write_case
+from camlucida.report.viewer.data import case_file, mask_outlines
+from camlucida.report.viewer.page import FOLDER
+from camlucida.report.viewer.panels import with_name
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.explain import explain_to_folder
 
@@ -164,7 +169,8 @@ def run_shortcut(out: Path, device: str) -> ShortcutResult:
         "versions": versions(),
     }
     write_json(out / "demo.json", record)
-    index = write_page(shortcut_document(models, chance), out / "index.html")
+    views = write_views(columns, films[:SHOWN], out)
+    index = write_page(shortcut_document(models, chance, views), out / "index.html")
     return ShortcutResult(index, [_sentence(model, chance) for model in models])
 
 
@@ -288,8 +294,38 @@ def _sentence(model: Measured, chance: Mapping[str, float]) -> str:
     )
 
 
-def shortcut_document(models: Sequence[Measured], chance: Mapping[str, float]) -> Document:
-    """The page of the measurements."""
+def write_views(
+    columns: Mapping[str, Sequence[Explanation]], films: Sequence[Film], out: Path
+) -> list[View]:
+    """Write the first films with the map of every model for the viewer.
+
+    Args:
+        columns: model → its maps, one a film.
+        films: with their masks.
+        out: folder of the page.
+    """
+    views = []
+    for number, drawn in enumerate(films):
+        maps = [with_name(each[number], name) for name, each in columns.items()]
+        outlines = [
+            line for target in TARGETS for line in mask_outlines(target, drawn.masks[target])
+        ]
+        file = f"{FOLDER}/film_{number:02d}.js"
+        write_case(case_file(out / file, maps, outlines=outlines, first=0))
+        views.append(View(file, maps[0].scan.id, ""))
+    return views
+
+
+def shortcut_document(
+    models: Sequence[Measured], chance: Mapping[str, float], views: Sequence[View] = ()
+) -> Document:
+    """The page of the measurements.
+
+    Args:
+        models: as measured.
+        chance: target → its share of the film.
+        views: the films of the picture for the viewer.
+    """
     purpose = (
         f"Each of the {FILMS} films has a {FINDING} and the marker “{MARKER}”.",
         f"The first measurement needs no heat map: the drop of the logit of {FINDING} when the "
@@ -303,7 +339,7 @@ def shortcut_document(models: Sequence[Measured], chance: Mapping[str, float]) -
     )
     numbers = phrase("Numbers: ", Link("demo.json"), ".")
     sections = (
-        Section("measurements", (_drops(models, chance), _picture()), title="Measurements"),
+        Section("measurements", (_drops(models, chance), _picture(views)), title="Measurements"),
         Section("last-layer", (_last_layer(models),), title="Grad-CAM at the last layer"),
         Section("models", (_described(models),), title="Models"),
     )
@@ -341,9 +377,9 @@ def _last_layer(models: Sequence[Measured]) -> Table:
     return Table("last-layer", caption, head, tuple(rows), notes=(note,))
 
 
-def _picture() -> Picture:
+def _picture(views: Sequence[View]) -> Picture:
     caption = f"Films and the overlay of each model; {FINDING} and marker are outlined."
-    return Picture.of_file("comparison.png", caption)
+    return Picture.of_file("comparison.png", caption, views=views)
 
 
 def _described(models: Sequence[Measured]) -> Facts:
