@@ -1,5 +1,6 @@
 """``camlucida change`` as a user meets it."""
 
+import base64
 import json
 
 import numpy as np
@@ -8,6 +9,13 @@ from PIL import Image
 
 from camlucida.cli import main
 from camlucida.phantom import film, model_cards
+from tests.support.viewed_page import (
+    VIEWER,
+    map_methods,
+    offline_page,
+    opened,
+    shows_static_pictures,
+)
 
 
 def run(*arguments):
@@ -110,3 +118,28 @@ def test_a_wrong_request_writes_nothing(films, tmp_path, capsys, second, options
     assert run(*requested, *options) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_figure_opens_the_viewer_with_both_films(films):
+    out = films / "viewed"
+    card = model_cards()["honest_densenet"]
+    options = ["--model", card, "--out", out, "--device", "cpu", "--label", "consolidation"]
+    assert run("change", films / "first.png", films / "second.png", *options) == 0
+    with offline_page(out / "change.html") as page:
+        data = opened(page)
+        page.locator(".viewer-dialog").get_by_role("option", name="second").click()
+        page.wait_for_timeout(300)
+        later = page.evaluate(f"{VIEWER}.data")
+        assert shows_static_pictures(page)
+    assert map_methods(data) == [
+        "after − before · gradcam",
+        "after, laid over before · gradcam",
+        "before · gradcam",
+    ]
+    assert (data["film"]["id"], later["film"]["id"]) == ("first", "second")
+    assert map_methods(later) == ["after · gradcam"]
+    change = data["maps"][0]
+    values = np.frombuffer(base64.b64decode(change["values"]), "<f4").reshape(change["grid"])
+    expected = np.nan_to_num(np.load(out / "change.npy")[0])
+    assert np.allclose(values, expected, atol=1e-6)
+    assert values.min() < 0  # the consolidation is gone

@@ -15,6 +15,13 @@ from camlucida.workflows.comparison.limits import limits
 from tests.cli.test_cli import run as command
 from tests.support.models_on_disk import write_image, write_model
 from tests.support.stored_runs import one_hot, world
+from tests.support.viewed_page import (
+    VIEWER,
+    map_methods,
+    offline_page,
+    opened,
+    shows_static_pictures,
+)
 from tests.support.worded import assert_worded
 
 TOML = """
@@ -176,3 +183,19 @@ def test_bad_requests_are_one_line_and_leave_nothing(runs, tmp_path, capsys, nam
     assert len(lines) == 1
     assert message in lines[0]
     assert not out.exists()
+
+
+def test_the_cases_open_in_the_viewer_each_film_once(runs, tmp_path):
+    assert command("compare", runs / "seeds", "--by", "seed", "--out", tmp_path) == 0
+    assert not (tmp_path / "view").exists()  # few films stand in the page
+    with offline_page(tmp_path / "comparison.html") as page:
+        data = opened(page)
+        assert {name.partition(" · ")[0] for name in map_methods(data)} == {"seed 42", "seed 43"}
+        shown = page.locator(".viewer-dialog").get_by_label("Images").get_by_role("option")
+        titles = [text.splitlines()[0] for text in shown.all_inner_texts()]
+        assert len(titles) == len(set(titles)) > 1
+        assert data["film"]["id"] == titles[0]
+        page.locator(".viewer-dialog .stage").focus()
+        page.keyboard.press("d")
+        assert page.evaluate(f"{VIEWER}.settings.mode") == "side"
+        assert shows_static_pictures(page)

@@ -1,5 +1,6 @@
 """``camlucida ensemble`` as a user meets it: the folder, the tables, what fails, what goes on."""
 
+import base64
 import json
 import re
 
@@ -14,6 +15,7 @@ from camlucida.cli import main
 from camlucida.core.messages import Message
 from camlucida.runs import Run
 from tests.support.models_on_disk import write_image, write_model
+from tests.support.viewed_page import map_methods, offline_page, opened, shows_static_pictures
 from tests.support.worded import assert_worded
 
 CONFIG = """
@@ -279,3 +281,25 @@ def test_two_classifiers_of_one_name_keep_their_boxes_apart(folder, tmp_path):
     assert run("ensemble", tmp_path / "two.toml", folder / "films/0.png", *options) == 0
     record = json.loads((tmp_path / "out/ensemble.json").read_text())
     assert [model["title"] for model in record["models"]] == ["Net (a)", "Net (b)"]
+
+
+def test_the_figures_of_a_film_open_the_viewer_with_every_map(done):
+    _, out = done
+    with offline_page(out / "index.html") as page:
+        data = opened(page)
+        assert shows_static_pictures(page)
+    assert map_methods(data) == [
+        "mean of 2 maps",
+        "First net · gradcam",
+        "second · gradcam",
+        "disagreement (standard deviation)",
+    ]
+    mean, first, second, _ = data["maps"]
+    assert data["first"] == mean["id"]
+    assert mean["unit"] == first["unit"] == second["unit"] == "× an even spread"
+    values = np.frombuffer(base64.b64decode(mean["values"]), "<f4").reshape(mean["grid"])
+    (finding,) = json.loads((out / "cases/0/metadata.json").read_text())["findings"]
+    # A film of 48 × 64 pixels is not reduced.
+    assert np.allclose(values, read_maps(out / finding["files"]["maps"]).mean(), atol=1e-6)
+    keys = ("x", "y", "width", "height", "label")
+    assert data["boxes"] == [dict(zip(keys, (4, 4, 20, 12, "Pleural Effusion")))]

@@ -7,6 +7,7 @@ import pytest
 
 from camlucida.cli import main
 from tests.support.segmentation_project import write_project
+from tests.support.viewed_page import map_methods, offline_page, opened, shows_static_pictures
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +133,17 @@ def test_nothing_predicted_is_no_error_of_explain(project, tmp_path, capsys):
     assert ended.value.code == 0
     assert "1 of 1 images explained, 1 explanations" in captured.out
     assert "1 image: the model predicts no pixel of 'lesion'" in captured.err
+
+
+def test_the_figures_of_an_image_open_the_viewer_with_every_map(project, tmp_path):
+    words = f"""explain-segmentation --model_path {project}/models_1 --image_path
+        {project}/Dataset/test/c.png --output_dir {tmp_path}/out --methods gradcam layercam
+        --target predicted --target true --device cpu --model {project}/card.toml"""
+    with pytest.raises(SystemExit):
+        main(words.split())
+    with offline_page(tmp_path / "out/index.html") as page:
+        data = opened(page, 1)
+        assert shows_static_pictures(page)
+    assert set(map_methods(data)) == {"gradcam", "layercam"}
+    assert {outline["label"] for outline in data["outlines"]} <= {"true", "predicted"}
+    assert data["outlines"]

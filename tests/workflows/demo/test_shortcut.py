@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from camlucida.workflows.demo import shortcut as demo
+from tests.support.viewed_page import map_methods, offline_page, opened
 
 
 def test_the_interval_holds_the_mean_and_shrinks_to_it_without_spread():
@@ -39,3 +40,11 @@ def test_the_demo_separates_the_cheating_model_from_the_honest_ones(tmp_path, mo
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
     assert "SYNTHETIC" in result.index.read_text()
     assert len(result.lines) == 3
+
+
+def test_the_films_open_in_the_viewer_with_the_map_of_each_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "FILMS", 2)
+    with offline_page(demo.run_shortcut(tmp_path, "cpu").index) as page:
+        data = opened(page)
+    assert len(map_methods(data)) == len(set(map_methods(data))) == 3
+    assert {outline["label"] for outline in data["outlines"]} == {demo.FINDING, "marker"}

@@ -45,6 +45,7 @@ def dense_map(
         method=method,
         relu=False,
         scan=scan,
+        provenance={**about.provenance, "score_kind": ""},  # its cells are no parts of a score
         empty_reason=None if raw.any() else about.empty_reason,
         detection=None,
     )

@@ -4,6 +4,7 @@ their disagreement, over one film."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +32,8 @@ def finding_maps(
     mean = with_film(ensemble.explanation(), film)
     yield dense_map(ensemble.mean, mean, said(mean.provenance["method_name"]), mean.score)
     for member in ensemble.members:
-        explanation = with_film(member.explanation, film)
-        yield with_name(explanation, titles.get(member.name, member.name))
+        scaled = with_film(member.explanation, film)
+        scaled = replace(scaled, provenance={**scaled.provenance, "unit": ensemble.unit})
+        yield with_name(scaled, titles.get(member.name, member.name))
     if np.isfinite(ensemble.disagreement).any():
         yield dense_map(ensemble.disagreement, mean, words("ensemble_view.disagreement"))
