@@ -140,6 +140,8 @@ def test_the_figure_opens_the_viewer_with_both_films(films):
     assert map_methods(later) == ["after · gradcam"]
     change = data["maps"][0]
     values = np.frombuffer(base64.b64decode(change["values"]), "<f4").reshape(change["grid"])
-    expected = np.nan_to_num(np.load(out / "change.npy")[0])
-    assert np.allclose(values, expected, atol=1e-6)
+    whole = np.nan_to_num(np.load(out / "change.npy")[0])
+    side = 128 // len(values)
+    blocks = whole.reshape(len(values), side, len(values), side)
+    assert np.allclose(values, blocks.mean((1, 3)), atol=1e-5)
     assert values.min() < 0  # the consolidation is gone

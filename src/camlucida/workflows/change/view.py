@@ -57,11 +57,10 @@ def write_views(
 def _maps_before(change: Change, film: Scan) -> Iterator[Explanation]:
     """The difference first, then what it is the difference of; 0 where nothing is comparable."""
     before = with_film(change.before, film)
-    method = change.before.method
-    for name, values in (("difference", change.difference), ("carried", change.after_map)):
-        score = change.score if name == "difference" else change.after.score
-        title = f"{words(f'change_view.{name}')} · {method}"
-        yield dense_map(values, before, title, score)
+    yield _named(dense_map(change.difference, before, before.grid), "difference")
+    carried = dense_map(change.after_map, before, before.grid)
+    after = change.after
+    yield _named(replace(carried, score=after.score, probability=after.probability), "carried")
     yield _named(before, "before")
 
 

@@ -30,10 +30,13 @@ def finding_maps(
         film: of the image, which all maps share.
     """
     mean = with_film(ensemble.explanation(), film)
-    yield dense_map(ensemble.mean, mean, said(mean.provenance["method_name"]), mean.score)
+    grid = max((member.explanation.grid for member in ensemble.members), key=max)
+    name = said(mean.provenance["method_name"])
+    yield replace(dense_map(ensemble.mean, mean, grid), method=name, score=mean.score)
     for member in ensemble.members:
         scaled = with_film(member.explanation, film)
         scaled = replace(scaled, provenance={**scaled.provenance, "unit": ensemble.unit})
         yield with_name(scaled, titles.get(member.name, member.name))
     if np.isfinite(ensemble.disagreement).any():
-        yield dense_map(ensemble.disagreement, mean, words("ensemble_view.disagreement"))
+        name = words("ensemble_view.disagreement")
+        yield replace(dense_map(ensemble.disagreement, mean, grid), method=name)
