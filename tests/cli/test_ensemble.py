@@ -104,6 +104,30 @@ def test_what_fails_costs_itself_alone(done):
     assert unknown.to_json() in record["notes"]
 
 
+def test_the_figures_of_a_film_open_the_viewer_with_every_map(done):
+    _, out = done
+    with offline_page(out / "index.html") as page:
+        data = opened(page)
+        assert shows_static_pictures(page)
+    assert map_methods(data) == [
+        "mean of 2 maps",
+        "First net · gradcam",
+        "second · gradcam",
+        "disagreement (standard deviation)",
+    ]
+    mean, first, second, _ = data["maps"]
+    assert data["first"] == mean["id"]
+    assert mean["unit"] == first["unit"] == second["unit"] == "× an even spread"
+    values = np.frombuffer(base64.b64decode(mean["values"]), "<f4").reshape(mean["grid"])
+    (finding,) = json.loads((out / "cases/0/metadata.json").read_text())["findings"]
+    whole = read_maps(out / finding["files"]["maps"]).mean()
+    rows, columns = values.shape
+    blocks = whole.reshape(rows, 48 // rows, columns, 64 // columns)
+    assert np.allclose(values, blocks.mean((1, 3)), atol=1e-5)
+    keys = ("x", "y", "width", "height", "label")
+    assert data["boxes"] == [dict(zip(keys, (4, 4, 20, 12, "Pleural Effusion")))]
+
+
 def metadata_of(out):
     return json.loads((out / "ensemble.json").read_text())
 
@@ -281,27 +305,3 @@ def test_two_classifiers_of_one_name_keep_their_boxes_apart(folder, tmp_path):
     assert run("ensemble", tmp_path / "two.toml", folder / "films/0.png", *options) == 0
     record = json.loads((tmp_path / "out/ensemble.json").read_text())
     assert [model["title"] for model in record["models"]] == ["Net (a)", "Net (b)"]
-
-
-def test_the_figures_of_a_film_open_the_viewer_with_every_map(done):
-    _, out = done
-    with offline_page(out / "index.html") as page:
-        data = opened(page)
-        assert shows_static_pictures(page)
-    assert map_methods(data) == [
-        "mean of 2 maps",
-        "First net · gradcam",
-        "second · gradcam",
-        "disagreement (standard deviation)",
-    ]
-    mean, first, second, _ = data["maps"]
-    assert data["first"] == mean["id"]
-    assert mean["unit"] == first["unit"] == second["unit"] == "× an even spread"
-    values = np.frombuffer(base64.b64decode(mean["values"]), "<f4").reshape(mean["grid"])
-    (finding,) = json.loads((out / "cases/0/metadata.json").read_text())["findings"]
-    whole = read_maps(out / finding["files"]["maps"]).mean()
-    rows, columns = values.shape
-    blocks = whole.reshape(rows, 48 // rows, columns, 64 // columns)
-    assert np.allclose(values, blocks.mean((1, 3)), atol=1e-5)
-    keys = ("x", "y", "width", "height", "label")
-    assert data["boxes"] == [dict(zip(keys, (4, 4, 20, 12, "Pleural Effusion")))]

@@ -31,7 +31,7 @@ from camlucida.metrics.agreement import pearson
 
 Floats = NDArray[np.float32]
 
-declare("ensemble_map", {"method": "mean of {count} maps", "layer": "original pixels"})
+declare("ensemble_map", {"method": "mean of {count} {count:|map|maps}", "layer": "original pixels"})
 
 declare(
     "scales",
