@@ -36,7 +36,7 @@ def write_panels(panels: Sequence[CasePanel], folder: Path, prefix: str) -> list
     views: dict[str, View] = {}
     taken: set[str] = set()
     for image, shown in cases.items():
-        maps = [each for panel, case in shown for each in _named_maps(panel, case)]
+        maps = list(_named_maps(shown))
         if not maps:
             continue
         file = f"{prefix}{slug(unique(image, taken))}.js"
@@ -60,10 +60,12 @@ def with_name(explanation: Explanation, name: str) -> Explanation:
     return replace(explanation, method=f"{name} · {explanation.method}")
 
 
-def _named_maps(panel: CasePanel, case: ShownCase) -> Iterator[Explanation]:
-    for row, explanation in zip(case.rows, case.stored):
-        if explanation.no_picture is None:
-            yield with_name(explanation, panel.headings[row["series"]])
+def _named_maps(shown: Sequence[tuple[CasePanel, ShownCase]]) -> Iterator[Explanation]:
+    """The maps of one image, under the names of their series."""
+    for panel, case in shown:
+        for row, explanation in zip(case.rows, case.stored):
+            if explanation.no_picture is None:
+                yield with_name(explanation, panel.headings[row["series"]])
 
 
 def _verdict(case: ShownCase) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from camlucida.analysis.change.difference import Change
@@ -43,7 +44,7 @@ def write_views(
     """
     before = _film(changes[0].before.scan, images["before"])
     after = _film(changes[0].after.scan, images["after"])
-    over_before = [each for change in changes for each in _maps_before(change, before)]
+    over_before = list(chain.from_iterable(_maps_before(each, before) for each in changes))
     over_after = [_named(with_film(change.after, after), "after") for change in changes]
     maps = {"before": over_before, "after": over_after}
     views = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -307,9 +308,8 @@ def write_views(
     views = []
     for number, drawn in enumerate(films):
         maps = [with_name(each[number], name) for name, each in columns.items()]
-        outlines = [
-            line for target in TARGETS for line in mask_outlines(target, drawn.masks[target])
-        ]
+        of_targets = (mask_outlines(target, drawn.masks[target]) for target in TARGETS)
+        outlines = list(chain.from_iterable(of_targets))
         file = f"{FOLDER}/film_{number:02d}.js"
         write_case(case_file(out / file, maps, outlines=outlines, first=0))
         views.append(View(file, maps[0].scan.id, ""))
