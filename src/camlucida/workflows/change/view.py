@@ -51,7 +51,7 @@ def write_views(
     for when, explanations in maps.items():
         file = f"{FOLDER}/{when}.js"
         write_case(case_file(out / file, explanations, first=0))
-        views.append(View(file, images[when].id, Message(f"change_page.{when}")))
+        views.append(View(file, images[when].id, Message(f"change_view.{when}")))
     return tuple(views)
 
 
