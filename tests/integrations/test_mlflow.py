@@ -3,6 +3,7 @@
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -24,14 +25,14 @@ def mlflow():
 @pytest.fixture
 def folder(small_run, tmp_path):
     shutil.copytree(small_run.folder.root, tmp_path / "r")
-    (tmp_path / "r/report").mkdir()
-    (tmp_path / "r/report/report.html").write_text("<p>report</p>")
     return tmp_path / "r"
 
 
 def test_a_run_is_logged_once(mlflow, folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     uri = (tmp_path / "store").as_uri()
+    assert run("report", str(folder), "--sections", "data", "--format", "html", "md") == 0
+    capsys.readouterr()
     arguments = ("log", "mlflow", str(folder), "--tracking-uri", uri, "--experiment", "films")
     assert run(*arguments) == 0
     client = mlflow.MlflowClient(tracking_uri=uri)
@@ -47,6 +48,12 @@ def test_a_run_is_logged_once(mlflow, folder, tmp_path, capsys, monkeypatch):
         assert 0 <= logged.data.metrics[key] <= 1
     top = {each.path for each in client.list_artifacts(logged.info.run_id)}
     assert top == {"run.json", "report"}
+    pages = client.list_artifacts(logged.info.run_id, "report")
+    assert [each.path for each in pages] == ["report/report.html", "report/report.md"]
+    stored = client.download_artifacts(logged.info.run_id, "report", str(tmp_path))
+    page = Path(stored, "report.html").read_bytes()
+    assert page == (folder / "report/report.html").read_bytes()
+    assert b"research use only" in page.lower()
     assert run(*arguments) == 0
     assert "has these results already" in capsys.readouterr().out
     assert len(client.search_runs([experiment])) == 1

@@ -76,6 +76,19 @@ def test_a_shard_is_a_run_of_its_own_images(sharded):
     assert set(run.predictions()["image"]) == {"2", "8"}
 
 
+def test_a_shard_without_images_says_so_and_is_joined(tmp_path):
+    cohort, both = write_cohort(tmp_path / "cohort", films=2, broken=None), tmp_path / "shards"
+    first, second = (compute(cohort, both, Shard(index, 2)) for index in (1, 2))
+    empty = (
+        "this shard has no image: the cohort has 1 part of up to 2 images, and there are 2 shards"
+    )
+    assert empty not in map(str, first.notes)
+    assert empty in map(str, second.notes)
+    run = merge([both], tmp_path / "joined")
+    assert run.counts["done"] == 2
+    assert "notes.empty_shard" not in [note["code"] for note in run.about["notes"]]
+
+
 def test_a_lost_ledger_of_a_shard_is_that_of_the_shard(shards):
     folder = shards / "shard-00002-of-00003"
     before = [entry.key for entry in Run.open(folder).entries]

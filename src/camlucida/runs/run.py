@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from camlucida.attribution.batches import DEFAULT_BATCH
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
-from camlucida.core.messages import Message, prefixed
+from camlucida.core.messages import Message, declare, prefixed
 from camlucida.datasets.cohort import CohortImage
 from camlucida.datasets.cohort_file import CohortFile, read_cohort_file
 from camlucida.runs.driver import Driver
@@ -37,6 +37,16 @@ from camlucida.runs.resume import recover, sync, tidy
 from camlucida.runs.slots import WHOLE, Shard, Slot, images_of, part_slots
 from camlucida.runs.storage import RunStore, run_root, store_of
 from camlucida.runs.tables import cohort_rows, cohort_schema
+
+declare(
+    "notes",
+    {
+        "empty_shard": (
+            "this shard has no image: the cohort has {parts} {parts:|part|parts} of up to {size} "
+            "images, and there are {count} shards"
+        ),
+    },
+)
 
 T = TypeVar("T")
 PART = 32
@@ -145,6 +155,9 @@ def execute(
         store.push()
     failures = _distinct([problems, _failures(entries)])
     notes += [*item_notes(entries), *notes_of_letters(folder, entries)]
+    if not any(slots):
+        values = {"parts": last, "size": PART, "count": shard.count}
+        notes.append(Message("notes.empty_shard", values))
     tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
     return RunOutcome(folder.root, count_states(entries), failures, notes, tasks, keyed)
 
