@@ -9,7 +9,9 @@ import pytest
 from fiftyone import ViewField
 
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.datasets.patients import patient_of
 from camlucida.integrations.fiftyone import dataset_of_run, samples_of_run
+from camlucida.runs import Run
 
 
 @pytest.fixture
@@ -27,6 +29,15 @@ def test_a_sample_has_what_the_run_knows_of_its_image(samples, small_run):
     expected = table[table["image"] == "0"].set_index("label")["probability"].to_dict()
     made = {each.label: each.confidence for each in first["predictions"].classifications}
     assert made == pytest.approx(expected)
+
+
+def test_an_unknown_patient_is_blank(small_run, tmp_path, monkeypatch):
+    table = small_run.predictions()
+    table["patient"] = [patient_of("", image) for image in table["image"]]
+    monkeypatch.setattr(Run, "predictions", lambda run: table)
+    first = next(samples_of_run(small_run, tmp_path / "media"))
+    assert not first.has_field("patient")
+    assert first["group_sex"] == "f"
 
 
 def test_heatmaps_are_the_maps_in_shares_of_their_limit(samples, small_run):

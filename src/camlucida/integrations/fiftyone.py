@@ -17,6 +17,7 @@ from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import slug, write_bytes
 from camlucida.core.png import png_bytes
 from camlucida.core.tensors import resize
+from camlucida.datasets.patients import stated_patient
 from camlucida.runs import Run
 
 LONGEST = 256
@@ -154,6 +155,8 @@ def _facts(rows: pd.DataFrame) -> dict[str, str]:
     names = [name for name in map(str, rows) if name in FACTS or name.startswith("group_")]
     first = rows.iloc[0]
     cells = {str(name): first[name] for name in names}
+    if "patient" in cells:
+        cells["patient"] = stated_patient(str(cells["patient"])) or None
     return {name: str(cell) for name, cell in cells.items() if not pd.isna(cell)}
 
 

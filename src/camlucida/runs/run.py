@@ -155,9 +155,7 @@ def execute(
         store.push()
     failures = _distinct([problems, _failures(entries)])
     notes += [*item_notes(entries), *notes_of_letters(folder, entries)]
-    if not any(slots):
-        values = {"parts": last, "size": PART, "count": shard.count}
-        notes.append(Message("notes.empty_shard", values))
+    notes += _shard_notes(slots, shard, last)
     tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
     return RunOutcome(folder.root, count_states(entries), failures, notes, tasks, keyed)
 
@@ -196,6 +194,14 @@ def _shard_record(shard: Shard, parts: int) -> dict[str, Any]:
     if shard == WHOLE:
         return {}
     return {"shard": {"index": shard.index, "count": shard.count, "part": PART, "parts": parts}}
+
+
+def _shard_notes(slots: Sequence[object], shard: Shard, parts: int) -> list[Message]:
+    """A note on a shard that has no part; it is not stored, since a merged run has all."""
+    if any(slots):
+        return []
+    values = {"parts": parts, "size": PART, "count": shard.count}
+    return [Message("notes.empty_shard", values)]
 
 
 def _worker_spec(plan: ModelPlan, device: str) -> WorkerSpec:
