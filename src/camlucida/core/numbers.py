@@ -7,6 +7,9 @@ import math
 _ROUNDING = 1e-12
 """What is no larger is taken for the rounding of a sum that cancels."""
 
+_WHOLE = 1e6
+"""Below it no large number has an exponent: 1180 reads better than 1.18e+03."""
+
 _ZERO_AND_SIGNS = str.maketrans("", "", "0.,-+%e")
 
 
@@ -15,22 +18,24 @@ def number(value: float, spec: str = "") -> str:
 
     Args:
         value: finite.
-        spec: such as ``.2f`` or ``.0%``; "" writes a whole number as it is, and another to three
-            significant digits, or all before the point if there are more.
+        spec: such as ``.2f`` or ``.0%``; "" writes a whole number as it is, and another as ``.3g``
+            does: to three significant digits, or all before the point if there are more.
 
     Raises:
         ValueError: ``value`` is not finite.
 
     >>> number(-1.25, ".1f"), number(-0.0001, ".2f"), number(1234.5), number(0.12345)
     ('−1.2', '0.00', '1234', '0.123')
+    >>> number(1180.4, ".3g"), number(3.49e-5, ".3g")
+    ('1180', '3.49e−05')
     """
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a number that can be written")
     if not spec and not isinstance(value, int):
-        # From 999.5 on ".3g" would round to 1000 and write it as 1e+03.
-        rounds_below_1000 = abs(value) < 999.5
-        spec = ".3g" if rounds_below_1000 else ".0f"
+        spec = ".3g"
     text = format(value, spec)
+    if spec.endswith("g") and "e+" in text and abs(value) < _WHOLE:
+        text = format(value, f"{'+' if spec.startswith('+') else ''}.0f")
     rounds_to_zero = not text.translate(_ZERO_AND_SIGNS)
     if rounds_to_zero:
         text = text.replace("-", "")

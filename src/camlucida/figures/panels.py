@@ -235,7 +235,7 @@ def _colour_bar(
     bar.ax.tick_params(labelsize=7)
     bar.set_label(unit_text(explanation))
     bar.ax.yaxis.label.set_fontsize(7)
-    bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+    bar.formatter.set_powerlimits((-3, 4))  # type: ignore[attr-defined]
 
 
 def sheet_footer(

@@ -227,7 +227,7 @@ def _bar(
         shrink=0.85,
     )
     bar.ax.tick_params(labelsize=7.5)
-    bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+    bar.formatter.set_powerlimits((-3, 4))  # type: ignore[attr-defined]
     unit = unit_name(case.explanation)
     values = {"unit": unit, "name": _brief(case.name)} if unit else {"name": _brief(case.name)}
     meaning = _text("unit" if unit else "value", **values)

@@ -133,7 +133,7 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
     )
     bar.ax.tick_params(labelsize=7)
     bar.ax.yaxis.get_offset_text().set_fontsize(7)
-    bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+    bar.formatter.set_powerlimits((-3, 4))  # type: ignore[attr-defined]
     unit = unit_name(explanation)
     meaning = _text("unit", unit=unit) if unit else words("panels.value")
     bar.set_label(meaning, fontsize=7.5)

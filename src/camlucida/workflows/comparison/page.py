@@ -284,6 +284,8 @@ def _case_row(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
 def _record(runs: Sequence[str], about: Mapping[str, Any]) -> Facts:
     rows: list[tuple[Text, CellValue]] = [(page_message("runs"), ", ".join(runs))]
     for name, value in about.items():
+        if name == IMAGE_NAMES:
+            continue  # every page says how its images are named
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {version}" for key, version in value.items())
         title = page_message(name) if name in ("command", "versions") else name

@@ -1,4 +1,4 @@
-"""An image of a segmentation for the viewer: its maps, and the outlines of truth and prediction."""
+"""An image of a segmentation for the viewer: its maps, and the outline of the ground truth."""
 
 from __future__ import annotations
 
@@ -43,10 +43,8 @@ def write_view(
 
 
 def _outlines(run: SegmentationRun, case: SegmentationCase) -> Iterator[dict[str, Any]]:
-    """Ground truth and prediction of each label but the background."""
+    """The ground truth of each label but the background."""
     several = len(run.labels) > 1
-    masks = {"true": case.truths, "predicted": case.predicted}
-    for region, by_label in masks.items():
-        for label, mask in by_label.items():
-            if label != case.background:
-                yield from mask_outlines(target_name(label, region, several).strip(), mask)
+    for label, mask in case.truths.items():
+        if label != case.background:
+            yield from mask_outlines(target_name(label, "true", several).strip(), mask)
