@@ -425,6 +425,69 @@ def test_maps_are_compared_and_combined_in_the_browser(browser, film):
         page.locator(".pane", has_text="Mean of 2 maps").wait_for()
 
 
+def test_the_keys_of_the_viewer_work_in_all_panes(browser, film):
+    with opened(browser, "/#/compare") as page:
+        page.locator(".pane small", has_text="full colour").nth(3).wait_for()
+        stages = page.locator(".pane .stage")
+        stages.first.focus()
+        before = captions(page)
+        label = page.get_by_label("Label", exact=True)
+        first = label.input_value()
+        for key, changed in (("j", True), ("k", False)):
+            with page.expect_response("**/api/maps"):
+                page.keyboard.press(key)
+            assert (label.input_value() != first) == changed
+        page.locator(".pane small", has_text="full colour").nth(3).wait_for()
+        assert captions(page) == before
+        page.keyboard.press("x")
+        middle = pixels_read(page)
+        assert len(middle) == 4
+        assert len(set(middle)) == 1  # the same point in all panes
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        moved = pixels_read(page)
+        assert moved[0][0] > middle[0][0]
+        stages.nth(1).hover(position={"x": 9, "y": 9})
+        assert pixels_read(page) == moved  # the cross stays where it was put
+        page.keyboard.press("Escape")
+        assert pixels_read(page) == []
+        page.keyboard.press("?")
+        page.get_by_role("dialog").get_by_text("next label, in all panes").wait_for()
+        assert serious(page) == []
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="hidden")
+        page.keyboard.press("d")
+        page.locator(".pane", has_text="Difference: 1 − 2").wait_for()
+        page.keyboard.press("d")
+        page.locator(".pane:visible").nth(1).wait_for(state="detached")
+        assert "2 ·" in page.locator(".pane:visible").inner_text()  # that under the pointer
+        page.keyboard.press("d")
+        page.locator(".pane:visible").nth(3).wait_for()
+        opacity = page.get_by_label("Opacity")
+        begun = opacity.input_value()
+        page.keyboard.press("[")
+        assert opacity.input_value() != begun
+        page.keyboard.press("r")
+        assert opacity.input_value() == begun
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1280, 2), (900, 2), (390, 1)])
+def test_the_films_are_the_largest_thing_in_compare(browser, film, width, columns):
+    with opened(browser, "/#/compare") as page:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.locator(".pane small", has_text="full colour").nth(3).wait_for()
+        page.get_by_role("button", name="Remove pane").first.wait_for(state="hidden")
+        across = {round(box["x"]) for box in boxes(page.locator(".pane"))}
+        assert len(across) == columns
+        panes = sum(box["width"] * box["height"] for box in boxes(page.locator(".pane .stage")))
+        page.set_viewport_size({"width": 1400, "height": 1000})
+        assert panes > 0.5 * width * 900
+
+
+def boxes(elements):
+    return [element.bounding_box() for element in elements.all()]
+
+
 @pytest.fixture
 def pair(tmp_path):
     """A film, and a later one on which all lies six pixels further right and down."""
@@ -513,6 +576,11 @@ def pixels_under(page):
     box = page.locator(".pane .stage").first.bounding_box()
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    return pixels_read(page)
+
+
+def pixels_read(page):
+    """Pixel of each pane's film that its title names."""
     read = page.locator(".pane small", has_text="here").all_inner_texts()
     return [tuple(map(int, re.search(r"\((\d+), (\d+)\)", text).groups())) for text in read]
 

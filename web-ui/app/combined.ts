@@ -7,7 +7,7 @@ import { differenceOf } from "./carried.js";
 import type { Frame } from "./frame.js";
 import type { Change } from "./movement.js";
 import type { PaneChoice } from "./pane_choice.js";
-import type { PaneContent } from "./panes.js";
+import type { PaneContent } from "./pane.js";
 import { signed } from "./parts.js";
 
 export const FEWEST = 2;

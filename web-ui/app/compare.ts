@@ -59,7 +59,12 @@ export class ComparePage {
   private readonly saving = element("div", {});
   private readonly add: HTMLButtonElement;
   private readonly save: HTMLButtonElement;
-  private readonly panes = new Panes(() => this.showSettings());
+  private readonly panes = new Panes({
+    settingsChanged: () => this.showSettings(),
+    label: (step) => this.target.step(step),
+    film: (step) => this.film.step(step),
+    layout: () => this.nextLayout(),
+  });
   private readonly opacity = slider("Opacity", 0.1, 1, (opacity) => this.panes.change({ opacity }));
   private readonly threshold = slider("Threshold", 0, 0.95, (threshold) => this.panes.change({ threshold }));
   private readonly scale = new Choice("Scale", (scale) => this.setScale(scale as Scale));
@@ -93,7 +98,7 @@ export class ComparePage {
     this.scale.fill(SCALES.map((scale) => [scale, SCALE_NAMES[scale]]), "own");
     this.limit.addEventListener("change", () => this.panes.change({ limit: this.limit.valueAsNumber || 0 }));
     this.fixed.hidden = true;
-    const stage = element("div", { class: "stage" }, this.panes.host, this.status.root);
+    const stage = element("div", { class: "stage comparing" }, this.panes.host, this.status.root);
     this.root = element("div", { class: "explain" }, side, stage);
   }
 
@@ -400,6 +405,20 @@ export class ComparePage {
     for (const each of this.choices) each.setAveraged(averaged.includes(each));
     this.save.disabled = this.choices.every((each) => each.shown === null);
     this.subtrahend.root.hidden = this.minuend.value === "";
+  }
+
+  /** All panes, then with the difference of two, then one pane alone. */
+  private nextLayout(): void {
+    const { alone } = this.panes;
+    const hasDifference = this.minuend.value !== "";
+    this.panes.setAlone(hasDifference && !alone);
+    if (!hasDifference) {
+      this.minuend.choose(this.choices[0]!.id);
+      this.subtrahend.choose(this.choices[1]!.id);
+    } else if (alone) {
+      this.minuend.choose("");
+    }
+    this.show();
   }
 
   /** A later film minus the first one, all else being equal; else null. */

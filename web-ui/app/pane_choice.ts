@@ -6,7 +6,7 @@ import type { memberOf } from "../viewer/ensemble.js";
 import type { Layer } from "../viewer/layer.js";
 import type { Placed } from "./carried.js";
 import type { Frame } from "./frame.js";
-import type { PaneContent } from "./panes.js";
+import type { PaneContent } from "./pane.js";
 import { Choice, scoreText } from "./parts.js";
 
 type Member = ReturnType<typeof memberOf>;

@@ -2,94 +2,71 @@
 
 import { changeOf } from "../viewer/commands.js";
 import { element } from "../viewer/dom.js";
-import { valueAt } from "../viewer/geometry.js";
-import { type Command, commandOf } from "../viewer/keyboard.js";
-import type { Layer } from "../viewer/layer.js";
+import { helpDialog } from "../viewer/help.js";
+import { BRUSH_KEYS, type Command, VOLUME_KEYS, commandOf } from "../viewer/keyboard.js";
 import { shadowOf } from "../viewer/mount.js";
 import { watchPointer } from "../viewer/pointer.js";
 import { type Settings, initialSettings } from "../viewer/settings.js";
-import { Stage } from "../viewer/stage.js";
 import { Units } from "../viewer/units.js";
-import { number } from "../viewer/words.js";
+import type { Size, View } from "../viewer/view.js";
+import { ENGLISH } from "../viewer/words.js";
 import { type Point, apply, inverse, scaleOf } from "./affine.js";
 import { type Frame, windowOn } from "./frame.js";
+import { Pane, type PaneContent } from "./pane.js";
 
-/** What one pane shows. */
-export interface PaneContent {
-  readonly title: string;
-  readonly layer: Layer | null;
-  /** Why there is no map; else "". */
-  readonly problem: string;
-  /** Whether it is made of other panes, in another unit. */
-  readonly combined: boolean;
-  readonly frame: Frame;
+/** What keys do on the page beside the panes. */
+export interface PanesEvents {
+  settingsChanged(): void;
+  /** To the next (1) or the previous (−1) label, in all panes. */
+  label(step: number): void;
+  film(step: number): void;
+  /** Another way of looking at the panes: see `nextLayout`. */
+  layout(): void;
 }
 
-class Pane {
-  readonly stage: Stage;
-  readonly root: HTMLElement;
-  frame: Frame | null = null;
-  private readonly title = element("span");
-  private readonly about = element("small");
-  private content: PaneContent | null = null;
+/** The keys of the viewer, but for those of annotations, of the brush and of volumes. */
+const WITHOUT = ["key_truth", ...BRUSH_KEYS, ...VOLUME_KEYS] as const;
 
-  constructor(name: string) {
-    this.stage = new Stage(null, name);
-    const view = element("div", { class: "view" }, this.stage.root);
-    const caption = element("figcaption", {}, this.title, this.about);
-    this.root = element("figure", { class: "pane" }, caption, view);
-  }
+const WORDS = {
+  ...ENGLISH,
+  key_map: "previous label, next label, in all panes",
+  key_image: "previous film, next film",
+  key_compare: "all panes, with the difference of two, one pane alone",
+};
 
-  /** Whether another film is shown from now on, whose view begins anew. */
-  setFrame(frame: Frame): boolean {
-    if (frame === this.frame) return false;
-    this.frame = frame;
-    this.stage.setFilm(frame.film, frame.data);
-    return true;
-  }
+/** Pixels of the screen that an arrow moves the film, and the cross. */
+const STEP = { film: 40, cross: 8 } as const;
 
-  show(content: PaneContent, settings: Settings, limit: number, moving: boolean): void {
-    this.content = content;
-    const { layer, title } = content;
-    const palette = layer?.signed ? settings.diverging : settings.sequential;
-    this.title.textContent = title;
-    this.stage.root.setAttribute("aria-label", title);
-    this.read(null, limit);
-    // A line is drawn round positive values: of a difference it would leave out what became less.
-    const contour = settings.contour && !(content.combined && layer?.signed);
-    this.stage.show([{ layer, title: "", limit, palette }], { ...settings, contour }, moving);
-  }
-
-  /** The value at a point of the film, with the point's pixel, beside what full colour is. */
-  read(at: Point | null, limit: number): void {
-    const { layer, problem } = this.content!;
-    if (layer === null || layer.empty !== null) {
-      this.about.textContent = problem || (layer?.empty ?? "");
-      return;
-    }
-    const pixel = at?.map(Math.floor).join(", ");
-    const value = at === null ? "" : `${number(valueAt(layer.field, layer.geometry, ...at))} here (${pixel}) · `;
-    this.about.textContent = `${value}full colour ${number(limit)}`;
-  }
-}
+/** Pixels of the screen that the title of a pane takes, about. */
+const CAPTION = 45;
 
 export class Panes {
   readonly host = element("div", { class: "host" });
   settings: Settings | null = null;
+  /** Whether one pane is shown, as large as all of them: that which the pointer or the focus was on last. */
+  alone = false;
   private readonly grid = element("div", { class: "panes" });
+  private readonly help = helpDialog(WORDS, WITHOUT);
   private panes: Pane[] = [];
   private contents: readonly PaneContent[] = [];
   private first: Frame | null = null;
+  private last: Pane | null = null;
+  /** Whether the cross stays, whatever the pointer is on. */
+  private held = false;
+  private readonly observer = new ResizeObserver(() => this.lay());
 
-  constructor(private readonly onChange: () => void) {
-    shadowOf(this.host).append(this.grid);
+  constructor(private readonly events: PanesEvents) {
+    shadowOf(this.host).append(this.grid, this.help);
     this.host.addEventListener("keydown", (event) => this.key(event));
+    this.observer.observe(this.host);
   }
 
   /** The film that the others are laid on: its grey levels are set, and theirs follow. */
   setFirst(frame: Frame): void {
     this.first = frame;
-    this.settings = { ...initialSettings(frame.data), contour: true };
+    this.settings = initialSettings(frame.data);
+    this.held = false;
+    for (const { stage } of this.panes) stage.cross = null;
   }
 
   show(contents: readonly PaneContent[]): void {
@@ -97,8 +74,7 @@ export class Panes {
     this.contents = contents;
     while (this.panes.length > contents.length) this.drop(this.panes.pop()!);
     while (this.panes.length < contents.length) this.add();
-    const columns = contents.length <= 3 ? contents.length : Math.ceil(contents.length / 2);
-    this.grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    this.lay();
     const fresh = this.panes.filter((pane, i) => pane.setFrame(contents[i]!.frame));
     this.draw(false);
     const leader = this.panes.find((pane) => !fresh.includes(pane) && !pane.stage.view.isFitted);
@@ -109,7 +85,33 @@ export class Panes {
     if (this.settings === null) return;
     Object.assign(this.settings, changed);
     this.draw(true);
-    this.onChange();
+    this.events.settingsChanged();
+  }
+
+  /** Show all panes, or one alone. */
+  setAlone(alone: boolean): void {
+    this.alone = alone;
+    this.lay();
+  }
+
+  /** The pane that keys move, and that is shown alone. */
+  private get leader(): Pane | undefined {
+    return this.last ?? this.panes[0];
+  }
+
+  private lay(): void {
+    const { alone, leader } = this;
+    for (const pane of this.panes) pane.root.hidden = alone && pane !== leader;
+    this.grid.classList.toggle("alone", alone);
+    this.grid.style.setProperty("--columns", String(this.columns()));
+  }
+
+  /** With which the films are largest. */
+  private columns(): number {
+    const { clientWidth: width, clientHeight: height } = this.host;
+    const film = this.first?.film ?? { width: 1, height: 1 };
+    this.grid.style.setProperty("--aspect", `${film.width} / ${film.height}`);
+    return columnsOf(this.panes.length, { width, height }, film, CAPTION);
   }
 
   private add(): void {
@@ -120,12 +122,16 @@ export class Panes {
   }
 
   private drop(pane: Pane): void {
+    if (pane === this.last) this.last = null;
     pane.stage.dispose();
     pane.root.remove();
   }
 
   private watch(pane: Pane): void {
     const { stage } = pane;
+    for (const reached of ["pointerenter", "focusin"]) {
+      pane.root.addEventListener(reached, () => (this.last = pane));
+    }
     const moving = (move: () => void): void => {
       move();
       this.follow(pane);
@@ -136,7 +142,9 @@ export class Panes {
       zoom: (factor, at) => moving(() => stage.view.zoomBy(factor, at)),
       fit: () => this.fit(),
       window: (level, width) => this.dragWindow(level, width),
-      point: (at) => this.point(pane, at === null ? null : stage.view.toFilm(at)),
+      point: (at) => {
+        if (!this.held) this.setCross(pane, at === null ? null : stage.view.toFilm(at));
+      },
       region: () => undefined,
       paint: () => undefined,
       lift: () => undefined,
@@ -164,7 +172,8 @@ export class Panes {
     }
   }
 
-  private point(under: Pane, at: Point | null): void {
+  /** A point of one pane's film, in all panes. */
+  private setCross(under: Pane, at: Point | null): void {
     const { frame } = under;
     const here = frame !== null && at !== null && isOn(frame, at) ? at : null;
     this.panes.forEach((pane, i) => {
@@ -185,33 +194,91 @@ export class Panes {
   private key(event: KeyboardEvent): void {
     const command = commandOf(event);
     if (command === null || this.settings === null || this.first === null) return;
-    const change = changeOf(command, this.settings, this.first.data, false, ["pan", "window"]);
-    if (change !== null) this.change(change);
-    else if (!this.moveView(command)) return;
+    if (this.help.open && command !== "help" && command !== "close") return;
+    if (command === "close" && !this.help.open && !this.held) return;
+    if (!this.run(command, this.settings, this.first)) return;
     event.preventDefault();
+    event.stopPropagation();
   }
 
-  private moveView(command: Command): boolean {
-    const leader = this.panes[0];
-    if (leader === undefined) return false;
-    const { view } = leader.stage;
-    const moves: Partial<Record<Command, () => void>> = {
-      zoomIn: () => view.zoomBy(1.25),
-      zoomOut: () => view.zoomBy(1 / 1.25),
-      actual: () => view.zoomTo(1),
-      left: () => view.moveBy(40, 0),
-      right: () => view.moveBy(-40, 0),
-      up: () => view.moveBy(0, 40),
-      down: () => view.moveBy(0, -40),
-    };
-    const move = moves[command];
-    if (command === "fit") this.fit();
-    else if (move === undefined) return false;
-    else {
-      move();
-      this.follow(leader);
+  /** Do what a key does; whether it does something here. */
+  private run(command: Command, settings: Settings, first: Frame): boolean {
+    const own = this.commands()[command];
+    if (own !== undefined) {
+      own();
+      return true;
     }
-    return true;
+    const change = changeOf(command, settings, first.data, false, ["pan", "window"]);
+    if (change !== null) this.change(change);
+    return change !== null;
+  }
+
+  private commands(): Partial<Record<Command, () => void>> {
+    const { events } = this;
+    return {
+      ...this.moves(),
+      fit: () => this.fit(),
+      reset: () => this.reset(),
+      cross: () => this.toggleCross(),
+      help: () => (this.help.open ? this.help.close() : this.help.showModal()),
+      close: () => (this.help.open ? this.help.close() : this.toggleCross()),
+      previousMap: () => events.label(-1),
+      nextMap: () => events.label(1),
+      previousImage: () => events.film(-1),
+      nextImage: () => events.film(1),
+      compare: () => events.layout(),
+    };
+  }
+
+  /** Of the film, or of the cross where it is held. */
+  private moves(): Partial<Record<Command, () => void>> {
+    const zoom = (factor: number) => () => this.moveView((view) => view.zoomBy(factor));
+    return {
+      zoomIn: zoom(1.25),
+      zoomOut: zoom(1 / 1.25),
+      actual: () => this.moveView((view) => view.zoomTo(1)),
+      left: () => this.moveBy(1, 0),
+      right: () => this.moveBy(-1, 0),
+      up: () => this.moveBy(0, 1),
+      down: () => this.moveBy(0, -1),
+    };
+  }
+
+  private moveView(move: (view: View) => void): void {
+    const { leader } = this;
+    if (leader === undefined) return;
+    move(leader.stage.view);
+    this.follow(leader);
+  }
+
+  private moveBy(x: number, y: number): void {
+    const { leader } = this;
+    const cross = leader?.stage.cross ?? null;
+    if (!this.held || leader === undefined || cross === null) {
+      this.moveView((view) => view.moveBy(STEP.film * x, STEP.film * y));
+      return;
+    }
+    const { film } = leader.frame!;
+    const by = STEP.cross / leader.stage.view.zoom;
+    const along = (at: number, size: number): number => Math.min(Math.max(at, 0.5), size - 0.5);
+    this.setCross(leader, [along(cross[0] - by * x, film.width), along(cross[1] - by * y, film.height)]);
+  }
+
+  /** The cross stays in the middle of what is shown, until it is moved or taken away. */
+  private toggleCross(): void {
+    const { leader } = this;
+    if (leader === undefined) return;
+    this.held = !this.held;
+    const { x, y } = leader.stage.view;
+    this.setCross(leader, this.held ? [x, y] : null);
+  }
+
+  private reset(): void {
+    if (this.first === null) return;
+    this.setFirst(this.first);
+    this.draw(false);
+    this.fit();
+    this.events.settingsChanged();
   }
 
   private draw(moving: boolean): void {
@@ -239,9 +306,23 @@ export class Panes {
   }
 
   dispose(): void {
+    this.observer.disconnect();
     for (const pane of this.panes) this.drop(pane);
     this.panes = [];
   }
+}
+
+/** How many columns of panes show a film as large as possible. */
+export function columnsOf(count: number, space: Size, film: Size, caption: number): number {
+  const zoom = (columns: number): number => {
+    const rows = Math.ceil(count / columns);
+    return Math.min(space.width / columns / film.width, (space.height / rows - caption) / film.height);
+  };
+  let best = 1;
+  for (let columns = 2; columns <= count; columns++) {
+    if (zoom(columns) > zoom(best)) best = columns;
+  }
+  return best;
 }
 
 /** A point of one film on another. */

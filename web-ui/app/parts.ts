@@ -35,6 +35,14 @@ export class Choice {
     this.showTitle();
   }
 
+  /** Choose the option so many further on, round its ends, as a person does. */
+  step(by: number): void {
+    const { length, selectedIndex } = this.select;
+    if (length < 2) return;
+    this.select.selectedIndex = (selectedIndex + by + length) % length;
+    this.select.dispatchEvent(new Event("change"));
+  }
+
   /** A text that is too long for its place is read under the pointer. */
   private showTitle(): void {
     this.select.title = this.select.selectedOptions[0]?.textContent ?? "";

@@ -1,12 +1,11 @@
 /** The keys, in a dialog. */
 
 import { button, element, freshId } from "./dom.js";
-import { BRUSH_KEYS, KEYS, VOLUME_KEYS } from "./keyboard.js";
-import type { Tool } from "./settings.js";
-import type { Words } from "./words.js";
+import { KEYS, VOLUME_KEYS } from "./keyboard.js";
+import type { Code, Words } from "./words.js";
 
-/** What the keys do where a drag can do what `tools` say. */
-export function helpDialog(words: Words, tools: readonly Tool[]): HTMLDialogElement {
+/** What the keys do, but for those that do nothing here. */
+export function helpDialog(words: Words, without: readonly Code[]): HTMLDialogElement {
   const id = freshId();
   const title = element("h2", { id }, words.help);
   const dialog = element("dialog", { "aria-labelledby": id }, title);
@@ -14,7 +13,7 @@ export function helpDialog(words: Words, tools: readonly Tool[]): HTMLDialogElem
   const list = element("dl");
   for (const [keys, code] of KEYS) {
     const ofVolumes = VOLUME_KEYS.includes(code);
-    if (BRUSH_KEYS.includes(code) && !tools.includes("brush")) continue;
+    if (without.includes(code)) continue;
     const term = element("dt", ofVolumes ? { class: "volume" } : {}, ...keys.map(([key]) => element("kbd", {}, key)));
     list.append(term, element("dd", {}, words[code]));
   }

@@ -6,7 +6,7 @@ import type { FilmData, MapData, ViewerData } from "./data.js";
 import { button, element } from "./dom.js";
 import { type Film, decodeFilm } from "./film.js";
 import { helpDialog } from "./help.js";
-import { type Command, commandOf } from "./keyboard.js";
+import { BRUSH_KEYS, type Command, commandOf } from "./keyboard.js";
 import { type Layer, comparable, difference, layerOf } from "./layer.js";
 import { Legend } from "./legend.js";
 import { Marking, type MarkingOptions } from "./marking.js";
@@ -59,7 +59,7 @@ export class Viewer {
     this.words = options.words ?? ENGLISH;
     this.stage = new Stage(options.painter ?? null, this.words.viewer);
     this.marking = new Marking(this.stage, options);
-    this.help = helpDialog(this.words, this.tools());
+    this.help = helpDialog(this.words, this.tools().includes("brush") ? [] : BRUSH_KEYS);
     const foot = element("div", { class: "foot" }, this.read, this.notice);
     if (options.below) {
       foot.append(element("a", { href: options.below }, `${this.words.below} ↓`));
