@@ -167,6 +167,12 @@ def test_defaults():
     assert [t.name for t in default_request(answer([-2.0], "binary", ("sick",)))] == ["not sick"]
 
 
+def test_a_label_with_blanks_at_its_ends_is_found_by_its_name():
+    seen = answer([0.0, 2.0], labels=("lower lobe, ", "upper lobe"))
+    assert names("lower lobe, ", seen) == ["lower lobe, "]
+    assert names("Lower lobe,", seen) == ["lower lobe, "]
+
+
 # --- a binary model of one logit ------------------------------------------------------------------
 
 

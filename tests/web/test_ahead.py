@@ -1,8 +1,10 @@
 """What the process of the models computes while no request comes."""
 
+from dataclasses import replace
 from multiprocessing import Pipe
 
 import pytest
+from torch import nn
 
 from camlucida.attribution.batches import scans_of
 from camlucida.attribution.kept import KeptImage
@@ -81,6 +83,12 @@ def test_layers_that_cannot_be_kept_are_tried_once(inference, offered, monkeypat
 def test_no_layer_is_kept_whose_graph_is_too_large(offered, monkeypatch):
     monkeypatch.setattr("camlucida.web.offered.GRAPH_BYTES", 0)
     assert OfferedModel("m", offered.loaded).kept_layers == []
+
+
+def test_a_model_without_parameters_offers_its_layers(offered):
+    net = nn.Sequential(nn.AvgPool2d(4), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    layers = OfferedModel("m", replace(offered.loaded, module=net)).layers
+    assert [layer["path"] for layer in layers] == ["0", "1"]
 
 
 def test_a_request_goes_before_what_is_done_ahead(monkeypatch):

@@ -6,11 +6,14 @@ import os
 import zipfile
 from io import BytesIO, StringIO
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from camlucida.attribution.engine import explain
+from camlucida.core.files import slug
 from camlucida.io import write_synthetic_png
 from camlucida.models import load_model
 from camlucida.phantom import image
@@ -75,6 +78,49 @@ def test_the_file_has_pictures_maps_records_and_a_table(app, client, model, film
     assert str(app.state.workbench.settings.state) not in archive.read("explanations.json").decode()
 
 
+KINDS = ("overlay", "heatmap", "figure", "strip", "map", "mask")
+
+
+def test_the_kinds_of_explain_are_in_the_file_where_they_are_wanted(
+    app, client, model, film, loaded
+):
+    maps = [{"model": model, "film": film, "target": label} for label in loaded.card.labels[:2]]
+    reply, _ = saved(app, client, kind="export", maps=maps, write=KINDS)
+    names = zipfile.ZipFile(BytesIO(reply.content)).namelist()
+    assert {kind: sum(f"_{kind}." in name for name in names) for kind in KINDS} == {
+        **dict.fromkeys(KINDS, 2),
+        "strip": 1,
+    }
+    reply, _ = saved(app, client, kind="export", maps=maps, write=["mask"])
+    names = zipfile.ZipFile(BytesIO(reply.content)).namelist()
+    assert sum("_mask.png" in name for name in names) == 2
+    assert not any(f"_{kind}." in name for kind in KINDS if kind != "mask" for name in names)
+
+
+def picture(reply):
+    assert reply.status_code == 200, reply.text
+    return Image.open(BytesIO(reply.content))
+
+
+def test_one_map_is_one_annotated_picture(app, client, model, film, loaded):
+    request = {"model": model, "film": film, "target": loaded.card.labels[0], "method": "layercam"}
+    reply, job = saved(app, client, kind="figure", **request)
+    assert job["result"]["name"] == f"a.png_{loaded.card.labels[0]}_layercam.png"
+    width, height = picture(reply).size
+    assert width > 1.5 * height  # film, map and overlay side by side
+
+
+def test_a_stored_map_is_one_annotated_picture(client, small_run):
+    (run,) = client.get("/api/runs").json()
+    reply = client.get(f"/api/runs/{run['id']}/cases/0/figure.png")
+    row = small_run.explanations().iloc[0]
+    name = unquote(reply.headers["content-disposition"].partition("''")[2])
+    assert name == "_".join(slug(str(row[of])) for of in ("image", "target", "method")) + ".png"
+    width, height = picture(reply).size
+    assert width > 1.5 * height
+    assert client.get(f"/api/runs/{run['id']}/cases/9999/figure.png").status_code == 404
+
+
 def test_what_is_synthetic_is_said(client, app, tmp_path):
     """Of a drawn film, and of a packaged model, which saw drawn films alone."""
     write_synthetic_png(tmp_path / "drawn.png", image(3, size=64))
@@ -103,6 +149,7 @@ def test_the_stored_maps_of_cases_with_their_rows(app, small_run, tmp_path):
     (run,) = app.state.workbench.runs
     files = JobFiles(tmp_path / "files", app.state.workbench.runs, app.state.workbench.films)
     request = {"run": run, "where": ["method=gradcam"], "sort": "probability", "descending": True}
+    request["write"] = ["figure"]
     arguments = files.arguments("a", "cases", request)
     assert CALLS["cases"](Inference(()), **arguments) == {"name": "camlucida.zip"}
     archive = zipfile.ZipFile(files.file("a"))
@@ -180,7 +227,7 @@ def test_what_an_ended_job_left_is_removed(app, tmp_path):
     left = tmp_path / "files/unfinished-1"
     left.mkdir()
     (left / "film.png").write_bytes(b"a film")
-    files.arguments("1", "export", {"maps": []})
+    files.arguments("1", "export", {"maps": [], "write": []})
     assert not left.exists()
 
 
@@ -203,6 +250,8 @@ def test_the_last_files_are_kept(app, tmp_path):
         ({"kind": "export", "maps": [{"model": "a", "film": "nothing", "target": "0"}]}, 404),
         ({"kind": "cases", "run": "nothing"}, 404),
         ({"kind": "report", "run": "nothing"}, 404),
+        ({"kind": "cases", "run": "a", "write": ["poster"]}, 400),
+        ({"kind": "figure", "model": "a", "film": "nothing", "target": "0"}, 404),
         ({"kind": "report", "run": "a", "folder": "/etc"}, 400),
     ],
 )

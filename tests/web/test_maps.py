@@ -153,7 +153,7 @@ def events(client, job):
 def test_long_work_is_followed_to_its_end(client, model, film):
     request = {"model": model, "film": film, "target": "0"}
     occlusion = asked(client, "jobs", kind="occlusion", cells=3, **request)
-    curve = asked(client, "jobs", kind="curve", **request)
+    curve = asked(client, "jobs", kind="curve", cells=3, **request)
     probe = asked(client, "jobs", kind="map", method="scorecam", **request)
     seen = {job["id"]: events(client, job["id"]) for job in (occlusion, curve, probe)}
     done = {number: of_job[-1] for number, of_job in seen.items()}
@@ -170,6 +170,10 @@ def test_long_work_is_followed_to_its_end(client, model, film):
     result = done[curve["id"]]["result"]
     assert result["shares"][0] == 0
     assert result["shares"][-1] == 1
+    assert result["count"] == 3
+    assert result["counts"][-1] == result["cells"]
+    assert 3 in result["counts"]
+    assert done[curve["id"]]["done"] == done[curve["id"]]["total"]
     assert len(result["random"]) == 5
     ends = {order[-1]["score"] for order in [result["hottest"], *result["random"]]}
     assert len(ends) == 1  # all is hidden at the end, whatever the order

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64encode
 from contextlib import contextmanager
 from io import BytesIO
 from zipfile import ZipFile
@@ -23,6 +24,7 @@ from camlucida.web.study import Study
 from tests.support.browser import chromium
 from tests.support.comparisons import compared_methods, write_comparison_tables
 from tests.support.fuzz import _dicom_files, _pictures
+from tests.support.many_cases import write_many_cases
 from tests.support.volumes import with_lesion, write_series
 from tests.web.conftest import ADDRESS, PORT, png
 
@@ -365,6 +367,39 @@ def test_maps_are_exported(browser, film):
         assert {"explanations.json", "explanations.csv", "predictions.csv"} <= set(names)
 
 
+def test_one_map_is_saved_as_an_annotated_picture(browser, film):
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save the chosen map").click()
+        assert download.value.suggested_filename.endswith("_gradcam.png")
+        assert picture_width(download) > 1000
+        page.goto(f"{ADDRESS}/#/cohort")
+        page.locator(".cell").first.click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save the map").click()
+        assert picture_width(download) > 1000
+
+
+def picture_width(download):
+    with Image.open(download.value.path()) as saved:
+        return saved.width
+
+
+def test_a_zip_file_has_the_kinds_that_are_ticked(browser, film):
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.get_by_text("In the ZIP file").click()
+        page.get_by_label("mask").check()
+        page.get_by_label("overlay").uncheck()
+        page.get_by_label("annotated figure").uncheck()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export the maps").click()
+        names = ZipFile(download.value.path()).namelist()
+        assert sum("_mask.png" in name for name in names) == 1
+        assert not any("_overlay." in name or "_figure." in name for name in names)
+
+
 def test_the_cases_that_are_filtered_are_taken_away(browser, small_run):
     wanted = (case_table([small_run])["method"] == "gradcam").sum()
     with opened(browser, "/#/cohort") as page:
@@ -607,8 +642,15 @@ def test_a_box_is_hidden_and_the_change_is_shown(browser, films):
         assert reply.value.request.post_data_json["action"] == "keep"
         page.get_by_role("button", name="Hide one cell after the other").click()
         page.get_by_text("The largest fall").wait_for()
-        page.get_by_role("button", name="Hide the hottest cells").click()
+        page.get_by_label("How many of the hottest").fill("3")
+        page.get_by_label("Filled with").select_option("inpaint")
+        with page.expect_request("**/api/jobs") as request:
+            page.get_by_role("button", name="Hide the hottest cells").click()
+        job = request.value.post_data_json
+        assert (job["cells"], job["cover"]) == (3, "inpaint")
         assert page.locator(".result svg path.random").nth(4).wait_for() is None
+        assert page.locator(".result svg circle.here").count() == 1
+        assert "The 3 hottest cells of" in page.locator(".result").inner_text()
 
 
 def masked(reply):
@@ -659,22 +701,29 @@ def test_a_region_is_painted_and_erased_by_mouse_and_by_keys(browser, films):
         assert page.locator(".result").inner_text() == ""
 
 
+def tab_to(page, selector):
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("s => document.activeElement.matches(s)", selector):
+            return
+    raise AssertionError(selector)
+
+
 def test_by_keyboard_alone(browser, films):
     with opened(browser) as page:
         page.locator(".findings button").first.wait_for()
         page.locator(".host [role=option]").nth(1).wait_for()
-
-        def tab_to(selector):
-            for _ in range(60):
-                page.keyboard.press("Tab")
-                if page.evaluate("s => document.activeElement.matches(s)", selector):
-                    return
-            raise AssertionError(selector)
-
-        tab_to(".findings li:nth-child(2) button")
+        tab_to(page, "input[type=file]")
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Enter")
+        with page.expect_response("**/api/maps"):
+            chooser.value.set_files(films / "1.png")
+        page.locator(".films [aria-pressed=true]", has_text="1.png").wait_for()
+        page.locator(".findings button[aria-pressed=true]").wait_for()
+        tab_to(page, ".findings li:nth-child(2) button")
         with page.expect_response("**/api/maps"):
             page.keyboard.press("Enter")
-        tab_to("details summary")
+        tab_to(page, "details:has(.sides) summary")
         page.keyboard.press("Enter")
         for value in ("8", "9", "10", "11"):
             page.keyboard.press("Tab")
@@ -683,6 +732,37 @@ def test_by_keyboard_alone(browser, films):
         with page.expect_response("**/api/region") as reply:
             page.keyboard.press("Enter")
         assert reply.value.request.post_data_json["box"] == [8, 9, 10, 11]
+
+
+DROP = """([selector, files]) => {
+  const data = new DataTransfer();
+  for (const [name, bytes] of files) {
+    const content = Uint8Array.from(atob(bytes), (sign) => sign.charCodeAt(0));
+    data.items.add(new File([content], name));
+  }
+  const target = document.querySelector(selector);
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    const about = { dataTransfer: data, bubbles: true, cancelable: true };
+    target.dispatchEvent(new DragEvent(type, about));
+  }
+}"""
+
+
+def test_films_are_dropped_on_the_page(browser, films):
+    """Anywhere on it, several at once; one that is none is said."""
+    with opened(browser) as page:
+        page.locator(".findings button").first.wait_for()
+        given = [films / name for name in ("1.png", "2.png", "broken.png")]
+        files = [[path.name, b64encode(path.read_bytes()).decode()] for path in given]
+        page.evaluate(DROP, [".explain .stage", files])
+        page.locator(".status.error", has_text="broken.png").wait_for()
+        page.locator(".films [aria-pressed=true]", has_text="1.png").wait_for()
+        page.get_by_role("button", name="Open 2.png").wait_for()
+        assert page.locator(".dropping").count() == 0
+        page.locator(".findings button[aria-pressed=true]").wait_for()
+        for name in ("1.png", "2.png"):
+            page.get_by_role("button", name=f"Remove {name}").click()
+            page.get_by_role("button", name=f"Open {name}").wait_for(state="detached")
 
 
 def test_cases_are_filtered_and_opened_by_keyboard(browser, small_run):
@@ -778,30 +858,26 @@ def test_cases_are_sorted_and_filtered_by_agreement_and_artefacts(browser, compa
         assert serious(page) == []
 
 
-def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
+@pytest.fixture
+def many(served, small_run, tmp_path):
+    """The server knows a run of 10,000 cases for a while."""
+    write_many_cases(small_run, tmp_path / "many", 10_000)
+    runs = served.state.workbench.runs
+    runs["many"] = RunCases("many", tmp_path / "many")
+    yield runs["many"]
+    del runs["many"]
+
+
+def test_ten_thousand_cases_are_not_ten_thousand_elements(browser, many):
     with opened(browser, "/#/cohort") as page:
-        many = {"total": 10_000, "next": None}
-
-        def answer(route):
-            start = int(route.request.url.partition("cursor=")[2].partition("&")[0])
-            rows = [
-                {"case_id": i, "image": f"film {i}", "target": "a", "empty_reason": "empty"}
-                for i in range(start, start + 60)
-            ]
-            route.fulfill(json={"cases": rows, **many})
-
-        page.route("**/cases?**", answer)
-        page.route(
-            "**/thumbnail.png", lambda route: route.fulfill(body=png(), content_type="image/png")
-        )
-        page.reload()
+        page.get_by_label("Run", exact=True).select_option("many")
         page.get_by_text("10,000 cases").wait_for()
-        page.locator(".cell").first.focus()
+        page.locator(".cell", has_text="film 00000").focus()
         page.keyboard.press("End")
         page.locator("[data-case='9999']").wait_for()
         assert page.locator("[data-case='9999']").evaluate("e => e === document.activeElement")
         assert page.locator(".cell").count() < 100
-        assert "no evidence" in page.locator("[data-case='9999']").inner_text()
+        assert "film 09999" in page.locator("[data-case='9999']").inner_text()
         assert page.locator("[data-case='9999']").locator("..").evaluate(
             "e => [e.role, e.ariaPosInSet, e.ariaSetSize]"
         ) == ["listitem", "10000", "10000"]
@@ -811,6 +887,27 @@ def test_ten_thousand_cases_are_not_ten_thousand_elements(browser):
         page.wait_for_function(f"() => document.activeElement.matches('.cell') && ({IN_ORDER})()")
         page.wait_for_function("() => document.querySelector('img.loading') === null")
         assert serious(page) == []
+        page.keyboard.press("Enter")
+        page.locator(".host [role=option]").first.wait_for()
+        page.keyboard.press("Escape")
+        page.locator(".cell").first.wait_for()
+
+
+def test_a_row_of_cases_fills_the_gallery(browser):
+    with opened(browser, "/#/cohort") as page:
+        for width in (1280, 900, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.locator(".cell").first.wait_for()
+            page.wait_for_function(
+                """() => {
+                  const gallery = document.querySelector(".gallery");
+                  const rights = [...document.querySelectorAll(".item:not([hidden])")]
+                    .map((item) => item.getBoundingClientRect().right);
+                  const left = gallery.getBoundingClientRect().left + gallery.clientWidth;
+                  return Math.abs(left - Math.max(...rights)) < 10;
+                }"""
+            )
+        page.set_viewport_size({"width": 1400, "height": 1000})
 
 
 IN_ORDER = """() => {
@@ -853,31 +950,42 @@ def serious(page):
     ]
 
 
-def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
-    served.state.workbench.store.write("DELETE FROM reviews")
+@pytest.fixture
+def no_verdict(served):
+    """Nothing is judged yet."""
+    for table in ("reviews", "film_findings"):
+        served.state.workbench.store.write(f"DELETE FROM {table}")
+
+
+def start_review(page, reader):
+    page.get_by_label("Reader").fill(reader)
+    page.get_by_role("button", name="Start the review").click()
+
+
+def test_a_reader_judges_the_film_then_the_map_by_keys(browser, no_verdict):
     with opened(browser, "/#/review") as page:
-        page.get_by_label("Reader").fill("Dr A")
-        page.get_by_role("button", name="Start the review").click()
+        start_review(page, "Dr A")
         page.get_by_text("Case 1 of").wait_for()
         assert page.get_by_text("probability").count() == 0
         assert maps(page) == ["Film without map"]  # nor is the prediction shown
         page.get_by_role("button", name="Paint a region").click()
         stroke(page, 0.4, 0.5)
-        page.keyboard.press("1")
+        assert serious(page) == []
+        with page.expect_response("**/finding") as reply:
+            page.keyboard.press("1")
+        said = reply.value.request.post_data_json
+        assert (said["reader"], said["finding"]) == ("Dr A", "present")
+        outside, inside, *_ = map(int, said["mask"].split())
+        assert outside > 0
+        assert 0 < inside < 60
         page.get_by_text("Does the map show where you see it?").wait_for()
         stroke(page, 0.6, 0.7)  # what is drawn before the map is seen stays as it is
         assert len(maps(page)) == 2  # the map, and the film without it
+        assert serious(page) == []
         with page.expect_response("**/review") as reply:
             page.keyboard.press("3")
         saved = reply.value.request.post_data_json
-        assert (saved["reader"], saved["finding"], saved["verdict"]) == (
-            "Dr A",
-            "present",
-            "artefact",
-        )
-        outside, inside, *_ = map(int, saved["mask"].split())
-        assert outside > 0
-        assert 0 < inside < 60
+        assert (saved["reader"], saved["verdict"]) == ("Dr A", "artefact")
         page.get_by_text("Case 2 of").wait_for()
         page.keyboard.press("2")
         page.get_by_text("Does the map show where you see it?").wait_for()
@@ -889,8 +997,40 @@ def test_a_reader_judges_the_film_then_the_map_by_keys(browser, served):
         page.get_by_text("artefact 1").wait_for()
 
 
-def test_two_readers_at_once_keep_both_verdicts(browser, served):
-    served.state.workbench.store.write("DELETE FROM reviews")
+def test_a_page_that_is_loaded_again_goes_on_after_the_film(browser, no_verdict):
+    with opened(browser, "/#/review") as page:
+        start_review(page, "Dr A")
+        page.get_by_text("Case 1 of").wait_for()
+        page.locator(".host [role=option]").first.wait_for()
+        page.get_by_role("button", name="Draw a box").click()
+        stroke(page, 0.4, 0.5)  # a line across the film is no box
+        box = page.locator(".host .stage").bounding_box()
+        page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"], steps=3)
+        page.mouse.up()
+        with page.expect_response("**/finding") as reply:
+            page.keyboard.press("2")
+        drawn = reply.value.json()["finding"]["region"]
+        assert drawn[2] > 0
+        page.get_by_text("Does the map show where you see it?").wait_for()
+        page.reload()
+        with page.expect_response("**/review?*") as reply:
+            start_review(page, "Dr A")
+        assert reply.value.json()["case"]["finding"]["region"] == drawn
+        page.get_by_text("Does the map show where you see it?").wait_for()
+        page.get_by_text("Case 1 of").wait_for()
+        until(lambda: greens(page.locator(".host .stage")) > 50)  # the box is shown again
+
+
+def greens(element):
+    """Pixels in the colour of what a reader draws; neither a film nor a map has one."""
+    pixels = np.asarray(Image.open(BytesIO(element.screenshot())).convert("RGB")).astype(int)
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    return int((green - np.maximum(red, blue) > 30).sum())
+
+
+def test_two_readers_at_once_keep_both_verdicts(browser, served, no_verdict):
     other = browser.browser.new_context(viewport={"width": 1400, "height": 1000})
     other.set_default_timeout(60_000)
     token = served.state.workbench.sessions.new_token()
@@ -898,8 +1038,7 @@ def test_two_readers_at_once_keep_both_verdicts(browser, served):
     with opened(browser, "/#/review") as one, opened(other, "/#/review") as two:
         readers = {"Dr A": (one, "1"), "Dr B": (two, "3")}
         for name, (page, _) in readers.items():
-            page.get_by_label("Reader").fill(name)
-            page.get_by_role("button", name="Start the review").click()
+            start_review(page, name)
         for number in (1, 2):  # both are at the same case, one step after the other
             for page, _ in readers.values():
                 page.get_by_text(f"Case {number} of").wait_for()
@@ -942,6 +1081,7 @@ def test_a_reader_study_by_keys(browser, study):
             shown = page.get_by_text("Shown:").inner_text()
             assert page.get_by_text("probability").count() == ("numbers" in shown)
             page.locator(".host [role=option]").nth(int("map" in shown)).wait_for()
+            assert serious(page) == []
             page.keyboard.press(str(position))
         page.get_by_text("All cases are read").wait_for()
         assert sorted(study.table()["rating"]) == [1, 2, 3, 4, 5]

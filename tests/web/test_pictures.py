@@ -1,4 +1,4 @@
-"""The pictures of docs/how-to/workbench.md, taken by one path for the suite and for the docs.
+"""The pictures of the pages on the workbench and the reader study, taken for suite and docs alike.
 
     python -m pytest tests/web/test_pictures.py --pictures demo/chest/run
 
@@ -10,14 +10,18 @@ import re
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import uvicorn
 from PIL import Image
 
+from camlucida.analysis.cases.case_table import case_table
 from camlucida.phantom.cohorts.ensemble import write_pair
+from camlucida.runs import Run
 from camlucida.web.app import create_app, guarded
 from camlucida.web.serve import PACKAGED_PAIR, packaged_films, settings_of
+from camlucida.web.settings import StudyPlan
 from tests.support.browser import chromium
 from tests.support.paths import REPOSITORY
 from tests.web.conftest import free_port, png
@@ -57,17 +61,31 @@ def taken(request, small_run, tmp_path_factory):
         page = browser.new_page(viewport=SIZE)
         page.set_default_timeout(120_000)
         page.goto(address)
-        for take in (explain, compare, change, cohort, review):
+        for take in (explain, jobs, compare, change, cohort, review):
             take(page, lambda name: picture(page, into / f"workbench-{name}.jpg"))
+    with served(given[:1], folder / "study", of_study) as address, chromium() as browser:
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        study(page)
+        picture(page, into / "reader-study.jpg")
     return into
 
 
+def of_study(settings):
+    """A reader study of one finding of the run."""
+    (run,) = settings.runs
+    labels = sorted(set(case_table([Run.open(settings.runs[run])])["label"].dropna()))
+    label = PREFERRED if PREFERRED in labels else labels[0]
+    return replace(settings, study=StudyPlan(run, (f"label={label}", "method=gradcam")))
+
+
 @contextmanager
-def served(given, state):
+def served(given, state, change=lambda settings: settings):
     """A server of runs and films; its one-time address."""
     port = free_port()
     about = {"host": "127.0.0.1", "port": port, "device": "cpu", "show_phi": False}
-    app = create_app(settings_of(given, [], state, **about))
+    app = create_app(change(settings_of(given, [], state, **about)))
     server = uvicorn.Server(
         uvicorn.Config(guarded(app), port=port, log_level="error", lifespan="off")
     )
@@ -111,6 +129,32 @@ def explain(page, take):
     drag(page, 0.62, 0.22, 120, 140)
     page.locator(".result svg").wait_for()
     take("ask")
+
+
+def jobs(page, take):
+    """What was done for the film."""
+    page.get_by_role("button", name="Hide one cell after the other").click()
+    page.get_by_text("The largest fall").wait_for()
+    page.get_by_role("button", name="Hide the hottest cells").click()
+    page.get_by_text("hottest cells first").wait_for()
+    with page.expect_download():
+        page.get_by_role("button", name="Export the maps").click()
+    page.get_by_role("link", name="Jobs").click()
+    page.get_by_role("link", name="Save: ZIP file").wait_for()
+    take("jobs")
+
+
+def study(page):
+    """A case with its map and what was measured of it, while the reader judges it."""
+    page.get_by_role("textbox", name="Reader").fill("Reader 1")
+    page.get_by_role("button", name="Start reading").click()
+    shown = page.get_by_text("Shown:")
+    position = 1
+    while "numbers" not in shown.inner_text():
+        page.keyboard.press("4")
+        position += 1
+        page.get_by_text(f"case {position} of").wait_for()
+    page.locator(".host [role=option]").nth(1).wait_for()
 
 
 def compare(page, take):
@@ -173,10 +217,13 @@ def review(page, take):
     take("review")
 
 
-def test_each_picture_of_the_page_is_taken_and_each_that_is_taken_is_on_it(taken):
-    text = (DOCS / "how-to" / "workbench.md").read_text("utf-8")
-    named = set(re.findall(r"images/(workbench-[\w-]+\.jpg)", text))
-    assert named == {path.name for path in taken.glob("workbench-*.jpg")}
+@pytest.mark.parametrize(
+    ("page", "pattern"), [("workbench", "workbench-*.jpg"), ("reader-study", "reader-study*.jpg")]
+)
+def test_each_picture_of_the_page_is_taken_and_each_that_is_taken_is_on_it(taken, page, pattern):
+    text = (DOCS / "how-to" / f"{page}.md").read_text("utf-8")
+    named = set(re.findall(r"images/([\w-]+\.jpg)", text))
+    assert named == {path.name for path in taken.glob(pattern)}
     for name in named:
         assert (DOCS / "images" / name).is_file()
         with Image.open(taken / name) as shown:

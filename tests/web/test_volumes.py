@@ -167,13 +167,15 @@ def test_a_map_of_a_volume_is_live(folder, decoder, inference, tmp_path):
 def test_the_hottest_cells_of_a_volume_are_hidden(folder, decoder, inference, tmp_path):
     decoder.decode(folder / "volumes" / "head.nii.gz", tmp_path, "head")
     asked = {"model": "3d", "film": "a", "folder": str(tmp_path), "target": "Lesion"}
-    curve = inference.curve(**asked, method="gradcam", layer="auto", cover="mean")
+    curve = inference.curve(**asked, method="gradcam", layer="auto", cover="mean", cells=None)
     scores = [each["score"] for each in curve["hottest"]]
     assert (curve["shares"][0], curve["shares"][-1]) == (0, 1)
     # the lesion alone is bright: the score is its mean, and falls at once to that of the filling
     assert scores[1] == pytest.approx(scores[-1], rel=1e-3)
     assert scores[0] > scores[1]
     assert all(order[1]["score"] >= scores[1] for order in curve["random"])
+    with pytest.raises(UsageError, match="imputation of an image"):
+        inference.curve(**asked, method="gradcam", layer="auto", cover="inpaint", cells=None)
 
 
 def test_a_volume_for_a_model_of_films_is_one_sentence(folder, decoder, inference, tmp_path):

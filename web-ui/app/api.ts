@@ -99,6 +99,12 @@ export interface Occlusion {
 export interface Curve {
   readonly target: string;
   readonly score_kind: string;
+  /** Of the map. */
+  readonly cells: number;
+  /** How many of them were chosen to be hidden, if any. */
+  readonly count: number | null;
+  /** Hidden at each step, from none on. */
+  readonly counts: readonly number[];
   readonly shares: readonly number[];
   readonly hottest: readonly Score[];
   readonly random: readonly (readonly Score[])[];
@@ -152,7 +158,7 @@ export function post<Reply>(path: string, request: object): Promise<Reply> {
   return answer(path, { method: "POST", headers, body: JSON.stringify(request) });
 }
 
-export function put(path: string, request: object): Promise<unknown> {
+export function put<Reply>(path: string, request: object): Promise<Reply> {
   const headers = { "content-type": "application/json" };
   return answer(path, { method: "PUT", headers, body: JSON.stringify(request) });
 }

@@ -56,6 +56,7 @@ export class Ask {
   private readonly drawButton: HTMLButtonElement;
   private readonly action = new Choice("Region", () => void this.test());
   private readonly cover = new Choice("Filled with", () => void this.test());
+  private readonly cells = element("input", { type: "number", min: 1, step: 1, value: 5, "aria-label": "How many of the hottest cells" });
   private readonly sides: HTMLInputElement[];
   private readonly brush: BrushTools;
   /** What is tested, as the server takes it. */
@@ -76,13 +77,14 @@ export class Ask {
     const apply = button("Test", "Test the box of these numbers", null, () => this.fromNumbers());
     const form = element("div", { class: "sides" }, ...this.sides, apply);
     const slide = button("Slide over the film", "Hide one cell after the other", null, () => void this.slide());
-    const hottest = button("Hide hottest cells", "Hide the hottest cells of the map, more and more", null, () => void this.hideHottest());
+    const hottest = button("Hide hottest", "Hide the hottest cells of the map: so many, and more and more", null, () => void this.hideHottest());
+    const hiding = element("div", { class: "hiding" }, hottest, this.cells, "cells");
     const numbers = element("details", {}, element("summary", {}, "Box by numbers"), form);
     this.ofFilms = [this.drawButton, this.brush.button, slide, this.action.root, numbers];
     this.volumes.hidden = true;
     this.root = section(
       "Ask the model",
-      element("div", { class: "buttons" }, this.drawButton, this.brush.button, slide, hottest),
+      element("div", { class: "buttons" }, this.drawButton, this.brush.button, slide, hiding),
       this.brush.root,
       this.action.root,
       this.cover.root,
@@ -246,8 +248,9 @@ export class Ask {
   private async hideHottest(): Promise<void> {
     const question = this.target.question();
     if (question === null) return;
-    const cover = this.cover.value === "mean" ? "mean" : "blur";
-    const done = await this.work<Curve>("Hiding cells", { kind: "curve", ...question, cover });
+    const cells = Math.max(Math.round(this.cells.valueAsNumber || 1), 1);
+    const request = { kind: "curve", ...question, cover: this.cover.value, cells };
+    const done = await this.work<Curve>("Hiding cells", request);
     if (done !== null) this.showCurve(done);
   }
 
@@ -258,8 +261,11 @@ export class Ask {
     const area = mean(scores.map((score, i) => score - mean(random.map((order) => order[i]!))));
     const lower = area < 0 ? "lower" : "higher";
     const words = `${done.target}: hottest cells first the ${done.score_kind} is on average ${number(Math.abs(area))} ${lower} than in random orders.`;
+    const at = done.count === null ? null : done.counts.indexOf(done.count);
+    const marked = at === null ? "" : markedWords(done, at, random.map((order) => order[at]!));
     this.result.replaceChildren(
-      curve(done.shares, scores, random, words),
+      curve(done.shares, scores, random, at, `${done.counts.at(-1)} of ${done.cells} hidden`, words),
+      element("p", {}, marked),
       element("p", { class: "key" }, element("span", { class: "hottest" }, "hottest first"), element("span", { class: "random" }, "random orders")),
       element("p", { class: "quiet" }, words),
     );
@@ -300,6 +306,14 @@ export class Ask {
       return null;
     }
   }
+}
+
+/** What the chosen number of hottest cells does, beside as many at random. */
+function markedWords(done: Curve, at: number, random: readonly number[]): string {
+  const [before, after] = [done.hottest[0]!, done.hottest[at]!].map((score) => scoreText(score, done.score_kind));
+  const cells = done.count === 1 ? "The hottest cell" : `The ${done.count} hottest cells`;
+  const [low, high] = [Math.min(...random), Math.max(...random)];
+  return `${cells} of ${done.cells} hidden (${percent(done.shares[at]!)}): ${before} → ${after}; as many at random: ${done.score_kind} ${number(low)} to ${number(high)}.`;
 }
 
 function regionData(region: { box: Region } | { mask: string }): object {

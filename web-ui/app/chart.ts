@@ -63,11 +63,16 @@ export function pass(before: number, scores: readonly number[], cells: number, l
   return svg;
 }
 
-/** Scores while more and more of the film is hidden: hottest cells first, and random orders. */
+/**
+ * Scores while more and more of the film is hidden: hottest cells first, and random orders. `at`: the
+ * step that is marked, if any; `end`: what is hidden at the last one.
+ */
 export function curve(
   shares: readonly number[],
   hottest: readonly number[],
   random: readonly (readonly number[])[],
+  at: number | null,
+  end: string,
   label: string,
 ): Element {
   const height = 150;
@@ -79,11 +84,16 @@ export function curve(
   svg.append(made("path", { d: `M34 10V${height - 26}H${WIDTH - 10}`, class: "axis" }));
   for (const scores of random) svg.append(made("path", { d: path(scores), class: "random" }));
   svg.append(made("path", { d: path(hottest), class: "hottest" }));
+  if (at !== null) {
+    const marked = x(shares[at]!);
+    svg.append(made("line", { x1: marked, x2: marked, y1: 10, y2: height - 26, class: "zero" }));
+    svg.append(made("circle", { cx: marked, cy: y(hottest[at]!), r: 4, class: "here" }));
+  }
   const all = [...hottest, ...random.flat()];
   const [low, high] = ends(Math.min(...all), Math.max(...all));
   svg.append(made("text", { x: 2, y: 16 }, high));
   svg.append(made("text", { x: 2, y: height - 26 }, low));
   svg.append(made("text", { x: 34, y: height - 8 }, "0"));
-  svg.append(made("text", { x: WIDTH - 10, y: height - 8, "text-anchor": "end" }, "all hidden"));
+  svg.append(made("text", { x: WIDTH - 10, y: height - 8, "text-anchor": "end" }, end));
   return svg;
 }

@@ -8,7 +8,7 @@ import { type Named, type ShownFilm, get } from "./api.js";
 import { type Case, Gallery, type Pages, caseName } from "./gallery.js";
 import { Choice, MISMATCH, SYNTHETIC_FILMS, SYNTHETIC_MODEL, Status, section } from "./parts.js";
 import { Plot, type Points } from "./plot.js";
-import { saveFile } from "./save.js";
+import { ZipChoice, saveFile } from "./save.js";
 import { RangeFilter } from "./range_filter.js";
 import { type AnyMap, type Truth, viewerData } from "./shown.js";
 
@@ -77,6 +77,7 @@ export class CohortPage {
   private readonly order = new Choice("Order", () => this.gallery.reset());
   private readonly mark = element("p", { class: "notice", role: "alert" });
   private readonly saving = element("div");
+  private readonly zip = new ZipChoice();
   private readonly filters = element("div", { class: "filters" });
   private readonly gallery: Gallery;
   private readonly plot: Plot;
@@ -224,7 +225,7 @@ export class CohortPage {
     this.side.replaceChildren(
       section("Cases", this.run.root, this.mark, this.sort.root, this.order.root, this.meaning, this.count),
       section("Filter", this.filters),
-      section("Take with you", this.saveButtons(), this.saving),
+      section("Take with you", this.saveButtons(), this.zip.root, this.saving),
       section("Plot", element("p", { class: "quiet" }, "Drag or click in the plot, or type a range: the gallery shows these cases."), this.plot.root),
     );
     this.content.replaceChildren(this.gallery.root, this.status.root);
@@ -245,7 +246,8 @@ export class CohortPage {
 
   private mapsJob(): object {
     const where = [...this.conditions(), ...this.plot.conditions];
-    return { kind: "cases", run: this.run.value, where, sort: this.sort.value, descending: this.order.value === "true" };
+    const order = { sort: this.sort.value, descending: this.order.value === "true" };
+    return { kind: "cases", run: this.run.value, where, ...order, write: this.zip.write };
   }
 
   private back(): void {
@@ -270,8 +272,11 @@ export class CohortPage {
     const back = button("← Cases", "Back to the cases (Escape)", null, () => this.back());
     const wanted = new URLSearchParams({ film: one.film, ...(one.model === null ? {} : { model: one.model }) });
     const ask = element("a", { href: `#/explain?${wanted.toString()}` }, one.volume ? "Explain this volume" : "Explain this film, ask the model");
+    const picture = button("Save as PNG", "Save the map as an annotated picture (PNG)", null, () => {
+      element("a", { href: `/api/runs/${this.run.value}/cases/${one.case.case_id}/figure.png`, download: true }).click();
+    });
     this.side.replaceChildren(
-      element("section", { class: "buttons" }, back, ask),
+      element("section", { class: "buttons" }, back, picture, ask),
       section(caseName(one.case), ...origins(one, film), facts(one.case)),
       section("Can it be trusted?", ...trust(one.case.trust)),
     );
@@ -283,7 +288,7 @@ export class CohortPage {
 }
 
 /** The film of a case, or its volume. */
-export function filmOf(one: OneCase): Promise<ShownFilm> {
+function filmOf(one: OneCase): Promise<ShownFilm> {
   return get<ShownFilm>(`films/${one.film}?volume=${one.volume}`);
 }
 

@@ -24,7 +24,7 @@ import { type ChangeQuestion, Movement } from "./movement.js";
 import { PaneChoice } from "./pane_choice.js";
 import { Panes } from "./panes.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, field, section } from "./parts.js";
-import { saveFile } from "./save.js";
+import { ZipChoice, saveFile } from "./save.js";
 
 const MOST = 6;
 
@@ -57,6 +57,7 @@ export class ComparePage {
   private readonly beforeAfter: HTMLButtonElement;
   private readonly list = element("div", {});
   private readonly saving = element("div", {});
+  private readonly zip = new ZipChoice();
   private readonly add: HTMLButtonElement;
   private readonly save: HTMLButtonElement;
   private readonly panes = new Panes({
@@ -91,7 +92,7 @@ export class ComparePage {
     const side = element("div", { class: "panel" },
       section("Film", this.film.root, this.target.root, this.opacity.root, this.threshold.root, this.scale.root, this.fixed),
       this.aligning,
-      section("Panes", this.list, buttons, this.saving),
+      section("Panes", this.list, buttons, this.zip.root, this.saving),
       section("Combined", this.minuend.root, this.subtrahend.root, this.movement.root, grid, about));
     this.alignment.fill(ALIGNMENTS, "auto");
     this.aligning.hidden = true;
@@ -448,7 +449,7 @@ export class ComparePage {
 
   private async export(): Promise<void> {
     const maps = this.choices.filter((each) => each.shown !== null).map((each) => this.question(each));
-    if (maps.length > 0) await saveFile({ kind: "export", maps }, "Writing the ZIP file", this.saving, this.status);
+    if (maps.length > 0) await saveFile({ kind: "export", maps, write: this.zip.write }, "Writing the ZIP file", this.saving, this.status);
   }
 }
 

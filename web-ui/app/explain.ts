@@ -26,7 +26,7 @@ import {
   type ShownMap,
 } from "./api.js";
 import { Ask } from "./ask.js";
-import { saveFile } from "./save.js";
+import { ZipChoice, saveFile } from "./save.js";
 import { asSeries, droppedFiles } from "./series.js";
 import { type AnyMap, viewerData } from "./shown.js";
 import { Choice, ProgressLine, SYNTHETIC_MODEL, Status, section } from "./parts.js";
@@ -48,6 +48,7 @@ export class ExplainPage {
   private readonly host = element("div", { class: "host" });
   private readonly work = element("div", {});
   private readonly saving = element("div", {});
+  private readonly zip = new ZipChoice();
   private readonly model = new Choice("Model", () => void this.changeModel());
   private readonly method = new Choice("Method", () => void this.explain());
   private readonly layer = new Choice("Layer", () => void this.explain());
@@ -79,7 +80,7 @@ export class ExplainPage {
       { class: "panel" },
       section("Films", this.giveButton(), this.films),
       section("Model", this.model.root, this.training, this.findings),
-      section("Map", this.method.root, this.layer.root, this.work, this.exportButton(), this.saving, this.notes),
+      section("Map", this.method.root, this.layer.root, this.work, this.exportButtons(), this.zip.root, this.saving, this.notes),
       this.ask.root,
     );
     const empty = element("p", { class: "empty" }, "Choose a film, or drop one here: an image, NIfTI, or all DICOM files of a series.");
@@ -150,16 +151,23 @@ export class ExplainPage {
     return element("label", { class: "give" }, "Give films or volumes…", input);
   }
 
-  /** All maps of the film that stand in the list. */
-  private exportButton(): HTMLElement {
-    return button("Export as ZIP", "Export the maps of this film as a ZIP file", null, () => void this.export());
+  /** The chosen map as a picture; all maps of the film that stand in the list as a ZIP file. */
+  private exportButtons(): HTMLElement {
+    const picture = button("Save as PNG", "Save the chosen map as an annotated picture (PNG)", null, () => void this.savePicture());
+    const all = button("Export as ZIP", "Export the maps of this film as a ZIP file", null, () => void this.export());
+    return element("div", { class: "buttons" }, picture, all);
+  }
+
+  private async savePicture(): Promise<void> {
+    const question = this.question();
+    if (question !== null) await saveFile({ kind: "figure", ...question }, "Drawing the picture", this.saving, this.status);
   }
 
   private async export(): Promise<void> {
     const made = this.maps.map(({ id }) => this.questions.get(id)).filter((each) => each !== undefined);
     if (made.length === 0) return;
     const left = made.length < this.maps.length;
-    const isSaved = await saveFile({ kind: "export", maps: made }, "Writing the ZIP file", this.saving, this.status);
+    const isSaved = await saveFile({ kind: "export", maps: made, write: this.zip.write }, "Writing the ZIP file", this.saving, this.status);
     if (isSaved && left) this.status.say("The map of the sliding pass was made in this page, and is not in the file.");
   }
 
@@ -250,6 +258,7 @@ export class ExplainPage {
   private showFilm(film: ShownFilm): void {
     this.film = film;
     this.maps = [];
+    this.notes.replaceChildren(); // those of another film
     this.listFilms();
     this.show();
     this.ask.clear(true);

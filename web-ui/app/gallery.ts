@@ -17,7 +17,8 @@ export interface Pages {
   failed(error: unknown): void;
 }
 
-const CELL = { width: 204, height: 262 };
+/** Pixels of the screen; the width is the least, for what a row has over is shared among its cells. */
+const CELL = { width: 180, height: 262 };
 const PAGE = 60;
 /** Rows beyond the screen that are drawn too. */
 const BEYOND = 2;
@@ -75,6 +76,7 @@ class Cell {
   /** The picture of the case is no longer waited for: the browser has few connections. */
   leave(): void {
     this.picture.removeAttribute("src");
+    this.picture.className = "";
     delete this.button.dataset["case"];
     this.root.hidden = true;
   }
@@ -168,7 +170,9 @@ export class Gallery {
   private draw(): void {
     // All that is measured comes before the first change, or each would lay out the page again.
     const { columns } = this;
-    const { clientHeight, scrollTop } = this.root;
+    const { clientWidth, clientHeight, scrollTop } = this.root;
+    const width = Math.floor(clientWidth / columns);
+    this.space.style.setProperty("--cell", `${width}px`);
     this.space.style.height = `${Math.ceil(this.total / columns) * CELL.height}px`;
     const first = Math.max(0, Math.floor(scrollTop / CELL.height) - BEYOND) * columns;
     const last = Math.min(this.total, (Math.ceil((scrollTop + clientHeight) / CELL.height) + BEYOND) * columns);
@@ -181,7 +185,7 @@ export class Gallery {
     for (let index = first; index < last; index += 1) {
       const row = this.rows.get(index);
       if (row === undefined) void this.load(Math.floor(index / PAGE));
-      else this.place(index, row, columns);
+      else this.place(index, row, columns, width);
     }
     clearTimeout(this.rest);
     this.rest = window.setTimeout(() => this.order(), REST);
@@ -191,14 +195,14 @@ export class Gallery {
     current.button.focus({ preventScroll: true });
   }
 
-  private place(index: number, row: Case, columns: number): void {
+  private place(index: number, row: Case, columns: number, width: number): void {
     let cell = this.cells.get(index);
     if (cell === undefined) {
       cell = this.spare.shift() ?? this.made();
       cell.show(index, this.total, row, this.pages);
       this.cells.set(index, cell);
     }
-    cell.lay((index % columns) * CELL.width, Math.floor(index / columns) * CELL.height);
+    cell.lay((index % columns) * width, Math.floor(index / columns) * CELL.height);
     cell.button.tabIndex = index === this.current ? 0 : -1;
   }
 

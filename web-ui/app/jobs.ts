@@ -9,7 +9,7 @@ const SOON = 700;
 const LATER = 4000;
 
 interface Listed extends Job<null> {
-  readonly kind: "map" | "occlusion" | "curve" | "export" | "cases" | "report";
+  readonly kind: "map" | "occlusion" | "curve" | "figure" | "export" | "cases" | "report";
   readonly added: string;
   /** Whether its file is still there. */
   readonly file: boolean;
@@ -152,7 +152,7 @@ class JobRow {
 }
 
 function actionsOf(job: Listed, title: string, hasFilm: boolean): HTMLElement[] {
-  const { id, state, request } = job;
+  const { id, kind, state, request } = job;
   if (state === "queued" || state === "running") {
     return [button("Cancel", `Cancel: ${title}`, null, () => cancelJob(id))];
   }
@@ -160,7 +160,7 @@ function actionsOf(job: Listed, title: string, hasFilm: boolean): HTMLElement[] 
   if (job.file) {
     return [element("a", { href: `/api/jobs/${id}/file`, download: true, "aria-label": `Save: ${title}` }, "Save the file")];
   }
-  if (request.film === undefined) return [element("span", { class: "quiet" }, "the file is no longer kept")];
+  if (request.film === undefined || kind === "figure") return [element("span", { class: "quiet" }, "the file is no longer kept")];
   if (!hasFilm) return [element("span", { class: "quiet" }, "the film was removed")];
   const wanted = new URLSearchParams({ film: request.film, model: request.model ?? "", job: id });
   return [element("a", { href: `#/explain?${wanted.toString()}`, "aria-label": `Open: ${title}` }, "Open")];
@@ -185,6 +185,7 @@ function titleOf({ kind, request }: Listed, known: Known): string {
     case "map": return `${title} of ${target}`;
     case "occlusion": return `Pass over the film for ${target}`;
     case "curve": return `Hottest cells hidden: ${title} of ${target}`;
+    case "figure": return `Picture: ${title} of ${target}`;
     case "export": return maps.length === 1 ? "ZIP file of one map" : `ZIP file of ${maps.length} maps`;
     case "cases": return `ZIP file of cases of ${run}`;
     case "report": return `Report of ${run}`;

@@ -72,7 +72,9 @@ export class Panes {
   show(contents: readonly PaneContent[]): void {
     if (this.first === null) return;
     this.contents = contents;
+    const { hasFocus } = this;
     while (this.panes.length > contents.length) this.drop(this.panes.pop()!);
+    if (hasFocus && !this.hasFocus) this.leader?.stage.root.focus({ preventScroll: true });
     while (this.panes.length < contents.length) this.add();
     this.lay();
     const fresh = this.panes.filter((pane, i) => pane.setFrame(contents[i]!.frame));
@@ -99,8 +101,13 @@ export class Panes {
     return this.last ?? this.panes[0];
   }
 
+  private get hasFocus(): boolean {
+    return this.panes.some(({ root }) => root.matches(":focus-within"));
+  }
+
   private lay(): void {
     const { alone, leader } = this;
+    if (alone && this.hasFocus) leader?.stage.root.focus({ preventScroll: true }); // what is hidden loses it
     for (const pane of this.panes) pane.root.hidden = alone && pane !== leader;
     this.grid.classList.toggle("alone", alone);
     this.grid.style.setProperty("--columns", String(this.columns()));

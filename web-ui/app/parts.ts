@@ -142,6 +142,17 @@ export function answerByKey(side: HTMLElement, event: KeyboardEvent): void {
   chosen.click();
 }
 
+/** Save an answer, during which no other can be given. */
+export async function saveAnswer(side: HTMLElement, save: () => Promise<void>): Promise<void> {
+  const answers = [...side.querySelectorAll<HTMLButtonElement>(".answer")];
+  for (const each of answers) each.disabled = true;
+  try {
+    await save();
+  } finally {
+    for (const each of answers) each.disabled = false;
+  }
+}
+
 /** Of a run whose model does not reproduce the predictions that its training stored. */
 export const MISMATCH = "NOT THE MODEL OF THE STORED PREDICTIONS";
 

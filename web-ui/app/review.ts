@@ -5,19 +5,44 @@ import { mountViewer } from "../viewer/mount.js";
 import type { Settings, Tool } from "../viewer/settings.js";
 import type { Viewer } from "../viewer/viewer.js";
 import { number, probabilityText } from "../viewer/words.js";
-import { type Named, type ShownFilm, get, put } from "./api.js";
+import { type Named, get, put } from "./api.js";
 import { BrushTools } from "./brush_tools.js";
-import { type OneCase, filmOf } from "./cohort.js";
-import { type AnyMap, viewerData } from "./shown.js";
-import { Choice, Status, answer, answerByKey, field, section } from "./parts.js";
+import { type AnyMap, type Samples, viewerData } from "./shown.js";
+import { Choice, Status, answer, answerByKey, field, saveAnswer, section } from "./parts.js";
 
 const VERDICTS = ["agrees", "partly", "artefact", "cannot say"] as const;
 const FINDINGS = ["present", "absent", "cannot say"] as const;
 
+/** What the reader said of the film alone. */
+interface FilmFinding {
+  readonly finding: string;
+  readonly region: readonly number[] | null;
+  readonly mask: string | null;
+  readonly seconds: number | null;
+}
+
+/** What the server withholds from a blinded reader at first. */
+interface Revealed {
+  readonly maps: readonly AnyMap[];
+  readonly probability: number | null;
+}
+
+interface Answered {
+  readonly finding: FilmFinding;
+  readonly revealed: Revealed;
+}
+
+interface ReviewCase extends Samples {
+  readonly number: number;
+  readonly target: string;
+  readonly finding: FilmFinding | null;
+  readonly revealed: Revealed | null;
+}
+
 interface Progress {
   readonly total: number;
   readonly done: number;
-  readonly next: number | null;
+  readonly case: ReviewCase | null;
 }
 
 interface Agreement {
@@ -103,37 +128,39 @@ export class ReviewPage {
       return;
     }
     try {
-      const query = new URLSearchParams({ reader, seed: String(this.seed.valueAsNumber || 0) });
+      const seed = String(this.seed.valueAsNumber || 0);
+      const query = new URLSearchParams({ reader, seed, blinded: String(this.blinded.checked) });
       const progress = await get<Progress>(`runs/${this.run.value}/review?${query.toString()}`);
-      if (progress.next === null) {
+      if (progress.case === null) {
         this.showStart();
         this.status.say(`All ${progress.total} cases have a verdict of ${reader}.`);
         return;
       }
-      const one = await get<OneCase>(`runs/${this.run.value}/cases/${progress.next}`);
-      const film = await filmOf(one);
       this.status.say("");
-      this.begun = performance.now();
-      const about = `Case ${progress.done + 1} of ${progress.total}`;
-      const maps = this.blinded.checked ? [] : one.maps.slice(0, 1);
-      await this.show(film, maps);
-      this.erase();
-      this.viewer!.marking.locked = false;
-      if (this.blinded.checked) this.askFinding(one, film, about);
-      else this.askVerdict(one, about, null);
+      await this.begin(progress.case, `Case ${progress.done + 1} of ${progress.total}`);
     } catch (error) {
       this.status.fail(error);
     }
   }
 
+  private async begin(one: ReviewCase, about: string): Promise<void> {
+    const { finding, revealed } = one;
+    this.begun = performance.now() - 1000 * (finding?.seconds ?? 0);
+    await this.show(one, []);
+    this.erase();
+    this.viewer!.marking.locked = false;
+    if (revealed === null) this.askFinding(one, about);
+    else await this.reveal(one, about, finding, revealed);
+  }
+
   /** The film alone: is the finding there? */
-  private askFinding(one: OneCase, film: ShownFilm, about: string): void {
+  private askFinding(one: ReviewCase, about: string): void {
     const answers = FINDINGS.map((finding, i) =>
-      answer(i, finding, () => void this.showMap(one, film, about, finding)));
+      answer(i, finding, () => void this.saveFinding(one, about, finding)));
     this.side.replaceChildren(
       section(
         about,
-        element("p", {}, "Is ", element("b", {}, String(one.case["target"])), film.volume === undefined ? " present? Draw where, then answer." : " present?"),
+        element("p", {}, "Is ", element("b", {}, one.target), one.volume === undefined ? " present? Draw where, then answer." : " present?"),
         this.tools,
         ...answers,
       ),
@@ -142,29 +169,47 @@ export class ReviewPage {
     answers[0]!.focus();
   }
 
-  /** The answer is given: what was drawn before the map stays as it is, and is shown with it. */
-  private async showMap(one: OneCase, film: ShownFilm, about: string, finding: string): Promise<void> {
-    const { region, painting } = this.viewer!.stage;
-    await this.show(film, one.maps.slice(0, 1));
-    Object.assign(this.viewer!.stage, { region, painting });
-    this.viewer!.marking.locked = true;
-    this.viewer!.change({ tool: "pan" });
-    this.askVerdict(one, about, finding);
+  private async saveFinding(one: ReviewCase, about: string, finding: string): Promise<void> {
+    try {
+      const said = { reader: this.reader.value.trim(), finding, seconds: this.seconds, ...this.drawn };
+      await saveAnswer(this.side, async () => {
+        const reply = await put<Answered>(`runs/${this.run.value}/cases/${one.number}/finding`, said);
+        await this.reveal(one, about, reply.finding, reply.revealed);
+      });
+    } catch (error) {
+      this.status.fail(error);
+    }
+  }
+
+  /** What was drawn on the film alone stays as it is, and is shown with the map. */
+  private async reveal(one: ReviewCase, about: string, finding: FilmFinding | null, revealed: Revealed): Promise<void> {
+    await this.show(one, revealed.maps);
+    if (finding !== null) {
+      this.showDrawn(finding);
+      this.viewer!.marking.locked = true;
+      this.viewer!.change({ tool: "pan" });
+    }
+    this.askVerdict(one, about, revealed, finding !== null);
+  }
+
+  private showDrawn({ region, mask }: FilmFinding): void {
+    if (mask !== null) return this.viewer!.marking.showPainting(mask);
+    const [x, y, width, height] = region ?? [];
+    this.viewer!.setRegion(region === null ? null : { x: x!, y: y!, width: width!, height: height! });
   }
 
   /** The map and the prediction: does the map show where the finding is? */
-  private askVerdict(one: OneCase, about: string, finding: string | null): void {
+  private askVerdict(one: ReviewCase, about: string, { probability }: Revealed, isDrawn: boolean): void {
     const note = element("textarea", { rows: 3, maxlength: 2000, "aria-label": "Note", placeholder: "Note" });
     const answers = VERDICTS.map((verdict, i) =>
-      answer(i, verdict, () => void this.save(one, finding, verdict, note.value)));
-    const probability = one.case["probability"];
-    const predicted = typeof probability === "number" ? `probability ${probabilityText(probability)}` : "";
+      answer(i, verdict, () => void this.save(one, verdict, note.value)));
+    const predicted = probability === null ? "" : `probability ${probabilityText(probability)}`;
     this.side.replaceChildren(
       section(
         about,
-        element("p", {}, element("b", {}, String(one.case["target"])), ` ${predicted}`),
+        element("p", {}, element("b", {}, one.target), ` ${predicted}`),
         element("p", {}, "Does the map show where you see it?"),
-        ...(finding === null ? [this.tools] : []),
+        ...(isDrawn ? [] : [this.tools]),
         ...answers,
         note,
       ),
@@ -193,7 +238,12 @@ export class ReviewPage {
     this.brush.show(settings);
   }
 
-  private async show(film: ShownFilm, maps: readonly AnyMap[]): Promise<void> {
+  /** From the film to now. */
+  private get seconds(): number {
+    return (performance.now() - this.begun) / 1000;
+  }
+
+  private async show(film: Samples, maps: readonly AnyMap[]): Promise<void> {
     this.tools.hidden = film.volume !== undefined; // a box would be of one plane
     const data = viewerData(film, maps);
     if (this.viewer !== null) {
@@ -212,12 +262,13 @@ export class ReviewPage {
     });
   }
 
-  private async save(one: OneCase, finding: string | null, verdict: string, note: string): Promise<void> {
-    const seconds = (performance.now() - this.begun) / 1000;
-    const review = { reader: this.reader.value.trim(), verdict, finding, note, seconds, ...this.drawn };
+  private async save(one: ReviewCase, verdict: string, note: string): Promise<void> {
+    const review = { reader: this.reader.value.trim(), verdict, note, seconds: this.seconds, ...this.drawn };
     try {
-      await put(`runs/${this.run.value}/cases/${one.case.case_id}/review`, review);
-      await this.next();
+      await saveAnswer(this.side, async () => {
+        await put(`runs/${this.run.value}/cases/${one.number}/review`, review);
+        await this.next();
+      });
     } catch (error) {
       this.status.fail(error);
     }

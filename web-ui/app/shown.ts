@@ -13,11 +13,14 @@ export interface Truth {
   readonly annotations: readonly AnnotationData[];
 }
 
+/** Samples of a film or volume. */
+export type Samples = Pick<ShownFilm, "film" | "volume" | "synthetic">;
+
 const UNKNOWN: Truth = { boxes: [], outlines: [], annotations: [] };
 
 /** What the viewer shows: the maps are all of the film, or all of the volume. */
 export function viewerData(
-  film: ShownFilm,
+  film: Samples,
   maps: readonly AnyMap[],
   notice = "Research use only",
   { boxes, outlines, annotations }: Truth = UNKNOWN,

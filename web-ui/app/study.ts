@@ -7,7 +7,7 @@ import type { Viewer } from "../viewer/viewer.js";
 import { number, probabilityText } from "../viewer/words.js";
 import { get, post } from "./api.js";
 import { type Measurement, trust } from "./cohort.js";
-import { Status, answer, answerByKey, field, section } from "./parts.js";
+import { Status, answer, answerByKey, field, saveAnswer, section } from "./parts.js";
 
 const RATINGS = [
   "definitely absent", "probably absent", "possibly absent",
@@ -178,15 +178,15 @@ export class StudyPage {
   }
 
   private async save(task: Task, rating: number, note: string): Promise<void> {
-    for (const each of this.side.querySelectorAll<HTMLButtonElement>(".answer")) each.disabled = true;
     const seconds = (performance.now() - this.begun) / 1000;
     const reading = { reader: this.reader.value.trim(), case: task.case, rating, seconds, note };
     try {
-      await post("study/readings", reading);
-      await this.next();
+      await saveAnswer(this.side, async () => {
+        await post("study/readings", reading);
+        await this.next();
+      });
     } catch (error) {
       this.status.fail(error);
-      for (const each of this.side.querySelectorAll<HTMLButtonElement>(".answer")) each.disabled = false;
     }
   }
 

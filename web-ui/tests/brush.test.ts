@@ -55,3 +55,13 @@ it("has a last row and column of cells that the film cuts", () => {
   expect(inside.length).toBe(1026 * 3);
   expect(inside.flatMap((each, i) => (each ? [i] : []))).toEqual([3076, 3077]);
 });
+
+it("is painted again from its runs", () => {
+  for (const size of [{ width: 50, height: 40 }, { width: 2101, height: 1503 }]) {
+    const painting = new Painting(size);
+    painting.stroke([10, 10], [40, 30], 6);
+    const again = new Painting(size);
+    again.paintRuns(painting.runs());
+    expect(again.runs()).toEqual(painting.runs());
+  }
+});

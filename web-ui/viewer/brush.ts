@@ -84,6 +84,21 @@ export class Painting {
     return lengths.join(" ");
   }
 
+  /** Paint what other runs of the same film have inside, as `runs` gives them. */
+  paintRuns(runs: string): void {
+    const { width } = this.film;
+    let at = 0;
+    for (const [number, length] of runs.split(" ").map(Number).entries()) {
+      const end = at + length;
+      for (; number % 2 === 1 && at < end; at++) {
+        const [row, column] = [Math.floor(at / width), at % width].map((pixel) => Math.floor(pixel / this.step));
+        this.cells[row! * this.columns + column!] = 1;
+      }
+      at = end;
+    }
+    this.changed({ left: 0, top: 0, right: this.columns, bottom: this.rows });
+  }
+
   /** The painted pixels of the film in a row of cells: first, and one after the last. */
   private inside(row: number): [number, number][] {
     const { columns, step, film } = this;

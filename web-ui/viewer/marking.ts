@@ -51,6 +51,15 @@ export class Marking {
     this.stage.request(true);
   }
 
+  /** Show what was painted before, as `Painting.runs` gave it. */
+  showPainting(runs: string): void {
+    const painting = new Painting(this.film!);
+    painting.paintRuns(runs);
+    this.stage.region = null;
+    this.stage.painting = painting;
+    this.stage.request(true);
+  }
+
   /** Paint between two points of the stage, or erase. */
   paint(from: Point, to: Point, settings: Settings): void {
     this.stroke(this.toFilm(from), this.toFilm(to), settings);

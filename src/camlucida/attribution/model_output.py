@@ -134,7 +134,9 @@ class ModelOutput:
         else:
             labels = self.candidates()
         exact = [label for label in labels if label.name == name]
-        folded = [label for label in labels if label.name.casefold() == name.casefold()]
+        # What is requested comes without blanks at its ends; a label of a table may have some.
+        wanted = name.strip().casefold()
+        folded = [label for label in labels if label.name.strip().casefold() == wanted]
         if exact or folded:
             return (exact or folded)[0]
         if re.fullmatch(r"-?\d+", name):

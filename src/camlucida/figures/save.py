@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import UsageError
 from camlucida.core.files import slug, unique
 from camlucida.core.messages import Message, Value, declare
 from camlucida.core.regions import MASK_FRACTION, WHOLE_IMAGE
 from camlucida.figures.image_files import (
+    DrawnMap,
     ImageJob,
     MapJob,
     MapRegions,
     MapTexts,
+    PanelFilm,
     StripJob,
     strip_bytes,
     write_image,
@@ -267,6 +270,23 @@ def strip_stem(explanation: Explanation) -> str:
     return "_".join(
         slug(part) for part in (explanation.scan.id, explanation.method, explanation.layer)
     )
+
+
+def explanation_png(explanation: Explanation, colormap: str | None = None) -> bytes:
+    """Original, map and overlay side by side, annotated, as a PNG file.
+
+    Args:
+        explanation: of an image.
+        colormap: matplotlib name; the default if None.
+
+    Raises:
+        UsageError: the map lies over no image, or there is no such colormap.
+    """
+    if explanation.no_picture is not None:
+        raise UsageError(str(explanation.no_picture), "its raw map is in the ZIP file")
+    job = image_job([explanation], Path(), frozenset({"figure"}), colormap)
+    assert job.film is not None
+    return DrawnMap(job, job.maps[0], PanelFilm(job.film)).content("figure")
 
 
 def strip_png(explanations: Sequence[Explanation], colormap: str | None = None) -> bytes:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from camlucida import __version__
 from camlucida.core.errors import CamlucidaError
+from camlucida.web.compression import Compressed
 from camlucida.web.errors import status_of
 from camlucida.web.folders import error_without_folders
 from camlucida.web.log import SEE_LOG
@@ -82,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
 def guarded(app: FastAPI) -> ASGIApp:
     """The application behind its guard, as a server runs it."""
     workbench: Workbench = app.state.workbench
-    return Guard(app, workbench.settings, workbench.sessions)
+    return Guard(Compressed(app), workbench.settings, workbench.sessions)
 
 
 async def _page() -> FileResponse:

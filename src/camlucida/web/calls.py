@@ -8,7 +8,7 @@ from typing import Any
 
 from camlucida.web.alignment import Align, film_alignment
 from camlucida.web.change import film_change
-from camlucida.web.export import export_cases, export_report
+from camlucida.web.export import Kind, export_cases, export_report
 from camlucida.web.inference import Inference
 
 
@@ -20,10 +20,10 @@ def align_films(
 
 
 def write_cases(
-    inference: Inference, run: str, numbers: Sequence[int], path: str
+    inference: Inference, run: str, numbers: Sequence[int], write: Sequence[Kind], path: str
 ) -> dict[str, Any]:
     """Write the stored maps of a run's cases into a ZIP file; no model runs."""
-    export_cases(Path(path), Path(run), numbers, inference.step)
+    export_cases(Path(path), Path(run), numbers, inference.step, write)
     return {"name": "camlucida.zip"}
 
 
@@ -44,6 +44,7 @@ CALLS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "curve": Inference.curve,
     "align": align_films,
     "change": film_change,
+    "figure": Inference.figure,
     "export": Inference.export,
     "cases": write_cases,
     "report": write_run_report,

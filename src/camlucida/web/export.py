@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -16,7 +16,9 @@ from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.core.volume_scan import VolumeScan
 from camlucida.figures.image_files import write_image
 from camlucida.figures.notice import notice_line
-from camlucida.figures.save import image_job, image_records
+from camlucida.figures.save import explanation_png, image_job, image_records
+from camlucida.figures.volumes.figure import planes_png
+from camlucida.figures.volumes.peak import map_peak
 from camlucida.figures.volumes.save import write_volume
 from camlucida.io import read_image
 from camlucida.io.image import RawImage
@@ -26,8 +28,11 @@ from camlucida.runs import Run
 from camlucida.web.cases import RunCases
 from camlucida.workflows.report import write_report
 
-KINDS = frozenset({"overlay", "figure"})
-"""Pictures of each map; the figure has title, legend and notice."""
+Kind = Literal["overlay", "heatmap", "figure", "strip", "map", "mask"]
+"""Of files of a map, as of ``camlucida explain --write``."""
+
+KINDS: tuple[Kind, ...] = ("overlay", "figure")
+"""That are written where nothing else is wanted; the figure has title, legend and notice."""
 
 COLUMNS = (
     *("film", "model", "folder", "target", "score", "score_kind", "probability"),
@@ -67,11 +72,13 @@ class ExportedImage:
     predictions: Sequence[Mapping[str, Any]] = ()
 
 
-def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
+def export_zip(
+    path: Path, images: Sequence[ExportedImage], step: Step, kinds: Sequence[Kind] = KINDS
+) -> None:
     """Write a ZIP file.
 
-    A folder a film and model has the film, the raw maps (``.npz``), and of each map the overlay
-    and the annotated picture, or of a volume three planes and the map as NIfTI.
+    A folder a film and model has the film, the raw maps (``.npz``), and of each map the pictures
+    that are wanted, or of a volume three planes and the map as NIfTI.
     ``explanations.json`` and ``explanations.csv`` describe all of them, and ``predictions.csv``
     has every prediction for each film, with or without a map.
 
@@ -79,6 +86,7 @@ def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
         path: of the file.
         images: at least one.
         step: called as the images are drawn.
+        kinds: of files of each map of a film.
 
     Raises:
         UsageError: a map is not two-dimensional, or nibabel is not installed.
@@ -91,7 +99,7 @@ def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
         for number, image in enumerate(images):
             step(number, len(images))
             folder = slug(unique(f"{image.film}_{image.model}", folders))
-            records += _written(image, root, folder)
+            records += _written(image, root / folder, frozenset(kinds))
         write_json(root / "explanations.json", records)
         _write_table(root / "explanations.csv", records, COLUMNS)
         predictions: list[dict[str, Any]] = []
@@ -102,7 +110,9 @@ def export_zip(path: Path, images: Sequence[ExportedImage], step: Step) -> None:
         _zip(root, path)
 
 
-def export_cases(path: Path, run: Path, numbers: Iterable[int], step: Step) -> None:
+def export_cases(
+    path: Path, run: Path, numbers: Iterable[int], step: Step, kinds: Sequence[Kind] = KINDS
+) -> None:
     """Write the stored maps of cases as a ZIP file, as :func:`export_zip` does.
 
     ``cases.csv`` has in addition the rows of these cases, with what was measured of their maps.
@@ -113,6 +123,7 @@ def export_cases(path: Path, run: Path, numbers: Iterable[int], step: Step) -> N
         run: its folder.
         numbers: of the cases.
         step: called as the images are drawn.
+        kinds: of files of each map of a film.
 
     Raises:
         ImageError: a film is gone, or no longer that of the run.
@@ -132,7 +143,7 @@ def export_cases(path: Path, run: Path, numbers: Iterable[int], step: Step) -> N
                 *key, _weights(cases.run, key[1]), synthetic, predictions=predicted
             )
         images[key].explanations.append(explanation)
-    export_zip(path, list(images.values()), step)
+    export_zip(path, list(images.values()), step, kinds)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("cases.csv", csv_bytes(chosen))
 
@@ -140,6 +151,33 @@ def export_cases(path: Path, run: Path, numbers: Iterable[int], step: Step) -> N
 def _read(cases: RunCases, number: int) -> RawImage | Volume:
     path = cases.film_of(number).path
     return read_volume(path) if cases.is_volume(number) else read_image(path)
+
+
+def annotated_png(explanation: Explanation) -> bytes:
+    """One map as a picture with title, legend and notice: of a volume its three planes.
+
+    Args:
+        explanation: of a film or volume.
+
+    Raises:
+        UsageError: the map lies over no image.
+    """
+    scan = explanation.scan
+    if isinstance(scan, VolumeScan):
+        values = scan.to_stored(explanation.map())
+        return planes_png(explanation, scan, values, map_peak(explanation, scan))
+    return explanation_png(explanation)
+
+
+def png_name(explanation: Explanation, film: str) -> str:
+    """What the file of :func:`annotated_png` is called.
+
+    Args:
+        explanation: of the film.
+        film: its name, for people.
+    """
+    parts = (film, explanation.target, explanation.method)
+    return "_".join(map(slug, parts)) + ".png"
 
 
 def export_report(path: Path, run: Path) -> None:
@@ -192,16 +230,16 @@ def _about(image: ExportedImage) -> dict[str, Any]:
     }
 
 
-def _written(image: ExportedImage, root: Path, folder: str) -> list[dict[str, Any]]:
+def _written(image: ExportedImage, folder: Path, kinds: frozenset[str]) -> list[dict[str, Any]]:
     """The records of the files that are written of an image or volume."""
     scan = image.explanations[0].scan
     notice = notice_line(scan.synthetic, "image")
-    about = _about(image) | {"folder": folder, "notice": notice}
+    about = _about(image) | {"folder": folder.name, "notice": notice}
     del about["image_sha256"]  # the records have it
     if isinstance(scan, VolumeScan):
-        records = write_volume(image.explanations, scan, root / folder)
+        records = write_volume(image.explanations, scan, folder)
     else:
-        job = image_job(image.explanations, root / folder, KINDS)
+        job = image_job(image.explanations, folder, kinds)
         records = image_records(image.explanations, job, write_image(job))
     return [about | record for record in records]
 

@@ -20,14 +20,20 @@ from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Target, spec_of
 from camlucida.core.errors import EmptyRegionError, UsageError
+from camlucida.core.files import write_bytes
 from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import is_volume
-from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
-from camlucida.metrics.imputation import Fill
+from camlucida.evaluation.maps.interventions import (
+    Action,
+    Cover,
+    TestedImage,
+    curve_passes,
+    hidden_counts,
+)
 from camlucida.models import load_model
 from camlucida.models.preprocessing import unit_scale
 from camlucida.web.errors import NotFoundError
-from camlucida.web.export import ExportedImage, export_zip
+from camlucida.web.export import ExportedImage, Kind, annotated_png, export_zip, png_name
 from camlucida.web.inputs import prepared, shown_map_data
 from camlucida.web.offered import OfferedModel
 from camlucida.web.regions import region_mask
@@ -41,8 +47,6 @@ IMAGES = 3
 
 Progress = Callable[[int, int, Sequence[float]], object]
 """Called with how much is done, of how much, and with the scores of altered films so far."""
-
-FILLS: dict[str, Fill] = {"blur": "strong blur", "mean": "mean"}
 
 
 @dataclass
@@ -198,35 +202,56 @@ class Inference:
         target: str,
         method: str,
         layer: str,
-        cover: str,
+        cover: Cover,
+        cells: int | None,
     ) -> dict[str, Any]:
         """The score while the hottest cells of a map are hidden, and cells in random orders."""
         explanation = self.explanation(model, film, folder, target, method, layer)
-        image, tested = self._tested(model, film, folder, target)
         heat = explanation.map(explanation.grid)
-        curve = tested.deletion_curve(heat, FILLS[cover])
+        counts = hidden_counts(heat.numel(), cover, cells)
+        passes = curve_passes(counts, heat.numel())
+        image, tested = self._tested(model, film, folder, target, passes)
+        curve = tested.deletion_curve(heat, cover, cells)
         return {
             "target": tested.target.name,
             "score_kind": image.output.about["score_kind"],
+            "cells": heat.numel(),
+            "count": cells,
+            "counts": curve.counts.tolist(),
             "shares": curve.shares.tolist(),
             "hottest": [_score(row) for row in curve.hottest],
             "random": [list(map(_score, order)) for order in curve.random],
         }
 
-    def export(self, maps: Sequence[Mapping[str, str]], path: str) -> dict[str, Any]:
+    def figure(self, request: Mapping[str, str], path: str) -> dict[str, Any]:
+        """Write one map as a picture with title, legend and notice."""
+        explanation = self._requested(request)
+        write_bytes(Path(path), annotated_png(explanation))
+        return {"name": png_name(explanation, request["name"])}
+
+    def export(
+        self, maps: Sequence[Mapping[str, str]], write: Sequence[Kind], path: str
+    ) -> dict[str, Any]:
         """Write the maps into a ZIP file."""
         images: dict[tuple[str, str], ExportedImage] = {}
         for number, each in enumerate(maps):
             self.step(number, 2 * len(maps))
-            request = {name: value for name, value in each.items() if name != "name"}
-            explanation = self.explanation(**request)
+            explanation = self._requested(each)
             key = (each["film"], each["model"])
             if key not in images:
                 images[key] = self._exported(each)
             images[key].explanations.append(explanation)
         half = len(images)
-        export_zip(Path(path), list(images.values()), lambda n, _: self.step(half + n, 2 * half))
+
+        def step(number: int, total: int) -> None:
+            self.step(half + number, 2 * half)
+
+        export_zip(Path(path), list(images.values()), step, write)
         return {"name": "camlucida.zip"}
+
+    def _requested(self, request: Mapping[str, str]) -> Explanation:
+        """The map of a request that has the name of the film, too."""
+        return self.explanation(**{key: each for key, each in request.items() if key != "name"})
 
     def _exported(self, request: Mapping[str, str]) -> ExportedImage:
         """The film and the model of a map, with what the model predicts for the film."""

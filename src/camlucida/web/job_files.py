@@ -45,7 +45,10 @@ class JobFiles:
             UsageError: a condition of the cases is none.
         """
         if kind == "export":
-            return {"maps": [self._map(each) for each in request["maps"]], "path": self._new(id)}
+            maps = [self._map(each) for each in request["maps"]]
+            return {"maps": maps, "write": request["write"], "path": self._new(id)}
+        if kind == "figure":
+            return {"request": self._map(request), "path": self._new(id)}
         if kind not in ("cases", "report"):
             return self._films.with_folder(request)
         if request["run"] not in self._runs:
@@ -55,7 +58,7 @@ class JobFiles:
         if kind == "report":
             return arguments
         chosen = run.numbers(request["where"], request["sort"], request["descending"])
-        return arguments | {"numbers": chosen[:MOST_CASES]}
+        return arguments | {"numbers": chosen[:MOST_CASES], "write": request["write"]}
 
     def is_kept(self, id: str) -> bool:
         """Whether the file of a job is there.

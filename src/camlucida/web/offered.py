@@ -48,7 +48,7 @@ class OfferedModel:
     @cached_property
     def _infos(self) -> list[LayerInfo]:
         """Every layer, in the order in which they run."""
-        weight = next(self.explained.module.parameters())
+        weight = next(self.explained.module.parameters(), torch.zeros(0))  # it may have none
         image = torch.zeros(1, *self.loaded.input_shape).to(weight)
         return list_layers(
             self.explained.module,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from camlucida.metrics.readers import reader_kappa
-from camlucida.web.store import Store, as_json
+from camlucida.web.store import Row, Store, as_json
 
 Verdict = Literal["agrees", "partly", "artefact", "cannot say"]
 """Whether a map shows where the reader sees the finding."""
@@ -20,6 +20,9 @@ Finding = Literal["present", "absent", "cannot say"]
 """What a blinded reader says of the film alone."""
 
 VERDICTS = get_args(Verdict)
+
+_SAVE_FINDING = """INSERT OR IGNORE INTO film_findings
+    (run, case_id, reader, finding, region, seconds) VALUES (?, ?, ?, ?, ?, ?)"""
 
 _SAVE = """INSERT INTO reviews (run, case_id, reader, verdict, finding, note, region, seconds)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -38,18 +41,49 @@ class Reviews:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def save(self, run: str, case: int, review: Mapping[str, Any]) -> None:
-        """Keep a verdict; a reader's later one replaces it.
+    def save_finding(self, run: str, case: int, finding: Mapping[str, Any]) -> None:
+        """Keep what a reader says of the film alone; the first one stays.
 
         Args:
             run: identifier.
             case: number.
-            review: reader, verdict, finding, note, region or mask, and seconds.
+            finding: reader, finding, region or mask, and seconds.
         """
-        region = review["mask"] if review["region"] is None else review["region"]
-        values = [review[name] for name in ("reader", "verdict", "finding", "note")]
-        kept = None if region is None else as_json(region)
-        self._store.write(_SAVE, run, case, *values, kept, review["seconds"])
+        values = [finding["reader"], finding["finding"], _region_json(finding)]
+        self._store.write(_SAVE_FINDING, run, case, *values, finding["seconds"])
+
+    def finding(self, run: str, case: int, reader: str) -> dict[str, Any] | None:
+        """What a reader said of the film alone; None where nothing was said.
+
+        Args:
+            run: identifier.
+            case: number.
+            reader: name.
+
+        Returns:
+            ``finding``, ``seconds``, and ``region`` and ``mask`` as of :meth:`rows`.
+        """
+        row = self._store.row(
+            "SELECT finding, region, seconds FROM film_findings "
+            "WHERE run = ? AND case_id = ? AND reader = ?",
+            *(run, case, reader),
+        )
+        return None if row is None else _with_region(row)
+
+    def save(self, run: str, case: int, review: Mapping[str, Any]) -> None:
+        """Keep a verdict, with what was said of the film alone; a reader's later one replaces it.
+
+        Args:
+            run: identifier.
+            case: number.
+            review: reader, verdict, note, region or mask, and seconds. What the reader drew on the
+                film alone stands in place of a region.
+        """
+        first = self.finding(run, case, review["reader"])
+        finding = None if first is None else first["finding"]
+        drawn = _region_json(review if first is None else first)
+        values = (review["reader"], review["verdict"], finding, review["note"], drawn)
+        self._store.write(_SAVE, run, case, *values, review["seconds"])
 
     def rows(self, run: str) -> list[dict[str, Any]]:
         """All verdicts on a run, by case and reader.
@@ -59,12 +93,7 @@ class Reviews:
             in its place; None for what was not drawn.
         """
         rows = self._store.rows("SELECT * FROM reviews WHERE run = ? ORDER BY case_id, reader", run)
-        for row in rows:
-            drawn = None if row["region"] is None else json.loads(row["region"])
-            is_painted = isinstance(drawn, str)
-            row["region"] = None if is_painted else drawn
-            row["mask"] = drawn if is_painted else None
-        return rows
+        return list(map(_with_region, rows))
 
     def progress(self, run: str, reader: str, cases: Sequence[int], seed: int) -> dict[str, Any]:
         """How far a reader is, and the next case in the random order of a seed.
@@ -106,6 +135,19 @@ class Reviews:
 
 
 _EMPTY = pd.DataFrame(columns=["run", "case_id", "reader", "verdict", "finding", "note"])
+
+
+def _region_json(drawn: Mapping[str, Any]) -> str | None:
+    """The box or the mask as it is stored; None where neither was drawn."""
+    region = drawn["mask"] if drawn["region"] is None else drawn["region"]
+    return None if region is None else as_json(region)
+
+
+def _with_region(row: Row) -> dict[str, Any]:
+    """A stored row, with the box and the mask apart."""
+    drawn = None if row["region"] is None else json.loads(row["region"])
+    is_painted = isinstance(drawn, str)
+    return row | {"region": None if is_painted else drawn, "mask": drawn if is_painted else None}
 
 
 def _counts(verdicts: Sequence[str]) -> dict[str, int]:

@@ -29,6 +29,12 @@ CREATE TABLE IF NOT EXISTS reviews (
     saved TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (run, case_id, reader)
 );
+CREATE TABLE IF NOT EXISTS film_findings (
+    run TEXT NOT NULL, case_id INTEGER NOT NULL, reader TEXT NOT NULL, finding TEXT NOT NULL,
+    region TEXT, seconds REAL,
+    saved TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (run, case_id, reader)
+);
 CREATE TABLE IF NOT EXISTS readings (
     study TEXT NOT NULL, reader TEXT NOT NULL, session INTEGER NOT NULL, case_id INTEGER NOT NULL,
     arm TEXT NOT NULL, position INTEGER NOT NULL, rating INTEGER NOT NULL, seconds REAL NOT NULL,

@@ -22,8 +22,9 @@ from camlucida.evaluation.maps.measure import UnitScale
 from camlucida.evaluation.maps.target_scores import target_scores
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.chance import placed_at_random
-from camlucida.metrics.curves import CELL_STEPS, cells_plan
+from camlucida.metrics.curves import CELL_STEPS
 from camlucida.metrics.imputation import Fill, Perturbation, PerturbedImage, impute
+from camlucida.metrics.perturbation import step_counts
 from camlucida.metrics.queue import Done, Plan, Step, evaluate
 from camlucida.models.state import frozen
 
@@ -65,11 +66,13 @@ class DeletionCurve:
     """The score while the hottest cells of a map are hidden, and cells in a random order.
 
     Attributes:
+        counts: (steps,) of cells that are hidden.
         shares: (steps,) of the image that is hidden.
         hottest: (steps, 2) score and probability, hottest cells first.
         random: (orders, steps, 2) the same in random orders.
     """
 
+    counts: NDArray[np.int64]
     shares: Floats
     hottest: Floats
     random: Floats
@@ -152,21 +155,45 @@ class TestedImage:
         return scores[0], scores[1:].reshape(cells, cells, 2)
 
     def deletion_curve(
-        self, heat: Tensor, fill: Fill = "strong blur", orders: int = RANDOM_ORDERS
+        self,
+        heat: Tensor,
+        cover: Cover = "blur",
+        count: int | None = None,
+        orders: int = RANDOM_ORDERS,
     ) -> DeletionCurve:
         """Hide the hottest cells of a map, more and more of them.
 
         Args:
             heat: (*grid) the map on the grid of its layer.
-            fill: what stands where a cell is hidden.
+            cover: what stands where a cell is hidden.
+            count: of cells, which is a step of the curve, too; as of :func:`hidden_counts`.
             orders: random orders beside that of the map.
+
+        Raises:
+            UsageError: ``count`` is out of range, or a volume is to be inpainted.
         """
-        maps = [heat.double(), *_random_maps(heat, orders)]
-        about = [Perturbation(self.image, each, seed) for seed, each in enumerate(maps)]
-        plans = [cells_plan(each, steps=CELL_STEPS, fill=fill) for each in about]
-        curves = [_deletion(done) for done in self._run(plans)]
-        shares, hottest = curves[0]
-        return DeletionCurve(shares, hottest, np.array([scores for _, scores in curves[1:]]))
+        counts = hidden_counts(heat.numel(), cover, count)
+        steps = [Step("original", lambda: self.image.ready(self.image.tensor))]
+        for seed, each in enumerate((heat.double(), *_random_maps(heat, orders))):
+            map_ = Perturbation(self.image, each, seed)
+            steps += [self._without_hottest(map_, number, cover) for number in counts[1:]]
+        scores = self._scores(steps)
+        curves = scores[1:].reshape(1 + orders, len(counts) - 1, 2)
+        whole = np.broadcast_to(scores[0], (1 + orders, 1, 2))
+        hottest, *random = np.concatenate([whole, curves], axis=1)
+        return DeletionCurve(
+            np.array(counts), np.array(counts) / heat.numel(), hottest, np.array(random)
+        )
+
+    def _without_hottest(self, map_: Perturbation, count: int, cover: Cover) -> Step:
+        """The image with the hottest cells of a map hidden."""
+
+        def altered() -> Tensor:
+            return self.hidden(map_.hottest("cells", count).numpy(), cover)
+
+        # Of an image that is hidden as a whole there is one, whatever the order.
+        is_whole = count == map_.native.numel()
+        return Step("whole" if is_whole else (map_.token, count), altered)
 
     def hidden(self, mask: Mask, cover: Cover) -> Tensor:
         """The model's input with what ``mask`` covers hidden.
@@ -225,8 +252,38 @@ def _random_maps(heat: Tensor, orders: int) -> Iterator[Tensor]:
         yield torch.rand(heat.shape, generator=generator, dtype=torch.float64)
 
 
-def _deletion(done: Done) -> tuple[Floats, Floats]:
-    """Shares and scores of a plan's deletion curve."""
-    points = done.plan.curves["cell_deletion"]
-    shares = np.array([share for share, _ in points])
-    return shares, done.scores[[step for _, step in points]]
+def hidden_counts(cells: int, cover: Cover, count: int | None = None) -> list[int]:
+    """How many cells are hidden at each step of a deletion curve, from none on.
+
+    Args:
+        cells: of the map.
+        cover: what stands where a cell is hidden. Where it is made of what is left, the curve ends
+            before nothing is.
+        count: that is a step, too.
+
+    Raises:
+        UsageError: ``count`` is none of 1 to the last step.
+
+    >>> hidden_counts(4, "blur"), hidden_counts(4, "inpaint")
+    ([0, 1, 2, 3, 4], [0, 1, 2, 3])
+    """
+    most = cells - 1 if cover == "inpaint" else cells
+    if count is not None and not 1 <= count <= most:
+        raise UsageError(f"{count} cells of a map that has {cells}", f"give 1 to {most}")
+    steps = {*step_counts(cells, CELL_STEPS), count or 0, most}
+    return sorted(step for step in steps if step <= most)
+
+
+def curve_passes(counts: Sequence[int], cells: int, orders: int = RANDOM_ORDERS) -> int:
+    """How many images a deletion curve runs.
+
+    Args:
+        counts: of :func:`hidden_counts`.
+        cells: of the map.
+        orders: random orders beside that of the map.
+
+    >>> curve_passes([0, 1, 2, 3, 4], 4)  # the image, three steps in six orders, and all hidden
+    20
+    """
+    whole = counts.count(cells)
+    return 1 + (len(counts) - 1 - whole) * (1 + orders) + whole

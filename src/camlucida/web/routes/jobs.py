@@ -17,6 +17,7 @@ from camlucida.web.routes.maps import (
     CasesJob,
     CurveJob,
     ExportJob,
+    FigureJob,
     MapJob,
     OcclusionJob,
     ReportJob,
@@ -27,7 +28,7 @@ from camlucida.web.workbench import Workbench
 router = APIRouter(prefix="/api/jobs", tags=["jobs"], responses=PROBLEMS)
 
 AnyJob = Annotated[
-    MapJob | OcclusionJob | CurveJob | ExportJob | CasesJob | ReportJob,
+    MapJob | OcclusionJob | CurveJob | FigureJob | ExportJob | CasesJob | ReportJob,
     Body(discriminator="kind"),
 ]
 
@@ -60,7 +61,7 @@ async def job_of(job: str, bench: Bench) -> dict[str, Any]:
 
 @router.get("/{job}/file", response_class=FileResponse)
 async def file_of(job: str, bench: Bench) -> FileResponse:
-    """The file of a job that writes one: a ZIP file, or the report as HTML."""
+    """The file of a job that writes one: a ZIP file, a picture (PNG), or the report as HTML."""
     result = bench.jobs.job(job)["result"] or {}
     if "name" not in result:
         raise NotFoundError("the job has no file", "follow it until it is done")

@@ -12,11 +12,14 @@ from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.interventions import PLACES, Action, Cover
 from camlucida.web.alignment import Align
+from camlucida.web.export import KINDS, Kind
 from camlucida.web.routes.common import PROBLEMS, Bench, Finite
 
 router = APIRouter(prefix="/api", tags=["maps"], responses=PROBLEMS)
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+Kinds = Annotated[list[Kind], Field(min_length=1, max_length=10)]
 
 
 class _Request(BaseModel):
@@ -75,10 +78,12 @@ class CurveRequest(MapRequest):
     """A map whose hottest cells are hidden.
 
     Attributes:
-        cover: what stands where a cell is hidden.
+        cover: what stands where a cell is hidden. "inpaint" is for films, and leaves one cell.
+        cells: how many are hidden at one more step of the curve.
     """
 
-    cover: Literal["blur", "mean"] = "blur"
+    cover: Cover = "blur"
+    cells: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
 class ChangeRequest(MapRequest):
@@ -111,17 +116,25 @@ class CurveJob(CurveRequest):
     kind: Literal["curve"]
 
 
+class FigureJob(MapRequest):
+    """A map as one picture with title, legend and notice (PNG)."""
+
+    kind: Literal["figure"]
+
+
 class ExportJob(BaseModel):
     """Maps as one ZIP file, with every prediction for their films.
 
     Attributes:
         maps: at least one; of any films and models.
+        write: kinds of files of each map, as of ``camlucida explain --write``.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["export"]
     maps: Annotated[list[MapRequest], Field(min_length=1, max_length=60)]
+    write: Kinds = list(KINDS)
 
 
 class CasesJob(BaseModel):
@@ -130,6 +143,7 @@ class CasesJob(BaseModel):
     Attributes:
         run: identifier.
         where, sort, descending: as of ``GET /api/runs/{run}/cases``.
+        write: as of the export of maps.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -139,6 +153,7 @@ class CasesJob(BaseModel):
     where: Annotated[list[Name], Field(max_length=20)] = []
     sort: Name = "case_id"
     descending: bool = False
+    write: Kinds = list(KINDS)
 
 
 class ReportJob(BaseModel):

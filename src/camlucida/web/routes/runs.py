@@ -7,6 +7,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from PIL import Image
@@ -16,6 +17,7 @@ from camlucida.figures.volumes.shown import in_one_plane
 from camlucida.io.tables.write import csv_bytes
 from camlucida.web.cases import MOST, RunCases
 from camlucida.web.errors import NotFoundError
+from camlucida.web.export import annotated_png, png_name
 from camlucida.web.inputs import decoded_image, shown_map_data
 from camlucida.web.routes.common import PROBLEMS, Bench
 from camlucida.web.workbench import Workbench
@@ -99,6 +101,15 @@ async def thumbnail(run: str, number: int, bench: Bench) -> Response:
     return Response(png, media_type="image/png", headers=headers)
 
 
+@router.get("/{run}/cases/{number}/figure.png", response_class=Response)
+async def case_figure(run: str, number: int, bench: Bench) -> Response:
+    """The map of a case as one picture, with title, legend and notice."""
+    make = partial(_figure, bench, cases_of(bench, run), number)
+    name, png = await asyncio.get_running_loop().run_in_executor(bench.drawing, make)
+    headers = {"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
+    return Response(png, media_type="image/png", headers=headers)
+
+
 def cases_of(bench: Workbench, run: str) -> RunCases:
     """The cases of a run.
 
@@ -123,6 +134,15 @@ def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
     model = bench.offered(of_run.run.about["models"], row["model"])
     about = {"case": row, "film": film, "volume": volume, "maps": maps, "model": model}
     return about | marks
+
+
+def _figure(bench: Workbench, of_run: RunCases, number: int) -> tuple[str, bytes]:
+    """Name and content of the file."""
+    entry = of_run.film_of(number)
+    film = bench.films.add_entry(entry)
+    image = decoded_image(bench.films.decoded(film), of_run.is_volume(number))
+    (explanation, *_) = of_run.explanations(number, image)
+    return png_name(explanation, entry.name), annotated_png(explanation)
 
 
 def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
