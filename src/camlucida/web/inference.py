@@ -19,7 +19,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Target, spec_of
-from camlucida.core.errors import EmptyRegionError, UsageError
+from camlucida.core.errors import UsageError
 from camlucida.core.files import write_bytes
 from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import is_volume
@@ -37,6 +37,7 @@ from camlucida.web.export import ExportedImage, Kind, annotated_png, export_zip,
 from camlucida.web.inputs import prepared, shown_map_data
 from camlucida.web.offered import OfferedModel
 from camlucida.web.regions import region_mask
+from camlucida.web.requested import offered_targets, requested_target
 from camlucida.web.settings import ModelEntry
 
 MODELS = 3
@@ -94,8 +95,8 @@ class Inference:
         """What a model predicts for a film, most probable first."""
         image = self._image(model, film, folder)
         output = image.image_output
-        names = [*output.labels] if output.task == "segmentation" else []
-        targets = _targets(image, names or ["output" if output.task == "regression" else "all"])
+        # Where nothing is segmented there is none, and the second says so.
+        targets = offered_targets(image) or image.targets("predicted")
         points = image.model.spec.operating_points
         return {
             "model": model,
@@ -112,7 +113,7 @@ class Inference:
         """One map, in the form of the viewer."""
         _check_method(method)
         image = self._image(model, film, folder)
-        explanation = image.explain(target, method, layer, self.step)
+        explanation = image.explain(requested_target(image, target), method, layer, self.step)
         if METHODS[method].kind == "gradient":
             self._last_map = (model, film, target)
         name = "/".join((model, explanation.layer, method, target))
@@ -145,7 +146,7 @@ class Inference:
             offered.kept_layers, offered.first_layers = layers, ("auto", *layers)
             self._last_map = last
         elif layers:
-            image.explain(last[2], "gradcam", layers[0])
+            image.explain(requested_target(image, last[2]), "gradcam", layers[0])
         return {}
 
     def forget(self, film: str) -> dict[str, Any]:
@@ -280,7 +281,8 @@ class Inference:
             CamlucidaError: as of :func:`~camlucida.attribution.engine.explain`.
         """
         _check_method(method)
-        return self._image(model, film, folder).explain(target, method, layer)
+        image = self._image(model, film, folder)
+        return image.explain(requested_target(image, target), method, layer)
 
     def step(self, done: int, total: int) -> None:
         """Report how much is done."""
@@ -291,7 +293,7 @@ class Inference:
     ) -> tuple[KeptImage, TestedImage]:
         image = self._image(model, film, folder)
         (scan,) = image.batch.scans
-        (chosen, *_) = _targets(image, [target])
+        chosen = requested_target(image, target)
         run: list[float] = []
 
         def progress(scores: Sequence[float]) -> None:
@@ -349,20 +351,6 @@ def _check_film(scan: Scan) -> None:
 def _check_method(name: str) -> None:
     if name not in METHODS:
         raise UsageError(f"unknown method {name!r}", "see GET /api/methods")
-
-
-def _targets(image: KeptImage, requests: Sequence[str]) -> list[Target]:
-    """The targets of all requests; a region that is empty in the image is left out."""
-    targets: list[Target] = []
-    empty: EmptyRegionError | None = None
-    for request in requests:
-        try:
-            targets += image.targets(request)
-        except EmptyRegionError as error:
-            empty = error
-    if not targets and empty is not None and len(requests) == 1:
-        raise empty
-    return targets
 
 
 def _finding(image: KeptImage, target: Target, points: Sequence[float]) -> dict[str, Any]:
