@@ -30,7 +30,7 @@ class AlteredRuns:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._first: tuple[Tensor, Tensor] | None = None
+        self._first: tuple[Tensor, Tensor, Run] | None = None
         self._found: Foldable | None = None
         self._folds: Sequence[Fold] = ()
 
@@ -40,7 +40,7 @@ class AlteredRuns:
 
         Args:
             images: (N, C, *spatial).
-            run: runs the model on images.
+            run: runs the model on images; after the first batch it may round more than that did.
 
         Raises:
             CamlucidaError: as of ``run``.
@@ -50,7 +50,7 @@ class AlteredRuns:
         if self._first is None:
             return self._run_first(images, run)
         if self._found is not None:
-            self._folds, self._found = self._checked(self._found.folds(), run), None
+            self._folds, self._found = self._checked(self._found.folds()), None
         with folded(self._folds):
             return in_fastest_order(self._model, images, run)
 
@@ -58,14 +58,14 @@ class AlteredRuns:
         self._found = Foldable(self._model)
         with self._found.watching():
             logits = in_fastest_order(self._model, images, run)
-        self._first = images[:1].clone(), logits[:1].clone()
+        self._first = images[:1].clone(), logits[:1].clone(), run
         return logits
 
-    def _checked(self, folds: Sequence[Fold], run: Run) -> Sequence[Fold]:
+    def _checked(self, folds: Sequence[Fold]) -> Sequence[Fold]:
         """What is to be folded: all, or nothing where logits would differ."""
         if not folds or self._first is None:
             return ()
-        image, logits = self._first
+        image, logits, run = self._first
         with folded(folds):
             again = in_fastest_order(self._model, image, run)
         tolerance = TOLERANCE * float(logits.abs().max())

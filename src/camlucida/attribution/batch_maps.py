@@ -180,6 +180,7 @@ def _probe_maps(
             keys = [MapKey(i, t, method.name, index) for t in range(len(explained.targets[i]))]
             maps.raw.update(zip(keys, raw))
             maps.replays[i, method.name, index] = probe.replay
+            maps.precisions[i, method.name, index] = probe.precision
             for caution in probe.cautions:
                 maps.cautions.update(dict.fromkeys(keys, caution))
 
@@ -267,6 +268,7 @@ def _probe(
         partial(_independent, explained, index, {i: explained.targets[i][0]}) if broken else None,
     )
     probe.steps = Steps(explained.progress)
+    probe.rounded = run.rounded(explained.batch.tensors[0])
     return probe
 
 

@@ -349,9 +349,11 @@ def _explanation(
         "preprocessing": list(scan.preprocessing),
         "source": scan.source,
     }
-    replay = maps.replays.get((key.image, method.name, key.layer))
-    if replay:
-        provenance["replay"] = replay
+    of_probe = key.image, method.name, key.layer
+    if maps.replays.get(of_probe):
+        provenance["replay"] = maps.replays[of_probe]
+    if maps.precisions.get(of_probe):
+        provenance["precision"] = maps.precisions[of_probe]
     multiplied = maps.products.get((key.image, method.name))
     if multiplied:
         provenance["fused"] = {"how": "product", "layers": list(multiplied)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida import __version__
+from camlucida.attribution.bfloat16 import runs_faster
 from camlucida.attribution.capture import capture, run_output, surveyed
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import UsageError, did_you_mean
@@ -233,6 +235,21 @@ class ModelRuns:
         with self._autocast():
             read = run_output(self.model.module, inputs, self.model.spec)
             return label_axes(read.logits, inputs[0], self.model.spec.task)
+
+    def rounded(self, images: Tensor) -> Callable[..., Tensor] | None:
+        """As :meth:`logits`, in bfloat16.
+
+        Args:
+            images: of the batch.
+
+        Returns:
+            None where that is not faster, or the caller's autocast decides.
+        """
+        if self._enabled or not runs_faster(self.model.module, images):
+            return None
+        other = copy(self)
+        other._dtype, other._enabled = torch.bfloat16, True
+        return other.logits
 
     def captured(self, layer: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """A layer of a forward pass, and what is explained, with the graph between them.

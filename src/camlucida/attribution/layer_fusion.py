@@ -92,7 +92,7 @@ def fused(explanations: Sequence[Explanation], how: str) -> Explanation:
     scaled = [resize(e.scaled(e.grid)[None], grid)[0] for e in explanations]
     raw = FUSIONS[how](torch.stack(scaled))
     layers = [explanation.layer for explanation in explanations]
-    of_layer = ("activation", "activation_note", "replay")
+    of_layer = ("activation", "activation_note", "replay", "precision")
     about = {key: value for key, value in first.provenance.items() if key not in of_layer}
     return replace(
         first,

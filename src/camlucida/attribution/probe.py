@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -66,6 +67,9 @@ class Probe:
         cautions: what is to be said of the maps; a method adds to them.
         steps: how far the method is; one that runs its images in several calls says at first how
             many there are.
+        rounded: as ``logits``, in bfloat16; None where that is not faster.
+        precision: of a method that used it: how many scores are of which precision, and the
+            correlation with the map of float32, as estimated.
     """
 
     def __init__(
@@ -95,6 +99,8 @@ class Probe:
         self.batch_size = batch_size
         self.cautions: list[Message] = []
         self.steps = Steps()
+        self.rounded: Callable[..., Tensor] | None = None
+        self.precision: dict[str, float] = {}
         self._largest = _bytes(self.activations)
 
     @property
@@ -144,19 +150,23 @@ class Probe:
         return max(self.batch_size, TAIL_BYTES // self._largest)
 
     @torch.no_grad()
-    def score(self, inputs: Tensor) -> Tensor:
+    def score(self, inputs: Tensor, rounded: bool = False) -> Tensor:
         """Scores of altered images, in forwards of ``batch_size``.
 
         Args:
             inputs: (N, C, *spatial).
+            rounded: whether the model runs in bfloat16, where :attr:`rounded` allows it. The first
+                images are to be run without.
 
         Returns:
             (T, N).
         """
         self.steps.begin(len(inputs))
+        logits = self.rounded if rounded and self.rounded is not None else self._logits
+        altered = partial(self._altered, logits)
         scores = []
         for part in inputs.split(self.batch_size):
-            scores.append(self._score(self._runs.logits(part, self._altered)))
+            scores.append(self._score(self._runs.logits(part, altered)))
             self.steps.end(len(part))
         return torch.cat(scores, 1)
 
@@ -243,8 +253,8 @@ class Probe:
         if self._broken is not None:
             raise self._broken()
 
-    def _altered(self, images: Tensor) -> Tensor:
-        return self._logits(*self._arguments(len(images), images))
+    def _altered(self, logits: Callable[..., Tensor], images: Tensor) -> Tensor:
+        return logits(*self._arguments(len(images), images))
 
     def _score(self, logits: Tensor) -> Tensor:
         return torch.stack([target(full(logits)) for target in self.targets])

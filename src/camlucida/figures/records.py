@@ -83,6 +83,7 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "preprocessing": list(explanation.scan.preprocessing),
         "fused": explanation.provenance.get("fused"),
         "replay": explanation.provenance.get("replay"),
+        "precision": explanation.provenance.get("precision"),
         "class_specific": explanation.provenance.get("class_specific"),
         "detection": None if explanation.detection is None else asdict(explanation.detection),
         "files": files,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from camlucida.attribution.methods.base import method
+from camlucida.attribution.methods.mask_scores import mask_scores
 from camlucida.attribution.probe import Probe
 from camlucida.core.tensors import min_max, resize
 
@@ -33,7 +34,8 @@ def scorecam(probe: Probe) -> Tensor:
     ``H_k = s(Up(A_k))``: upsampled to the input, then min-max to [0, 1] (Eq. 5–6); ``S_k = f(X ∘
     H_k) − f(X_b)``; ``w = softmax_k(S)``; ``L = ReLU(Σ_k w_k A_k)`` (Eq. 8). The baseline term
     f(X_b) is the same for every channel and cancels in the softmax. A channel without range gives
-    no mask, and no weight. Streamed: memory does not grow with K.
+    no mask, and no weight. Streamed: memory does not grow with K. Where bfloat16 is faster, scores
+    that hardly change the map are rounded to it; ``scorecam:float32`` rounds none.
 
     Args:
         probe: one image; scores altered inputs.
@@ -69,13 +71,17 @@ def weighted_by_masks(
     """
     activations = probe.activations[0]
     usable = with_range(activations)
-    probe.steps.expect(count * int(usable.sum()))
-    chunks = []
-    for part in activations[usable].split(probe.batch_size):
-        masks = input_masks(probe, part)
-        scores = [masked_scores(probe, altered) for altered in variants(masks)]
-        chunks.append(torch.stack(scores).mean(0))
-    return weighted_by_scores(probe, usable, chunks)
+    channels = activations[usable]
+    if not len(channels):
+        return weighted_by_scores(probe, usable, [])
+
+    def score(numbers: Tensor, rounded: bool) -> Tensor:
+        masks = input_masks(probe, channels[numbers])
+        scores = [masked_scores(probe, altered, rounded) for altered in variants(masks)]
+        return torch.stack(scores).mean(0)
+
+    scores = mask_scores(probe, channels, score, count)
+    return weighted_by_scores(probe, usable, [scores])
 
 
 def weighted_by_scores(probe: Probe, usable: Tensor, scores: Sequence[Tensor]) -> Tensor:
@@ -120,14 +126,15 @@ def input_masks(probe: Probe, activations: Tensor) -> Tensor:
     return masks
 
 
-def masked_scores(probe: Probe, masks: Tensor) -> Tensor:
+def masked_scores(probe: Probe, masks: Tensor, rounded: bool = False) -> Tensor:
     """Scores of the image under each mask.
 
     Args:
         probe: one image and T targets.
         masks: (k, *input size).
+        rounded: as of :meth:`~camlucida.attribution.probe.Probe.score`.
 
     Returns:
         (T, k).
     """
-    return probe.score(probe.inputs * masks[:, None].to(probe.inputs.dtype))
+    return probe.score(probe.inputs * masks[:, None].to(probe.inputs.dtype), rounded)
