@@ -2,11 +2,14 @@
 
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 
+from camlucida.core.messages import Message
 from camlucida.integrations.huggingface import model_card
-from camlucida.report.passport.page import not_measured
+from camlucida.report.document import Table
+from camlucida.report.passport.page import not_measured, passport_document
 from camlucida.workflows.passport import passports
 from tests.cli.test_cli import run
 
@@ -32,6 +35,21 @@ def test_the_card_has_the_values_of_the_passport(hub, small_run, tmp_path):
     missing = card.text.replace("\\", "")
     for kind in passport.missing:
         assert f"- {not_measured(kind)}" in missing
+
+
+def test_images_are_counted_where_patients_are_unknown(hub, small_run, tmp_path):
+    (passport,) = passports(small_run, tmp_path)
+    assert "| Reference | Patients | Verdict |\n|---|---|---|---|---|---|\n" in model_card(passport)
+    unknown = replace(passport, counts=passport.counts | {"patients": None})
+    assert "| Reference | Images | Verdict |" in model_card(unknown)
+    assert "intervals by image" in model_card(unknown)
+    for made, counted in ((passport, "patients"), (unknown, "images")):
+        (table,) = (
+            each
+            for each in passport_document(made, "0").sections[0].blocks
+            if isinstance(each, Table)
+        )
+        assert Message(f"passport.head_{counted}") in table.head
 
 
 def test_the_option_writes_it(hub, small_run, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ TASKS = {
 }
 """Task of a model → the Hub's name of it; others are "other"."""
 
-HEAD = ("Measurement", "Maps", "Value", "Reference", "Patients", "Verdict")
+HEAD = "| Measurement | Maps | Value | Reference | {counted} | Verdict |"
 
 
 def write_model_cards(passports: Sequence[Passport], out: Path) -> list[Path]:
@@ -138,12 +139,14 @@ def _text(passport: Passport, figure: str) -> Iterator[str]:
 
 def _evaluation(passport: Passport) -> Iterator[str]:
     counts = passport.counts
-    patients = "unknown" if counts["patients"] is None else str(counts["patients"])
+    is_known = counts["patients"] is not None
+    patients = str(counts["patients"]) if is_known else "unknown, each image counts as one"
     cohort = _plain(str(passport.about["name"]))
     yield f"Cohort {cohort}: {counts['done']} images, patients: {patients}."
-    yield "Square brackets hold 95% intervals by patient.\n"
-    yield f"| {' | '.join(HEAD)} |"
-    yield f"|{'---|' * len(HEAD)}"
+    yield f"Square brackets hold 95% intervals by {'patient' if is_known else 'image'}.\n"
+    head = HEAD.format(counted="Patients" if is_known else "Images")
+    yield head
+    yield re.sub("[^|]+", "---", head)
     for check in passport.checks:
         yield f"| {' | '.join(_row(check))} |"
     yield ""

@@ -58,6 +58,7 @@ declare(
         "head_value": "Value",
         "head_reference": "Reference",
         "head_patients": "Patients",
+        "head_images": "Images",
         "head_verdict": "Verdict",
         "more": "{count} more {count:|line is|lines are} in the JSON file and in the report.",
         "missing": "Not measured",
@@ -161,7 +162,7 @@ def passport_document(passport: Passport, version: str) -> Document:
         version: of camlucida.
     """
     shown, hidden = _shown(passport.checks)
-    blocks: list[Block] = [_table(shown)]
+    blocks: list[Block] = [_table(shown, passport.counts["patients"] is not None)]
     if hidden:
         blocks.append(Paragraph((Message("passport.more", {"count": hidden}),), quiet=True))
     missing = list(map(not_measured, passport.missing))
@@ -221,8 +222,10 @@ def _shown(checks: Sequence[Check]) -> tuple[list[Check], int]:
     return shown, len(checks) - len(shown)
 
 
-def _table(checks: Sequence[Check]) -> Table:
-    columns = ("check", "value", "reference", "patients", "verdict")
+def _table(checks: Sequence[Check], patients_known: bool) -> Table:
+    # Where patients are unknown, each image was counted as one.
+    counted = "patients" if patients_known else "images"
+    columns = ("check", "value", "reference", counted, "verdict")
     head = tuple(Message(f"passport.head_{column}") for column in columns)
     return Table("measured", None, head, tuple(map(_row, checks)))
 
