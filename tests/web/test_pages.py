@@ -653,6 +653,42 @@ def test_a_box_is_hidden_and_the_change_is_shown(browser, films):
         assert "The 3 hottest cells of" in page.locator(".result").inner_text()
 
 
+def test_what_was_measured_of_another_map_or_model_is_gone(browser, film):
+    """A region is tested again by another model; a curve of another map says nothing of this."""
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.get_by_role("button", name="Hide the hottest cells").click()
+        page.get_by_text("hottest cells first").wait_for()
+        page.get_by_label("Method", exact=True).select_option("layercam")
+        page.locator(".result:empty").wait_for(state="attached")
+        page.locator("details:has(.sides) summary").click()
+        for name, value in (("x", 4), ("y", 4), ("width", 12), ("height", 12)):
+            page.get_by_label(f"{name} in pixels").fill(str(value))
+        page.get_by_role("button", name="Test the box").click()
+        page.locator(".result", has_text="% of the input").wait_for()
+        page.get_by_label("Method", exact=True).select_option("gradcam")
+        page.locator(".result svg .here").wait_for()  # whatever the method
+        with page.expect_response(shown_at_once) as reply:
+            page.get_by_label("Model", exact=True).select_option("marker_shortcut_mobilenet")
+        assert reply.value.request.post_data_json["model"] == "marker_shortcut_mobilenet"
+
+
+def test_a_drag_of_a_slider_makes_no_request(browser, film):
+    with opened(browser) as page:
+        page.locator(".host [role=option]").nth(1).wait_for()
+        page.wait_for_load_state("networkidle")
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        before = brightness(page.locator(".host .stage"))
+        slider = page.locator(".host").get_by_label("Opacity").bounding_box()
+        page.mouse.move(slider["x"] + 0.6 * slider["width"], slider["y"] + slider["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(slider["x"], slider["y"] + slider["height"] / 2, steps=20)
+        page.mouse.up()
+        until(lambda: brightness(page.locator(".host .stage")) != before)
+        assert requests == []
+
+
 def masked(reply):
     """Pixels that a painted region has, and all."""
     lengths = [int(part) for part in reply.value.request.post_data_json["mask"].split()]

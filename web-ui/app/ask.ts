@@ -62,6 +62,8 @@ export class Ask {
   /** What is tested, as the server takes it. */
   private region: { readonly box: Region } | { readonly mask: string } | null = null;
   private tests = 0;
+  /** Whether the result is of the map that is shown, or will be. */
+  private isOfMap = false;
   private tool: Tool = "pan";
 
   constructor(private readonly target: Asked, private readonly status: Status) {
@@ -102,10 +104,21 @@ export class Ask {
     this.cover.fill(film ? COVERS : COVERS.slice(0, 2), film ? this.cover.value : "blur");
   }
 
-  /** The film or the target is another: what was measured is not of it. */
-  clear(film: boolean): void {
+  /** What was measured is not of what is shown now. */
+  forget(): void {
     this.tests += 1;
+    this.isOfMap = false;
     this.result.replaceChildren();
+  }
+
+  /** The map is another: what was measured of the last one is not of it; a region's change is. */
+  forgetMap(): void {
+    if (this.isOfMap) this.forget();
+  }
+
+  /** The film or the target is another: a region that is drawn is tested again. */
+  clear(film: boolean): void {
+    this.forget();
     if (film) this.region = null;
     this.redraw();
     if (this.region !== null) void this.test();
@@ -164,6 +177,7 @@ export class Ask {
     const question = this.target.question();
     if (question === null || this.region === null) return;
     const test = ++this.tests;
+    this.isOfMap = false;
     const { film, model, target } = question;
     const [action, cover] = [this.action.value, this.cover.value];
     const request = { film, model, target, ...regionData(this.region), action, cover };
@@ -250,12 +264,15 @@ export class Ask {
     if (question === null) return;
     const cells = Math.max(Math.round(this.cells.valueAsNumber || 1), 1);
     const request = { kind: "curve", ...question, cover: this.cover.value, cells };
-    const done = await this.work<Curve>("Hiding cells", request);
+    const work = this.work<Curve>("Hiding cells", request);
+    this.isOfMap = true;
+    const done = await work;
     if (done !== null) this.showCurve(done);
   }
 
   /** The score while the hottest cells are hidden, beside random orders. */
   showCurve(done: Curve): void {
+    this.isOfMap = true;
     const scores = done.hottest.map((each) => each.score);
     const random = done.random.map((order) => order.map((each) => each.score));
     const area = mean(scores.map((score, i) => score - mean(random.map((order) => order[i]!))));
@@ -279,7 +296,8 @@ export class Ask {
     live: HTMLElement = element("div"),
     scored: (scores: readonly number[]) => void = () => undefined,
   ): Promise<Result | null> {
-    const test = ++this.tests;
+    this.forget();
+    const test = this.tests;
     this.status.say("");
     const line = new ProgressLine(what);
     const place = element("div");

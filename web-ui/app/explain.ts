@@ -50,8 +50,8 @@ export class ExplainPage {
   private readonly saving = element("div", {});
   private readonly zip = new ZipChoice();
   private readonly model = new Choice("Model", () => void this.changeModel());
-  private readonly method = new Choice("Method", () => void this.explain());
-  private readonly layer = new Choice("Layer", () => void this.explain());
+  private readonly method = new Choice("Method", () => this.changeMap());
+  private readonly layer = new Choice("Layer", () => this.changeMap());
   private readonly ask: Ask;
   private viewer: Viewer | null = null;
   private methods: readonly Method[] = [];
@@ -263,6 +263,7 @@ export class ExplainPage {
     this.show();
     this.ask.clear(true);
     this.ask.offer(film.volume === undefined);
+    this.zip.root.hidden = film.volume !== undefined; // whose files are always the same
   }
 
   /** A DICOM file of many frames is a film to one model, and a volume to another. */
@@ -278,6 +279,7 @@ export class ExplainPage {
   private async changeModel(): Promise<void> {
     const request = ++this.requests;
     const model = this.model.value;
+    this.ask.forget();
     this.status.say("Running the model…");
     try {
       const described = await get<Model>(`models/${model}`);
@@ -295,6 +297,7 @@ export class ExplainPage {
       if (!targets.includes(this.target)) this.target = targets[0] ?? "";
       if (this.maps.length === 0) this.target = targets[0] ?? "";
       this.listFindings(findings);
+      this.ask.clear(false);
       await this.explain();
     } catch (error) {
       if (request !== this.requests) return;
@@ -344,6 +347,11 @@ export class ExplainPage {
     for (const row of this.findings.querySelectorAll("button")) {
       row.setAttribute("aria-pressed", String(row.dataset["target"] === this.target));
     }
+  }
+
+  private changeMap(): void {
+    this.ask.forgetMap();
+    void this.explain();
   }
 
   private async explain(): Promise<void> {

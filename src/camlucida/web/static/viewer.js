@@ -127,7 +127,7 @@ input[type=range] { width: 100%; accent-color: var(--accent); min-width: 0; }
 [role=option] b { font-weight: 600; display: flex; justify-content: space-between; gap: .6rem; overflow-wrap: anywhere; } [role=option] b span { font-variant-numeric: tabular-nums; font-weight: 400; white-space: nowrap; }
 [role=option] small { color: var(--quiet); font-size: 12px; overflow-wrap: anywhere; display: block; } [role=option] small.warn { color: var(--warn); }
 .foot { grid-area: 2 / 1; border-top: 1px solid var(--line); background: var(--panel); padding: .35rem .7rem; display: flex; gap: 1rem; justify-content: space-between; height: 3.4rem; overflow: hidden; align-items: center; font-variant-numeric: tabular-nums; }
-.foot .read { min-width: 0; color: var(--text); } .foot .quiet { color: var(--quiet); }
+.foot .read { min-width: 0; color: var(--text); font-size: 13px; line-height: 1.25; } .foot .quiet { color: var(--quiet); }
 .foot .read { flex: 1; } .foot a { color: var(--accent); white-space: nowrap; }
 .notice { color: var(--warn); font-weight: 600; white-space: nowrap; }
 dialog { background: var(--panel); color: var(--text); border: 1px solid var(--line); border-radius: .6rem; max-width: 40rem; width: calc(100% - 2rem); padding: 1rem 1.2rem; }
