@@ -6,8 +6,8 @@ import { ProgressLine, type Status } from "./parts.js";
 
 /** Kinds of files of each map in a ZIP file, as `camlucida explain --write` has them. */
 const KINDS = [
-  ["overlay", "overlay"], ["figure", "annotated figure"], ["heatmap", "map alone, with its scale"],
-  ["strip", "findings side by side"], ["mask", "mask of the hot part"], ["map", "map at the film's size (npy)"],
+  ["overlay", "overlay"], ["figure", "annotated figure"], ["heatmap", "map alone, with its colours"],
+  ["strip", "findings side by side"], ["mask", "mask of the hot part"], ["map", "map, a number a pixel (npy)"],
 ] as const;
 const USUAL: readonly string[] = ["overlay", "figure"];
 
