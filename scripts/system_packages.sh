@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages that the tests of reports and pages need: Pango for WeasyPrint, LaTeX with Chinese, a Chinese font,
-# pdftotext, Chromium; and the validators of DICOM objects. Not Orthanc, a server that would start by itself: where it is
-# installed, a test sends objects to one of its own.
+# pdftotext, Chromium; and the validators of DICOM objects. In CI also Orthanc, to which tests send objects, each to one of
+# its own; not on a developer's machine, where this server would start by itself.
 # Installs what is missing where it may. Where it may not, it says so and goes on, and those tests are skipped; in CI it fails.
 set -euo pipefail
 
@@ -12,6 +12,7 @@ packages=(
   chromium
   dcmtk dicom3tools
 )
+[ -z "${CI:-}" ] || packages+=(orthanc orthanc-dicomweb)
 
 give_up() {
   echo "system packages: $1; tests that need them are skipped: ${missing[*]}" >&2
