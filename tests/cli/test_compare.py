@@ -199,3 +199,15 @@ def test_the_cases_open_in_the_viewer_each_film_once(runs, tmp_path):
         page.keyboard.press("d")
         assert page.evaluate(f"{VIEWER}.settings.mode") == "side"
         assert shows_static_pictures(page)
+
+
+def test_films_that_are_gone_do_not_open(runs, tmp_path):
+    films = runs / "filmsa"
+    elsewhere = films.rename(runs / "elsewhere")
+    try:
+        assert command("compare", runs / "seeds", "--by", "seed", "--out", tmp_path) == 0
+    finally:
+        elsewhere.rename(films)
+    page = (tmp_path / "comparison.html").read_text()
+    assert "seed_panel.png" in page
+    assert "data-case" not in page

@@ -9,6 +9,7 @@ from camlucida.core.volume_scan import VolumeScan
 from camlucida.runs import Run
 from camlucida.runs.compute import Worker
 from camlucida.runs.stored_scan import NO_PICTURE
+from tests.support.viewed_page import offline_page, opened
 from tests.support.volumes import with_lesion, write_nifti, write_series, write_volume_model
 
 COHORT = """
@@ -114,3 +115,11 @@ def test_a_report_shows_three_planes_of_each_case(cohort):
     assert "too many values" not in page
     assert "10 × 12 × 14 voxels" in page
     assert "1 × 1 × 1" in page  # the cell of a map, in voxels
+
+
+def test_the_volumes_of_a_comparison_open_in_the_viewer(cohort, tmp_path):
+    assert run("compare", cohort / "run", "--by", "method", "--out", tmp_path) == 0
+    with offline_page(tmp_path / "comparison.html") as page:
+        volume = opened(page)["volume"]
+    names = [each["method"].partition(" · ")[0] for each in volume["maps"]]
+    assert names == ["gradcam = eigencam"]

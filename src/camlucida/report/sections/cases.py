@@ -39,7 +39,7 @@ from camlucida.report.document import (
 )
 from camlucida.report.sections.base import section
 from camlucida.report.viewer.case_files import CaseFile, write_case
-from camlucida.report.viewer.data import annotated_boxes, case_file, mask_outlines
+from camlucida.report.viewer.data import annotated_boxes, case_file, has_film, mask_outlines
 from camlucida.report.viewer.volumes import volume_annotations
 
 declare(
@@ -186,11 +186,13 @@ def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -
     figure = _figure(explanation, mask)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)
-    view = f"{stem}.view.js"
-    write_case(_case_file(report, report.folder / view, row, explanation))
+    views: tuple[View, ...] = ()
+    if has_film(explanation.scan):
+        views = (View(f"{stem}.view.js", explanation.scan.id),)
+        write_case(_case_file(report, report.folder / views[0].file, row, explanation))
     sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
     caption = Message("cases.caption", {"parts": chain("cases.two", sentences)})
-    return Picture(stem, caption, views=(View(view, explanation.scan.id),))
+    return Picture(stem, caption, views=views)
 
 
 def _figure(explanation: Explanation, mask: Mask | None) -> Figure:
@@ -289,6 +291,8 @@ def _views_of_labels(
     report: ReportData, explanations: Sequence[Explanation], stem: str
 ) -> tuple[View, ...]:
     """Maps of several targets over one film."""
+    if not has_film(explanations[0].scan):
+        return ()
     file = f"{stem}.view.js"
     write_case(case_file(report.folder / file, explanations))
     return (View(file, explanations[0].scan.id),)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.core.scan import GreyLevels
+from camlucida.core.scan import GreyLevels, Scan
 from camlucida.core.volume_scan import is_volume
 from camlucida.figures.contours import half_maximum
 from camlucida.figures.notice import notice_line
@@ -25,6 +25,7 @@ from camlucida.report.viewer.encode import encode_floats, film_data
 from camlucida.report.viewer.map_texts import map_texts
 from camlucida.report.viewer.palettes import palette_for
 from camlucida.report.viewer.volumes import viewed_volume
+from camlucida.runs.stored_scan import NO_PICTURE
 
 
 def viewer_data(
@@ -90,6 +91,19 @@ def maps_data(
         "synthetic": explanations[0].scan.synthetic,
         "colormap": palette_for(colormap),
     }
+
+
+def has_film(scan: Scan) -> bool:
+    """Whether the image of a stored map is there, and as it was explained.
+
+    Args:
+        scan: of the map.
+
+    >>> from camlucida.attribution.explanation import _example
+    >>> has_film(_example().scan)
+    True
+    """
+    return NO_PICTURE not in scan.warnings
 
 
 def decoded_film_data(image: RawImage, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from camlucida.core.messages import Message, chain, declare
 from camlucida.figures.consistency import CasePanel, ShownCase
 from camlucida.report.document import View
 from camlucida.report.viewer.case_files import write_case
-from camlucida.report.viewer.data import case_file
+from camlucida.report.viewer.data import case_file, has_film
 
 declare("viewer_panels", {"verdict": "{label}: {verdict}"})
 
@@ -27,7 +27,8 @@ def write_panels(panels: Sequence[CasePanel], folder: Path, prefix: str) -> list
         prefix: of the files, relative to ``folder``.
 
     Returns:
-        The images of each panel in the order of its cases; without those over which no map lies.
+        The images of each panel in the order of its cases; without those over which no map lies,
+        and those whose files are gone.
     """
     cases: dict[str, list[tuple[CasePanel, ShownCase]]] = {}
     for panel in panels:
@@ -37,7 +38,7 @@ def write_panels(panels: Sequence[CasePanel], folder: Path, prefix: str) -> list
     taken: set[str] = set()
     for image, shown in cases.items():
         maps = list(_named_maps(shown))
-        if not maps:
+        if not maps or not has_film(maps[0].scan):
             continue
         file = f"{prefix}{slug(unique(image, taken))}.js"
         write_case(case_file(folder / file, maps))

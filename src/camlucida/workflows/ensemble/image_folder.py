@@ -36,7 +36,7 @@ from camlucida.figures.save import strip_png
 from camlucida.io.keyed_files import image_source
 from camlucida.metrics.statistics import excess
 from camlucida.report.viewer.case_files import write_case
-from camlucida.report.viewer.data import annotated_boxes, case_file
+from camlucida.report.viewer.data import annotated_boxes, case_file, has_film
 from camlucida.report.viewer.page import FOLDER
 from camlucida.runs.keyed import kept_failure
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
@@ -140,7 +140,7 @@ class ImageFolder:
             shown.append(self._finding(finding, true_boxes.get(finding.label), patient, record))
             film = film or self._film(image, finding)
             viewed += finding_maps(finding.ensemble, self.titles, film)
-        if film is not None:
+        if film is not None and has_film(film):
             record.view = self._view(viewed, true_boxes)
         record.case = {
             "image": image,

@@ -10,7 +10,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message
 from camlucida.report.document import View
 from camlucida.report.viewer.case_files import write_case
-from camlucida.report.viewer.data import case_file, mask_outlines
+from camlucida.report.viewer.data import case_file, has_film, mask_outlines
 from camlucida.report.viewer.dense import with_film
 from camlucida.report.viewer.page import FOLDER
 from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun, target_name
@@ -23,7 +23,7 @@ def write_view(
     out: Path,
     stem: str,
 ) -> tuple[View, ...]:
-    """Write the film with all its maps for the viewer; nothing without a map.
+    """Write the film with all its maps for the viewer; nothing without a map, or without the film.
 
     Args:
         run: of the image.
@@ -35,6 +35,8 @@ def write_view(
     if not maps:
         return ()
     film = run.run.explanation(next(iter(maps)), levels=True).scan
+    if not has_film(film):
+        return ()
     shown = [with_film(explanation, film) for explanation in maps.values()]
     file = f"{FOLDER}/{stem}.js"
     write_case(case_file(out / file, shown, outlines=list(_outlines(run, case))))
