@@ -128,6 +128,14 @@ def test_the_panel_names_the_label_that_probability_and_truth_are_of(compared):
     assert "truth: x positive" in text
 
 
+def test_the_panel_names_no_patient_that_stands_for_an_image(compared):
+    runs, found = compared
+    unknown = replace(found, cases=found.cases.assign(patient="image:" + found.cases["image"]))
+    text = words(panel_figure(read_panel(unknown, "", reader(runs))))
+    assert "image:" not in text
+    assert "patient" not in text.partition("Research")[0].replace("by patient", "")
+
+
 def test_a_panel_of_other_units_has_own_scales():
     first, second = seed(1, architecture="a"), noisy(2)
     second |= {"architecture": "b", "seed": 1}

@@ -139,6 +139,11 @@ def test_a_mirrored_film_is_noticed(before):
 def test_films_that_are_not_alike_are_not_aligned(before):
     noise = np.random.default_rng(0).random(before.shape)
     assert align(before, noise).refused.code == "alignment.unlike"
+    strip = before[len(before) // 2 - 4 : len(before) // 2 + 4]
+    beside = align(before, strip)  # no search does better than centre over centre
+    assert beside.refused is not None
+    assert beside.refused.code != "alignment.unlike"
+    assert beside.unaligned.correlation > 0.9
     negative = align(before, -before).refused
     assert negative.code == "alignment.negative"
     assert negative.values["correlation"] == pytest.approx(-1)

@@ -152,10 +152,11 @@ def _search(
 
 def _refused(best: Floats, before: AlignmentQuality, after: AlignmentQuality) -> Message | None:
     """Why an alignment is not to be used; None where it is."""
-    if after.correlation < LEAST:
+    best_correlation = max(before.correlation, after.correlation)
+    if best_correlation < LEAST:
         if before.correlation < -LEAST:
             return Message("alignment.negative", {"correlation": before.correlation})
-        return Message("alignment.unlike", {"correlation": after.correlation})
+        return Message("alignment.unlike", {"correlation": best_correlation})
     reach = np.array([high for _, high in _bounds()])
     # Powell's method stops a little short of a bound.
     if (np.abs(best) > 0.98 * reach).any():

@@ -18,6 +18,7 @@ from camlucida.analysis.comparison.summary import choose
 from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, declare
+from camlucida.datasets.patients import stated_patient
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.consistency.layout import name_in_group, table_rows, with_footer
 from camlucida.figures.estimates import INK
@@ -214,8 +215,7 @@ def _draw_case(row: Any, shown: ShownCase, headings: Mapping[str, str], width: f
     scan = shown.maps[0].scan
     panels[0].imshow(reduced(as_rgb(scan.picture()), PIXELS))
     image = str(shown.case["image"])
-    if shown.case["patient"]:
-        patient = str(shown.case["patient"])
+    if patient := stated_patient(str(shown.case["patient"])):
         image = words("case_panels.of_patient", image=image, patient=patient)
     name = wrapped_text(image, 34)
     panels[0].set_title(f"{name}\n{_truth_text(shown.rows[0])}", fontsize=7.5)

@@ -26,9 +26,9 @@ declare(
         "described": "{name}:",
         "reading": "How to read this page",
         "shown_ranked": (
-            "the {top} most probable labels of each classifier and every label with a probability "
-            "above {threshold:g} (where a classifier scales its output to operating points, that "
-            "output is compared and ordered)"
+            "the {top} most probable {top:|label|labels} of each classifier and every label with a "
+            "probability above {threshold:g} (where a classifier scales its output to operating "
+            "points, that output is compared and ordered)"
         ),
         "shown_requested": "the labels requested ({labels:,})",
         "shown_annotated": "{shown}, and every label that a reader marked",
