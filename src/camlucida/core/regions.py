@@ -127,12 +127,11 @@ def _runs(mask: NDArray[np.bool_], values: NDArray[np.floating]) -> _Runs:
     end = first + ends - starts
     if not len(starts):
         return _Runs(row, first, end, values[:0, 0], values[:0, 0])
-    # Every second part that reduceat gives lies between two runs.
-    bounds = np.stack([row * width + first, row * width + end], axis=1).reshape(-1)
-    bounds = bounds[bounds < values.size]
-    line = values.reshape(-1)
-    peak = np.maximum.reduceat(line, bounds)[::2]
-    total = np.add.reduceat(line, bounds, dtype=np.float64)[::2]
+    inside = values[mask]  # run after run
+    lengths = end - first
+    begins = np.cumsum(lengths) - lengths
+    peak = np.maximum.reduceat(inside, begins)
+    total = np.add.reduceat(inside, begins, dtype=np.float64)
     return _Runs(row, first, end, peak, total)
 
 
