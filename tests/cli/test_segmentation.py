@@ -131,7 +131,7 @@ def test_nothing_predicted_is_no_error_of_explain(project, tmp_path, capsys):
         main(["explain", film, "-m", card, "-o", str(tmp_path / "out"), *request])
     captured = capsys.readouterr()
     assert ended.value.code == 0
-    assert "1 of 1 images explained, 1 explanations" in captured.out
+    assert "1 of 1 images explained, 1 explanation:" in captured.out
     assert "1 image: the model predicts no pixel of 'lesion'" in captured.err
 
 

@@ -177,9 +177,8 @@ def explain_command(
     else:
         total = len(paths) + len(missing)
         maps = len(outcome.records)
-        print(
-            f"{outcome.explained} of {total} images explained, {maps} explanations: {outcome.index}"
-        )
+        counted = f"{maps} {'explanation' if maps == 1 else 'explanations'}"
+        print(f"{outcome.explained} of {total} images explained, {counted}: {outcome.index}")
         if outcome.task is not None:
             print(f"  {outcome.task}")
         for record in outcome.records:
