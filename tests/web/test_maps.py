@@ -124,6 +124,11 @@ def test_a_region_that_is_hidden_changes_the_score(client, model, film, loaded, 
     assert kept["after"] != change["after"]
 
 
+def test_a_label_may_be_a_sentence(client, model, film):
+    reply = client.post("/api/maps", json={"model": model, "film": film, "target": "a " * 400})
+    assert reply.json()["what"].startswith("unknown label")
+
+
 @pytest.mark.parametrize(
     "region",
     [

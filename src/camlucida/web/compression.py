@@ -23,7 +23,8 @@ class Compressed:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app, self._compressing = app, GZipMiddleware(app, compresslevel=LEVEL)
+        self._app = app
+        self._compressing: ASGIApp = GZipMiddleware(app, compresslevel=LEVEL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

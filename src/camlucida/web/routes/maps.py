@@ -19,6 +19,9 @@ router = APIRouter(prefix="/api", tags=["maps"], responses=PROBLEMS)
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
+TargetName = Annotated[str, Field(min_length=1, max_length=1000)]
+"""A label may be a sentence."""
+
 Kinds = Annotated[list[Kind], Field(min_length=1, max_length=10)]
 
 
@@ -27,7 +30,7 @@ class _Request(BaseModel):
 
     model: Name
     film: Name
-    target: Name
+    target: TargetName
 
 
 class MapRequest(_Request):
