@@ -104,6 +104,15 @@ def test_verdicts_are_counted(compared):
     assert right.get_title() == "share of correct decisions"
 
 
+def test_without_a_ground_truth_verdicts_have_one_panel(compared):
+    _, found = compared
+    unknown = found.cases.assign(truth=np.nan, correct=np.nan, error=np.nan, dice=np.nan)
+    figure = verdicts_figure(replace(found, cases=unknown))
+    (bars,) = figure.axes
+    assert bars.patches
+    assert "ground truth" not in words(figure)
+
+
 def test_the_panel_shows_each_distinct_series_on_one_scale(compared):
     runs, found = compared
     figure = panel_figure(read_panel(found, "", reader(runs)))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -145,36 +146,44 @@ def _draw_pair(panels: Sequence[Axes], position: int, pair: Mapping[str, Any]) -
 
 
 def verdicts_figure(comparison: Comparison) -> Figure:
-    """Number of cases of each verdict, and how accurate the map series are on them: a row of
-    panels a group.
+    """Number of cases of each verdict, and how accurate the map series are on them, if there is a
+    ground truth: a row of panels a group.
     """
     table = by_verdict(comparison)
     groups = list(dict.fromkeys(table["group"]))
-    title = said(right_name(comparison.kind))
-    is_error = RIGHT[comparison.kind] == "error"
+    is_judged = bool(table["judged"].any())
     height = 0.34 * max(3, table.groupby("group").size().max() - 1) + 0.95
-    figure = Figure(figsize=(8.4, height * len(groups) + 0.85), layout="constrained")
-    grid = figure.subplots(len(groups), 2, squeeze=False)
-    for (bars, accuracy), group in zip(grid, groups):
+    width = 8.4 if is_judged else 4.6
+    figure = Figure(figsize=(width, height * len(groups) + 0.85), layout="constrained")
+    grid = figure.subplots(len(groups), 2 if is_judged else 1, squeeze=False)
+    for panels, group in zip(grid, groups):
         part = table[table["group"] == group]
-        whole = part[part["verdict"] == ""].iloc[0]
-        rows = table_rows(part[part["verdict"] != ""])
-        _draw_counts(bars, rows)
-        bars.set_title(wrapped_text(group, 50), fontsize=9)
-        for position, row in enumerate(rows):
-            colour = COLOURS[row["verdict"]]
-            _draw_estimate(accuracy, position, row, "estimate", "low", "high", colour=colour)
-        if np.isfinite(whole["estimate"]):
-            accuracy.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
-        if not whole["judged"]:
-            title = words("consistency_figures.no_truth", metric=said(right_name(comparison.kind)))
-        accuracy.set_title(title, fontsize=9)
-        accuracy.set_xlim((0, None) if is_error else (-0.03, 1.03))
-        _plain(accuracy)
-        _name_row(accuracy, [f"n = {row['judged']}" for row in rows])
-    codes = ("verdicts_note", "bars", "agreement_only")
+        _draw_counts(panels[0], table_rows(part[part["verdict"] != ""]))
+        panels[0].set_title(wrapped_text(group, 50), fontsize=9)
+        if is_judged:
+            _draw_accuracy(panels[1], part, comparison)
+    codes = ("verdicts_note", "bars", "agreement_only") if is_judged else ("agreement_only",)
     note = _sentences(*(f"consistency_figures.{name}" for name in codes))
     return with_footer(figure, note, comparison.synthetic)
+
+
+def _draw_accuracy(axes: Axes, table: pd.DataFrame, comparison: Comparison) -> None:
+    """How accurate the map series are on the cases of each verdict, and on all of a group."""
+    whole = table[table["verdict"] == ""].iloc[0]
+    rows = table_rows(table[table["verdict"] != ""])
+    for position, row in enumerate(rows):
+        colour = COLOURS[row["verdict"]]
+        _draw_estimate(axes, position, row, "estimate", "low", "high", colour=colour)
+    if np.isfinite(whole["estimate"]):
+        axes.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
+    title = said(right_name(comparison.kind))
+    if not whole["judged"]:
+        title = words("consistency_figures.no_truth", metric=title)
+    axes.set_title(title, fontsize=9)
+    is_error = RIGHT[comparison.kind] == "error"
+    axes.set_xlim((0, None) if is_error else (-0.03, 1.03))
+    _plain(axes)
+    _name_row(axes, [f"n = {row['judged']}" for row in rows])
 
 
 def _draw_counts(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -179,7 +179,7 @@ def _all_series(comparison: Comparison, by: Message) -> Table:
     head = tuple(Message(f"consistency.head_{name}") for name in names)
     rows = []
     for row in comparison.all_series.to_dict("records"):
-        right: Value = ""
+        right: Value = "–"
         if isinstance(row["metric"], str) and row["metric"] and isfinite(row["value"]):
             value = Estimate(row["value"], row["low"], row["high"], row["chance"])
             right = Message(
