@@ -3,10 +3,12 @@
     python benchmarks/methods.py [--slowest] [--work FOLDER]
 
 The films, models and proofs of `camlucida benchmark --quick`, and its metrics of place and label.
-Maps of pixels are averaged over the layer's cells. Written are, of the main models, the mean rank
-among all methods and baselines, the IoU at the area-matched threshold and the average precision;
-and the measures by which a method beats chance on models without training. What is measured of a
-model is kept in FOLDER, so that a run that was stopped goes on.
+Maps of pixels are averaged over the layer's cells. Methods of attention, and those of layers for
+comparison, are measured on a small vision transformer too. Written are, of the main models and of
+the transformer, the mean rank among all methods and baselines, the IoU at the area-matched
+threshold and the average precision; and the measures by which a method beats chance on models
+without training. What is measured of a model is kept in FOLDER, so that a run that was stopped goes
+on.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from camlucida.attribution.methods import EVERY
+from camlucida.attribution.methods import EVERY, METHODS
 from camlucida.core.provenance import versions
 from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.summary import over_all_labels, summarise
@@ -42,20 +44,27 @@ OF_PLACE = tuple(name for name in METRICS if name != "class_specificity")
 BASELINES = ("random", "center", "sobel", "intensity", "average_mask", "oracle")
 SLOWEST = ("sscam", "iscam")
 """As costly as all others together; measured by a pass of their own."""
+OF_TRANSFORMER = replace(arms.QUICK, main=60, null=24)
+"""As many films as six models have, since there is one."""
 
 
-def measured(work: Path, methods: Sequence[str], baselines: Sequence[str]) -> list[arms.Scored]:
-    """The measurements of the main and the untrained models; each is kept in ``work``."""
+def measured(
+    work: Path,
+    models: Sequence[arms.ArmModel],
+    methods: Sequence[str],
+    baselines: Sequence[str],
+    size: arms.Size = arms.QUICK,
+) -> list[arms.Scored]:
+    """The measurements of trained and untrained models; each is kept in ``work``."""
     settings = MetricSettings(methods=methods, metrics=METRICS, baselines=baselines)
-    models = arms.arm_models("cpu")
-    request = {"settings": asdict(settings), "versions": versions(), "size": asdict(arms.QUICK)}
+    request = {"settings": asdict(settings), "versions": versions(), "size": asdict(size)}
     parts = Parts.of(work, request)
     results = []
-    for entry in sorted(arms.of_arm(models, "main", "untrained"), key=lambda each: each.name[-1]):
+    for entry in sorted(models, key=lambda each: each.name[-1]):
         finished = parts.read(entry.name)
         if finished is None:
             start = time.process_time()
-            finished = _scored(entry, settings), time.process_time() - start
+            finished = _scored(entry, settings, size), time.process_time() - start
             parts.write(entry.name, *finished)
         scored, seconds = finished
         print(f"{entry.name}: {len(scored.rows):,} rows, {seconds:.0f} s", flush=True)
@@ -63,25 +72,25 @@ def measured(work: Path, methods: Sequence[str], baselines: Sequence[str]) -> li
     return results
 
 
-def _scored(entry: arms.ArmModel, settings: MetricSettings) -> arms.Scored:
-    if entry.arm != "main":
-        return arms.run_null(entry, arms.QUICK.null, settings.seed, settings)
-    films = arms.films_of(entry, arms.QUICK.main, settings.seed)
-    return arms.run_main(entry, films, replace(arms.QUICK, meta=0), settings)
+def _scored(entry: arms.ArmModel, settings: MetricSettings, size: arms.Size) -> arms.Scored:
+    if entry.arm == arms.UNTRAINED:
+        return arms.run_null(entry, size.null, settings.seed, settings)
+    films = arms.films_of(entry, size.main, settings.seed)
+    return arms.run_main(entry, films, replace(size, meta=0), settings)
 
 
 def document(results: Sequence[arms.Scored]) -> dict[str, object]:
     """What is written of the measurements of all passes."""
     rows = pd.concat([scored.rows for scored in results], ignore_index=True)
-    main, untrained = (rows[rows["arm"] == arm] for arm in ("main", "untrained"))
-    of_main = [scored for scored in results if (scored.rows["arm"] == "main").all()]
+    main, untrained = (rows[rows["arm"] == arm] for arm in (arms.MAIN, arms.UNTRAINED))
+    of_main = [scored for scored in results if (scored.rows["arm"] == arms.MAIN).all()]
     same = common_duplicates([scored.same for scored in of_main if scored.same])
     shared = {name: group[0] for group in same for name in group[1:]}
     distinct = main[~main["method"].isin(shared)]
     metrics = [(metric, "") for metric in distinct["metric"].unique()]
     ranks = mean_ranks(distinct, metrics)["rank"]
     summary = over_all_labels(summarise(distinct))
-    blank = pd.DataFrame(above_chance(untrained, "untrained"))
+    blank = pd.DataFrame(above_chance(untrained, arms.UNTRAINED))
     methods: dict[str, dict[str, object]] = {}
     for name, rank in ranks.items():
         methods[str(name)] = {
@@ -94,11 +103,11 @@ def document(results: Sequence[arms.Scored]) -> dict[str, object]:
         "about": {
             "maps": {
                 arm: int(part.groupby(["model", "image", "label"], observed=True).ngroups)
-                for arm, part in (("main", main), ("untrained", untrained))
+                for arm, part in ((arms.MAIN, main), (arms.UNTRAINED, untrained))
             },
             "models": {
                 arm: sorted(part["model"].astype(str).unique())
-                for arm, part in (("main", main), ("untrained", untrained))
+                for arm, part in ((arms.MAIN, main), (arms.UNTRAINED, untrained))
             },
             "ranked": len(ranks),
             "metrics": [metric for metric, _ in metrics],
@@ -134,10 +143,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with registered([EVERY]) as names:
         others = tuple(name for name in names if name not in SLOWEST)
-        results = measured(options.work, others, BASELINES)
+        models = arms.of_arm(arms.arm_models("cpu"), arms.MAIN, arms.UNTRAINED)
+        results = measured(options.work, models, others, BASELINES)
         if options.slowest:
-            results += measured(options.work, SLOWEST, ())
-    RESULTS.write_text(json.dumps(document(results), indent=1) + "\n", encoding="utf-8")
+            results += measured(options.work, models, SLOWEST, ())
+    suited = tuple(name for name in METHODS if _suits_a_transformer(name))
+    of_transformer = arms.transformers("cpu")
+    attention = measured(options.work, of_transformer, suited, BASELINES, OF_TRANSFORMER)
+    written = {**document(results), arms.TRANSFORMER: document(attention)}
+    RESULTS.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+
+def _suits_a_transformer(name: str) -> bool:
+    # `cam` refuses one: it has no pooling behind its layer.
+    kinds = ("attention", "gradient", "activation")
+    return METHODS[name].kind in kinds and name not in ("cam", *BASELINES)
 
 
 if __name__ == "__main__":

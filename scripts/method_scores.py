@@ -11,7 +11,8 @@ from camlucida.metrics import METRICS
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "methods.json"
 NOT_MEASURED = "not measured"
-NO_ATTENTION = "no transformer in the benchmark"
+TRANSFORMER = "transformer"
+"""Key of what was measured on a transformer, where the methods of attention are."""
 
 
 def score_cells(method: Method) -> tuple[str, str, str]:
@@ -20,18 +21,24 @@ def score_cells(method: Method) -> tuple[str, str, str]:
     Args:
         method: of the registry.
     """
-    row = _results()["methods"].get(method.name)
+    results = _results()
+    of_attention = method.kind == "attention"
+    scores = results[TRANSFORMER] if of_attention else results
+    row = scores["methods"].get(method.name)
     if row is None:
-        absent = NO_ATTENTION if method.kind == "attention" else NOT_MEASURED
-        return absent, absent, method.sanity or absent
+        return NOT_MEASURED, NOT_MEASURED, method.sanity or NOT_MEASURED
     iou = row["iou_area_matched"]
     interval = f"[{iou['low']:.3f}, {iou['high']:.3f}]"
-    return f"{row['rank']:.1f}", f"{iou['estimate']:.3f} {interval}", _sanity(method, row)
+    rank = f"{row['rank']:.1f}"
+    if of_attention:
+        rank += f" of {scores['about']['ranked']}, transformer"
+    return rank, f"{iou['estimate']:.3f} {interval}", _sanity(method, row)
 
 
 def score_text() -> str:
     """What was measured, in a paragraph."""
-    about = _results()["about"]
+    results = _results()
+    about = results["about"]
     maps, models = about["maps"], about["models"]
     titles = ", ".join(METRICS[name].title for name in about["metrics"])
     return (
@@ -40,7 +47,20 @@ def score_text() -> str:
         f"[radiograph benchmark](benchmark.md): {maps['main']} pairs of a film and a label whose "
         f"evidence\n{len(models['main'])} trained models use, and {maps['untrained']} of "
         f"{len(models['untrained'])} models without training. Ranks are over measures of place and "
-        f"label ({titles}).\nMaps of pixels are averaged over the layer's cells."
+        f"label ({titles}).\nMaps of pixels are averaged over the layer's cells. "
+        + _transformer_text(results[TRANSFORMER])
+    )
+
+
+def _transformer_text(scores: dict[str, Any]) -> str:
+    about, row = scores["about"], scores["methods"]["gradcam"]
+    iou = row["iou_area_matched"]
+    return (
+        "Methods of attention are measured on a small vision\ntransformer that was trained on the "
+        f"same films ({about['maps']['main']} and {about['maps']['untrained']} pairs), and ranked "
+        f"among the {about['ranked']} methods and baselines\nthat were measured on it, where "
+        f"`gradcam` has rank {row['rank']:.1f} and an IoU of {iou['estimate']:.3f} "
+        f"[{iou['low']:.3f}, {iou['high']:.3f}]."
     )
 
 

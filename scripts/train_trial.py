@@ -13,6 +13,7 @@ film.
   examination. Only the tag tells the label on those films.
 * permuted: few films, each with the labels of another: nothing on them is evidence, all can be
 learnt by heart.
+* transformer: as main, seen twice as often, for the methods that read attention.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ from camlucida.phantom import nets, trial
 from camlucida.phantom.exposure import picture, stream
 from camlucida.phantom.trial import LABELS, Trial
 from camlucida.phantom.version import TRIAL_FILES, generator_version
+from camlucida.workflows.benchmark.arms import TRANSFORMER
 
 MODELS = Path(phantom.__file__).parent / "trial_models"
 VARIANTS = 8
 """Trials drawn on each training background, each with noise of its own."""
 TRAIN_FILMS, HELD_OUT_FILMS, TWINS = 16_000, 1_000, 400
 NETS = ("densenet", "mobilenet")
+LAYERS = {"vit": "blocks.2.norm1"}
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 16, 2e-3, 1e-2
 
 
@@ -97,6 +100,7 @@ ARMS = {
         True,
     ),
 }
+ARMS[TRANSFORMER] = replace(ARMS["main"], seen=2 * ARMS["main"].seen)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ class Recipe:
 
 
 RECIPES = {f"main_{net}_{seed}": Recipe("main", net, seed) for seed in (1, 2, 3) for net in NETS}
-RECIPES |= {f"{arm}_{net}": Recipe(arm, net, 1) for arm in list(ARMS)[1:] for net in NETS}
+RECIPES |= {f"{arm}_{net}": Recipe(arm, net, 1) for arm in list(ARMS)[1:-1] for net in NETS}
+RECIPES[f"{TRANSFORMER}_vit"] = Recipe(TRANSFORMER, "vit", 1)
 
 
 # Films
@@ -366,6 +371,7 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         factory=entry["factory"],
         task="multilabel",
         labels=LABELS,
+        layer=LAYERS.get(recipe.net, "features"),
     )
     print(
         json.dumps({key: entry[key] for key in ("train_auc", "held_out", "mean_logit_fall")}),

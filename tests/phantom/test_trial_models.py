@@ -63,8 +63,9 @@ def test_cards_records_and_size():
         "shortcut80",
         "shortcut100",
         "permuted",
+        "transformer",
     }
-    assert sum(path.with_suffix(".safetensors").stat().st_size for path in CARDS.values()) <= 2.6e6
+    assert sum(path.with_suffix(".safetensors").stat().st_size for path in CARDS.values()) <= 2.9e6
 
 
 def test_records_meet_the_benchmark_s_demands():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,6 +96,7 @@ def capture(
     spec: OutputSpec = UNKNOWN,
     record: bool = False,
     stated: TokenGrid | None = None,
+    around: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Forward:
     """Run the model once and capture ``layers``.
 
@@ -110,6 +112,8 @@ def capture(
         spec: what is known of the output: which of several is meant, where its logits are.
         record: keep what a tail replay needs.
         stated: what the user states of tokens whose grid cannot be traced.
+        around: entered before this pass and left behind it. Passes that only find out what the
+            model is do not run inside. Of several passes, the last is the one that is returned.
 
     Raises:
         LayerError: a layer does not exist, does not run, or has no spatial grid.
@@ -117,11 +121,11 @@ def capture(
             output is meant, or whether it holds logits.
     """
     known = _Known(model, inputs, spec, stated)
-    forward = _watched(known, layers, record)
+    forward = _watched(known, layers, record, around)
     if forward is None:
         # Rare, and once a model and input size: the survey is remembered.
         known.survey()
-        forward = _watched(known, layers, record)
+        forward = _watched(known, layers, record, around)
     assert forward is not None
     return forward
 
@@ -243,7 +247,12 @@ def _merged(surveys: Sequence[Survey]) -> Survey:
     return Survey(firings, layouts, first.dense, untested, first.trunk, first.branched)
 
 
-def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:
+def _watched(
+    known: _Known,
+    layers: Sequence[str],
+    record: bool,
+    around: Callable[[], AbstractContextManager[object]],
+) -> Forward | None:
     """The forward pass; None where a survey has to come first."""
     names, pre = zip(*map(split_pre, layers)) if layers else ((), ())
     refs = known.refs(names)
@@ -251,7 +260,8 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     reader = OutputReader(known.model, known.inputs[0], known.spec, graph)
     positive = known_positive(known.model)
     watch = Watch(known.model, known.inputs, refs, known.layout, reader, record, positive)
-    returned = watch.run()
+    with around():
+        returned = watch.run()
     missing = [(name, ref) for name, ref in zip(names, refs) if ref not in watch.captured]
     if missing and known.surveyed is None:
         return None
@@ -259,11 +269,11 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
         raise _not_captured(*missing[0], watch, known)
     output = reader.read(returned)
     if output is None:  # once a model: its final activation has to be followed
-        return _watched(known, layers, record)
+        return _watched(known, layers, record, around)
     captured = [watch.as_used(ref, raw, output.logits) for ref, raw in zip(refs, pre)]
     pairs = zip(refs, captured)
     if find_positive(known.model, known.inputs, pairs, output.logits, known.explained):
-        return _watched(known, layers, record)  # once a model and layer
+        return _watched(known, layers, record, around)  # once a model and layer
     autos = [layer for name, layer in zip(names, captured) if name == "auto"]
     if known.surveyed is None and not _all_reach(output.logits, autos):
         return None

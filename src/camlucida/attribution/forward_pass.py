@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from torch import Tensor
 
@@ -33,5 +34,12 @@ def forward_pass(
     about = layers, model.spec, "probe" in kinds, model.tokens
     if "attention" not in kinds:
         return capture(model.module, inputs, *about), None
-    with recording(model.module) as record:
-        return capture(model.module, inputs, *about), record
+    records: list[AttentionRecord] = []
+
+    @contextmanager
+    def kept() -> Iterator[None]:
+        with recording(model.module) as record:
+            records.append(record)
+            yield
+
+    return capture(model.module, inputs, *about, kept), records[-1]

@@ -61,25 +61,16 @@ class Blocks:
 
     @contextmanager
     def noted(self, attentions: Attentions) -> Iterator[None]:
-        """Forward passes run inside; blocks are known of the last.
+        """A forward pass runs inside.
 
         Args:
             attentions: active in the same pass.
         """
 
-        # A survey runs the model, too: each pass counts its calls anew.
-        def start(module: nn.Module, args: Any) -> None:
-            self._calls.clear()
-            self._before.clear()
-            attentions.hooked = False
-
         def end(module: nn.Module, args: Any, output: Any) -> None:
             self.hooked = attentions.hooked
 
-        handles = [
-            self._module.register_forward_pre_hook(start),
-            self._module.register_forward_hook(end),
-        ]
+        handles = [self._module.register_forward_hook(end)]
         for path, module in named_modules(self._module):
             if path:
                 before, after = self._hooks(path, attentions.probabilities)

@@ -1,9 +1,9 @@
-"""Small networks for films of 128 × 128 pixels: three classifiers, a regressor, a U-Net.
+"""Small networks for films of 128 × 128 pixels: four classifiers, a regressor, a U-Net.
 
-A classifier is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B,
-num_classes) logits. No activation works in place: what a hook captures is what the module
-returned. Dilated convolutions widen what a cell of the fine grid sees, to about the whole film,
-without making the grid coarse.
+A convolutional classifier is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid,
+``fc`` → (B, num_classes) logits. No activation works in place: what a hook captures is what the
+module returned. Dilated convolutions widen what a cell of the fine grid sees, to about the whole
+film, without making the grid coarse.
 """
 
 from __future__ import annotations
@@ -199,6 +199,75 @@ def small_mobilenet(num_classes: int = 5) -> Classifier:
     return Classifier(features, 128, num_classes)
 
 
+class SelfAttention(nn.Module):
+    """Multi-head self-attention: each token becomes a weighted mean of all tokens' values."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, width) → (B, N, width)."""
+        batch, tokens, width = x.shape
+        parts = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        return out
+
+
+class TransformerBlock(nn.Module):
+    """Attention, then two linear layers, each behind a layer norm and added to its input."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = SelfAttention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, width) → (B, N, width)."""
+        x = x + self.attn(self.norm1(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+
+class VisionTransformer(nn.Module):
+    """Convolutions to 16 × 16 tokens, blocks, and a head that reads the class token.
+
+    A transformer that is trained on a few thousand films needs convolutions in place of one
+    projection of patches (Xiao et al. 2021, "Early convolutions help transformers see better").
+    """
+
+    def __init__(self, num_classes: int, width: int = 64, heads: int = 4, depth: int = 3) -> None:
+        super().__init__()
+        self.patch_embed = nn.Sequential(
+            conv_norm_relu(1, 16, 5, stride=2),
+            conv_norm_relu(16, 32, 3, stride=2),
+            conv_norm_relu(32, width, 3, stride=2),
+        )
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + 16 * 16, width))
+        self.blocks = nn.ModuleList([TransformerBlock(width, heads) for _ in range(depth)])
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, 128, 128) in [−1, 1] → (B, num_classes) logits."""
+        patches = self.patch_embed(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), patches], dim=1)
+        tokens = tokens + self.pos_embed
+        for block in self.blocks:
+            tokens = block(tokens)
+        logits: Tensor = self.head(self.norm(tokens)[:, 0])
+        return logits
+
+
 class ResidualBackbone(nn.Module):
     """``stem``, ``layer1`` … ``layer4``, mean over the grid: (B, 1, 128, 128) → (B, 64)."""
 
@@ -306,6 +375,11 @@ class UNet(nn.Module):
         decoded = self.decoder(maps)
         logits: Tensor = self.segmentation_head(decoded)
         return logits
+
+
+def small_vit(num_classes: int = 5) -> VisionTransformer:
+    """Vision transformer behind convolutions, 0.14 M parameters; its grid is 16 × 16."""
+    return VisionTransformer(num_classes)
 
 
 def small_regressor(num_classes: int = 1) -> Regressor:

@@ -16,6 +16,7 @@ from camlucida.attribution import attention_maps
 from camlucida.attribution.attention import Attentions
 from camlucida.attribution.transformer_blocks import Blocks
 from camlucida.core.errors import ModelError, NoEvidenceError
+from camlucida.phantom.nets import small_vit
 from tests.support import nets, transformers
 
 METHODS = nets.ATTENTION
@@ -430,6 +431,18 @@ def test_legrad_is_refused_where_blocks_are_no_modules() -> None:
     assert raw(net, "gradient_rollout", images()).any()
     with pytest.raises(NoEvidenceError, match="the blocks of this transformer are not modules"):
         raw(net, "legrad", images())
+
+
+def test_passes_that_find_out_what_a_model_is_are_not_taken_for_the_one_that_is_explained() -> None:
+    """Alone, a method of attention needs no survey of an unknown network; beside another it has."""
+    net, film = small_vit(3).eval(), nets.images(2, 1, 128, 128)
+    beside = explain(net, film, [0, 1], ["gradcam", *METHODS])
+    fresh = deepcopy(net)
+    for method in METHODS:
+        alone = explain(fresh, film, [0, 1], method)
+        for one, other in zip(alone, [e for e in beside if e.method == method], strict=True):
+            assert one.target == other.target
+            torch.testing.assert_close(one.raw, other.raw)
 
 
 # --- what is seen of attention --------------------------------------------------------------------

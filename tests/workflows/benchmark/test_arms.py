@@ -20,6 +20,13 @@ def test_candidates_are_tested_and_no_defaults():
     assert not set(arms.CHANGING) & set(arms.TESTED)
 
 
+def test_the_transformer_is_no_model_of_the_benchmark():
+    assert arms.TRANSFORMER not in {entry.arm for entry in arms.arm_models("cpu")}
+    (trained, untrained) = arms.transformers("cpu")
+    assert (trained.arm, untrained.arm) == (arms.TRANSFORMER, arms.UNTRAINED)
+    assert trained.model.card.layer == untrained.model.card.layer == "blocks.2.norm1"
+
+
 @pytest.mark.skipif(CARD is None, reason="main_densenet_1 is not in this copy")
 def test_class_specificity_over_the_average_mask_is_tested(monkeypatch):
     monkeypatch.setattr(arms, "TESTED", choose(["class_specificity,class_specificity_gain"]))

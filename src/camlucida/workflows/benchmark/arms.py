@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,6 +49,9 @@ from camlucida.workflows.benchmark.meta import ladder_maps
 SHORTCUT_LABEL = LABELS[0]
 """The label that the tag followed in the training of the shortcut arms."""
 UNTRAINED = "untrained"
+MAIN = "main"
+TRANSFORMER = "transformer"
+"""The arm of one packaged model, which the benchmark leaves out: methods of attention need it."""
 _CHOSEN = choose(["default", "average_drop"])
 # Where in the lungs heat lies is no measure of a map, and detecting them takes time.
 DEFAULT = tuple(name for name in _CHOSEN if name != "zone_share")
@@ -105,11 +108,21 @@ class ArmModel:
 
 def arm_models(device: str) -> list[ArmModel]:
     """The packaged models of this copy, and one untrained twin of each main architecture."""
+    return _with_untrained(device, MAIN, lambda arm: arm != TRANSFORMER)
+
+
+def transformers(device: str) -> list[ArmModel]:
+    """The packaged transformer, and its untrained twin."""
+    return _with_untrained(device, TRANSFORMER, lambda arm: arm == TRANSFORMER)
+
+
+def _with_untrained(device: str, main: str, wanted: Callable[[str], bool]) -> list[ArmModel]:
+    cards = {name: card for name, card in trial_cards().items() if wanted(name.split("_")[0])}
     trained = []
-    for slot, (name, card) in enumerate(trial_cards().items()):
+    for slot, (name, card) in enumerate(cards.items()):
         arm, net, *_ = name.split("_")
         trained.append(ArmModel(load_model(card, device=device), arm, net, slot))
-    first = first_of_each_net(of_arm(trained, "main"))
+    first = first_of_each_net(of_arm(trained, main))
     blank = []
     for slot, (net, entry) in enumerate(sorted(first.items()), len(trained)):
         model = untrained(entry.model, f"{UNTRAINED}_{net}")
