@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from camlucida.attribution.attention_maps import attention_maps
-from camlucida.attribution.capture import gradient_reaches, reaches, usable_layers
+from camlucida.attribution.capture import gradient_reaches, usable_layers
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.capture_inputs import image_inputs
 from camlucida.attribution.explained_batch import (
@@ -21,6 +21,7 @@ from camlucida.attribution.explained_batch import (
     MapKey,
 )
 from camlucida.attribution.explained_model import ExplainedModel, ModelRuns
+from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.layer_gradients import layer_gradients
 from camlucida.attribution.methods import Method

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from camlucida.attribution.alignment import find_misplaced
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
+from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.layers_without_grid import stacked_images, without_grid
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
 from camlucida.attribution.positive_part import find_positive, known_positive
@@ -304,29 +305,6 @@ def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
         values = {"layer": str(chosen), "usual": str(usual)}
         notes.append(Message("layer.one_cell", values))
     return notes
-
-
-def reaches(score: Tensor, activations: Tensor) -> bool:
-    """Whether the graph of ``score`` holds ``activations``.
-
-    Args:
-        score: of any shape.
-        activations: a leaf, or part of a graph.
-
-    >>> x = torch.ones(2, requires_grad=True)
-    >>> reaches((2 * x).sum(), x), reaches(torch.ones(2), x)
-    (True, False)
-    """
-    seen, nodes = set(), [score.grad_fn]
-    while nodes:
-        node = nodes.pop()
-        if node is None or node in seen:
-            continue
-        if node is activations.grad_fn or getattr(node, "variable", None) is activations:
-            return True
-        seen.add(node)
-        nodes += [following for following, _ in node.next_functions]
-    return False
 
 
 def gradient_reaches(

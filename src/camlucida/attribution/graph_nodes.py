@@ -134,3 +134,26 @@ _ON_GRAPH = {
     "BmmBackward0": [True, False],
 }
 """Products by a matrix, and which of their inputs the vectors are."""
+
+
+def reaches(score: Tensor, activations: Tensor) -> bool:
+    """Whether the graph of ``score`` holds ``activations``.
+
+    Args:
+        score: of any shape.
+        activations: a leaf, or part of a graph.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> reaches((2 * x).sum(), x), reaches(torch.ones(2), x)
+    (True, False)
+    """
+    seen, nodes = set(), [score.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        if node is activations.grad_fn or getattr(node, "variable", None) is activations:
+            return True
+        seen.add(node)
+        nodes += [following for following, _ in node.next_functions]
+    return False

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.altered_runs import AlteredRuns
-from camlucida.attribution.capture import reaches
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.capture_inputs import no_picture
 from camlucida.attribution.graph import Graph, Score
+from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, NoEvidenceError

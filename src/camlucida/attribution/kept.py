@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from camlucida.attribution.batches import Batch, batches
-from camlucida.attribution.capture import Forward, capture, reaches
+from camlucida.attribution.capture import Forward, capture
 from camlucida.attribution.capture_errors import InPlaceError, values_kept
 from camlucida.attribution.engine import explanations_of
 from camlucida.attribution.explained_batch import ExplainedBatch
 from camlucida.attribution.explained_model import ExplainedModel
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.model_output import ModelOutput, model_outputs
 from camlucida.attribution.requests import TargetLike, parse_target

@@ -13,8 +13,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from camlucida.attribution.capture import reaches
 from camlucida.attribution.capture_errors import differentiating
+from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.token_cells import Cells
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.tensors import full
