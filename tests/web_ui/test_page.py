@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -314,6 +315,36 @@ def test_the_figures_of_a_report_open_the_viewer(browser, tmp_path):
         page.goto(f"file://{tmp_path}/report.html")
         assert serious(page) == []
         page.close()
+
+
+def test_the_films_of_many_figures_stand_in_scripts_beside_the_page(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("camlucida.report.viewer.page.INLINED", 1)
+    pictures = []
+    for name in ("film", "other film"):
+        file = f"view/{name}.js"
+        write_case(case_file(tmp_path / file, explanations(name)))
+        Image.new("L", (30, 20)).save(tmp_path / f"{name}.png")
+        views = (View(file, name, "nodule"),)
+        pictures.append(Picture.of_file(f"{name}.png", alt=name, views=views))
+    # Of a figure whose film another figure has, the film is there once.
+    pictures.append(replace(pictures[0], stem="film"))
+    document = Document("Films", (Section("films", tuple(pictures), title="Films"),))
+    page = browser.new_context(offline=True).new_page()
+    problems = []
+    page.on("console", lambda line: line.type == "error" and problems.append(line.text))
+    page.goto(f"file://{write_page(document, tmp_path / 'index.html')}")
+    assert sorted(path.name for path in (tmp_path / "view").iterdir()) == [
+        "film.js",
+        "other film.js",
+    ]
+    page.get_by_role("button", name="Open in the viewer").nth(1).click()
+    ready(page, "other film")
+    assert page.get_by_role("option", name="nodule").count() >= 2
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Open in the viewer").nth(2).click()
+    ready(page)
+    page.close()
+    assert problems == []
 
 
 def test_the_script_is_small():
