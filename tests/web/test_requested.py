@@ -1,12 +1,14 @@
 """Every target that a page offers can be explained, whatever the task of the model."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from camlucida.core.errors import EmptyRegionError, TargetError
+from camlucida.core.errors import EmptyRegionError, NoEvidenceError, TargetError
+from camlucida.core.messages import Message
 from camlucida.io.decoded import Decoder
 from camlucida.web.inference import Inference
 from camlucida.web.settings import ModelEntry
@@ -63,11 +65,22 @@ def test_every_offered_target_is_explained_and_tested(inference, folder, task, c
     assert len(offered) == count
     about = {"method": "gradcam", "layer": "auto"}
     for target in offered:
-        assert inference.map(**film, target=target, **about)["target"] == target
-        curve = inference.curve(**film, target=target, **about, cover="mean", cells=2)
-        assert curve["target"] == target
+        made = inference.map(**film, target=target, **about)
+        assert made["target"] == target
+        if made["empty"] is None:
+            curve = inference.curve(**film, target=target, **about, cover="mean", cells=2)
+            assert curve["target"] == target
     while inference.has_ahead:
         inference.ahead()
+
+
+def test_an_empty_map_has_no_hottest_cells(inference, folder, monkeypatch):
+    film = {"model": "multilabel", "film": "square", "folder": str(folder / "square")}
+    request = {**film, "target": "top2", "method": "gradcam", "layer": "auto"}
+    empty = replace(inference.explanation(**request), empty_reason=Message("empty.zero"))
+    monkeypatch.setattr(inference, "explanation", lambda *of: empty)
+    with pytest.raises(NoEvidenceError, match="no cell of this map is the hottest"):
+        inference.curve(**request, cover="mean", cells=1)
 
 
 def test_words_of_the_command_line_mean_what_they_mean_there(inference, folder):

@@ -19,7 +19,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Target, spec_of
-from camlucida.core.errors import UsageError
+from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.core.files import write_bytes
 from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import is_volume
@@ -208,6 +208,9 @@ class Inference:
     ) -> dict[str, Any]:
         """The score while the hottest cells of a map are hidden, and cells in random orders."""
         explanation = self.explanation(model, film, folder, target, method, layer)
+        if explanation.is_empty:
+            what = f"no cell of this map is the hottest: {explanation.empty_reason}"
+            raise NoEvidenceError(what, "choose another method, layer or label")
         heat = explanation.map(explanation.grid)
         counts = hidden_counts(heat.numel(), cover, cells)
         passes = curve_passes(counts, heat.numel())
