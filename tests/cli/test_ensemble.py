@@ -241,6 +241,14 @@ def test_going_on_computes_nothing_again(folder, done, capsys):
     assert not (out / "localisation.csv").exists()
 
 
+def test_a_folder_of_films_that_is_missing_is_named(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    where = tmp_path / "nowhere"
+    assert run("ensemble", folder / "config_classifiers.toml", where, "--out", out) == 2
+    assert f"no such file: {where}" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

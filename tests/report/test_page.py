@@ -24,6 +24,7 @@ RECORD = {
     "target": "A & B",
     "method": "gradcam",
     "layer": "layer4",
+    "shown_layer": "layer4",
     "grid": [7, 7],
     "score": 1.23456,
     "score_kind": "logit",

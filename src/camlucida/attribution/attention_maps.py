@@ -160,11 +160,13 @@ def _add(attended: _Pass, methods: Sequence[Method], maps: BatchMaps) -> None:
         score = sum_of_targets(attended.logits, having)
         own = partial(attended.own_gradients, having)
         attention = TokenAttention(attended.layers, score, cells, own)
+        blocks = attended.record.blocks.paths(attended.layers)
         for method in explained.remaining(methods):
             with explained.fitting(method):
                 raw = method.run(attention).detach().cpu()
                 names = {n: MapKey(attended.rows[n], t, method.name, INPUT_INDEX) for n in having}
                 maps.raw.update({key: raw[n] for n, key in names.items()})
+                maps.blocks |= {(key.image, method.name): blocks for key in names.values()}
 
 
 def _cells(explained: ExplainedBatch, count: int) -> Cells:

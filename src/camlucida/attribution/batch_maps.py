@@ -309,7 +309,11 @@ def _check_independent(
     probe = Probe(*parts, size, capture, pixels)
     depends = _depends(probe)
     if depends or not may_be:
-        raise _why_unreached(explained.model, layer, tensors, targets[:1], depends)
+        error = _why_unreached(explained.model, layer, tensors, targets[:1], depends)
+        if not depends:
+            raise error
+        others = "choose gradcam_pp, whose map is of one layer, at a layer behind it"
+        raise NoEvidenceError(error.what, f"take it out of forward, or {others}")
 
 
 def _why_unreached(

@@ -354,6 +354,9 @@ def _explanation(
         provenance["replay"] = maps.replays[of_probe]
     if maps.precisions.get(of_probe):
         provenance["precision"] = maps.precisions[of_probe]
+    blocks = maps.blocks.get((key.image, method.name))
+    if blocks:
+        provenance["attention_blocks"] = list(blocks)
     multiplied = maps.products.get((key.image, method.name))
     if multiplied:
         provenance["fused"] = {"how": "product", "layers": list(multiplied)}

@@ -115,6 +115,7 @@ class BatchMaps:
         zero_gradients: (image, target, layer) where the score's gradient is zero everywhere.
         replays: (image, method, layer) → how a perturbation method replayed the model.
         precisions: (image, method, layer) → of which precision scores are, where some are rounded.
+        blocks: (image, method) → the blocks whose attention a map is made of, in order.
         products: (image, method) → the layers whose maps a method of pixels multiplied.
         independent: layers that the score does not depend on, as far as methods without a gradient
             are concerned: their maps are zero.
@@ -126,6 +127,7 @@ class BatchMaps:
     zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
     replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
     precisions: dict[tuple[int, str, int], dict[str, float]] = field(default_factory=dict)
+    blocks: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     products: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     independent: set[int] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)

@@ -83,11 +83,15 @@ class Explanation:
     def shown_layer(self) -> str:
         """The layer as people read it; of a map that its method made of several, their names.
 
+        Of the blocks of a transformer, the first and the last.
+
         >>> _example().shown_layer
         'layer4'
         """
-        fused = self.provenance.get("fused")
-        return f"{fused['how']}({', '.join(fused['layers'])})" if fused else self.layer
+        fused, blocks = (self.provenance.get(key) for key in ("fused", "attention_blocks"))
+        if fused:
+            return f"{fused['how']}({', '.join(fused['layers'])})"
+        return " … ".join(dict.fromkeys((blocks[0], blocks[-1]))) if blocks else self.layer
 
     @property
     def grid(self) -> tuple[int, ...]:

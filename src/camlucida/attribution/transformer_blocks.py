@@ -148,6 +148,15 @@ class Blocks:
         """
         return [self._blocks.get(id(layer)) for layer in layers]
 
+    def paths(self, layers: Sequence[Tensor]) -> tuple[str, ...]:
+        """The modules around attentions, in order; () where one of these has none.
+
+        Args:
+            layers: attention probabilities.
+        """
+        blocks = [block for block in self.around(layers) if block is not None]
+        return tuple(block.path for block in blocks) if len(blocks) == len(layers) else ()
+
 
 def _same(tokens: Tensor, given: Tensor) -> bool:
     """Whether a block is given the tokens of another; the output of a captured layer is a copy."""

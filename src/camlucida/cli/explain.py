@@ -219,6 +219,6 @@ def _map_line(record: Mapping[str, Any]) -> str:
         score += f", probability {probability:.3f}"
     if record["scaled_output"] is not None:
         score += f", scaled {record['scaled_output']:.3f} (0.5 is the operating point)"
-    where = f"{record['method']} at {record['layer']}"
+    where = f"{record['method']} at {record['shown_layer']}"
     empty = f"; no evidence: {record['empty_reason']}" if record["empty"] else ""
     return f"{record['id']}: {record['target']} ({score}) {where}{empty}"

@@ -62,6 +62,7 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "task_from": explanation.provenance.get("task_from"),
         "method": explanation.method,
         "layer": explanation.layer,
+        "shown_layer": explanation.shown_layer,
         "activation": explanation.provenance.get("activation"),
         "activation_note": explanation.provenance.get("activation_note"),
         "grid": list(explanation.grid),

@@ -214,7 +214,7 @@ def _map(image: str, record: Mapping[str, Any]) -> Subsection:
         blocks.append(Picture.of_file(shown, alt=alt))
     blocks.append(Paragraph(tuple(_files(record)), quiet=True))
     method = METHODS[record["method"]].title
-    title = _message("map", target=target, method=method, layer=record["layer"])
+    title = _message("map", target=target, method=method, layer=record["shown_layer"])
     return Subsection(title, tuple(blocks))
 
 

@@ -378,7 +378,7 @@ def _about(
             "card": model.card.model_dump(),
         },
         "methods": explainer.methods,
-        "layers": sorted({record["layer"] for record in outcome.records}) or explainer.layers,
+        "layers": sorted({record["shown_layer"] for record in outcome.records}) or explainer.layers,
         "targets": [_target_name(target) for target in explainer.targets or ()],
         "command": "" if explainer.keyed else command,
         "deidentified": explainer.keyed,

@@ -159,6 +159,16 @@ def test_fused_attention_of_timm_gives_the_maps_of_the_unfused() -> None:
     assert all(block.attn.fused_attn for block in net.blocks)
 
 
+def test_maps_are_named_by_the_blocks_that_are_read() -> None:
+    methods = ["attention_rollout", "gradient_rollout", "legrad", "input_x_gradient"]
+    *of_blocks, of_pixels = explain(small_timm(), images(), LABEL, methods)
+    for each in of_blocks:
+        assert each.layer == "(input)"
+        assert each.provenance["attention_blocks"] == ["blocks.0", "blocks.1"]
+        assert each.shown_layer == "blocks.0 … blocks.1"
+    assert of_pixels.shown_layer == "(input)"
+
+
 def test_attention_of_torchvision_that_returns_no_weights() -> None:
     net, image, kept = small_torchvision(), images(size=(32, 32)), []
 

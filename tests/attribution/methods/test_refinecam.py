@@ -127,6 +127,8 @@ def test_earlier_layers_without_a_gradient_are_refused(block: type, count: int) 
     net, images = nets.seeded(Frozen(block, count)), nets.images(2, 1, 32, 48)
     with pytest.raises(NoEvidenceError, match=r"does not reach layer stages\.\d, on which"):
         explain(net, images, 1, "refinecam")
+    with pytest.raises(NoEvidenceError, match=r"or choose gradcam_pp, whose map is of one layer"):
+        explain(net, images, 1, "refinecam")
     with pytest.raises(NoEvidenceError, match=r"does not reach layer stages\.0, on which"):
         explain(net, images, 1, "gradcam", ["stages.0", "stages.3"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,10 @@ def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
     converter = import_package("onnx2torch", "onnx")
     with guard(f"{path.name} is damaged, or no ONNX file", "export it again"):
         model = onnx.load(str(path))
+    # The converter slices by a list, of which PyTorch warns in every forward pass.
+    warnings.filterwarnings(
+        "ignore", "Using a non-tuple sequence", UserWarning, r"onnx2torch\.node_converters\.slice"
+    )
     shape = _input_shape(model, path.name)
     _fold_identities(model)
     model = _with_norm_shapes(onnx, model)

@@ -23,6 +23,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.classifiers import Classifier
+from camlucida.io import expand_paths
 from camlucida.io.keyed_files import inputs_folder
 from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model, of_images
@@ -122,6 +123,7 @@ def run_ensemble(
         ModelError: no classifier can be loaded.
         UsageError: there is no image, no classifier has a label, or the request fits no image.
     """
+    _check_images(images)
     method = METHODS.canonical(method)
     keyed = keyed_folder(out / "run", deidentify)
     inputs = inputs_folder(out, keyed)
@@ -189,6 +191,13 @@ def _titles(classifiers: Sequence[Classifier]) -> dict[str, str]:
         suffix = "" if is_unique else f" ({classifier.key})"
         titles[classifier.key] = f"{classifier.title}{suffix}"
     return titles
+
+
+def _check_images(images: Sequence[str]) -> None:
+    """UsageError where there is no image at all, as of a folder that is missing."""
+    files, errors = expand_paths(images)
+    if not files and errors:
+        raise UsageError(errors[0].what, errors[0].fix)
 
 
 def _check_labels(requested: Sequence[str], labels: Sequence[Sequence[str]]) -> None:
