@@ -349,17 +349,7 @@ def _explanation(
         "preprocessing": list(scan.preprocessing),
         "source": scan.source,
     }
-    of_probe = key.image, method.name, key.layer
-    if maps.replays.get(of_probe):
-        provenance["replay"] = maps.replays[of_probe]
-    if maps.precisions.get(of_probe):
-        provenance["precision"] = maps.precisions[of_probe]
-    blocks = maps.blocks.get((key.image, method.name))
-    if blocks:
-        provenance["attention_blocks"] = list(blocks)
-    multiplied = maps.products.get((key.image, method.name))
-    if multiplied:
-        provenance["fused"] = {"how": "product", "layers": list(multiplied)}
+    provenance |= maps.about(key)
     if captured is not None:
         several = len(image_inputs(explained.batch.tensors)) > 1
         provenance.update(layer_provenance(captured, several))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -149,6 +149,26 @@ class BatchMaps:
             message = messages[key.image]
             if message is not None:
                 self.cautions[key] = message
+
+    def about(self, key: MapKey) -> dict[str, Any]:
+        """What a record says of how a map was made.
+
+        Args:
+            key: of the map.
+
+        Returns:
+            ``replay``, ``precision``, ``attention_blocks`` and ``fused``, where there are any.
+        """
+        of_layer = key.image, key.method, key.layer
+        of_image = key.image, key.method
+        about: dict[str, Any] = {
+            "replay": self.replays.get(of_layer),
+            "precision": self.precisions.get(of_layer),
+            "attention_blocks": list(self.blocks.get(of_image, ())),
+        }
+        if of_image in self.products:
+            about["fused"] = {"how": "product", "layers": list(self.products[of_image])}
+        return {name: value for name, value in about.items() if value}
 
     def empty_reason(self, key: MapKey, method: Method) -> Message | None:
         """Why a map has no evidence; None if it has some.
