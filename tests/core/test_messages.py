@@ -56,6 +56,10 @@ def say(template: str, language: Texts = EN, **values) -> str:
         (0.12345, "", "0.123"),
         (-3, "+d", "−3"),
         (3, "+d", "+3"),
+        (0, "p", "0.000"),
+        (0.00049, "p", "< 0.001"),
+        (0.0005, "p", "0.001"),
+        (1, "p", "1.000"),
     ],
 )
 def test_numbers(value, spec, words):
@@ -155,6 +159,16 @@ def test_unknown_languages_name_the_known():
     with pytest.raises(UsageError, match=r"unknown language 'xx'.*en, pt, zh"):
         load_texts("xx")
     assert {"en", "pt", "zh"} <= set(languages())
+
+
+@pytest.mark.parametrize("language", languages())
+def test_no_small_probability_reads_as_zero(language):
+    import_all()
+    texts = load_texts(language)
+    for code in ENGLISH:
+        for _, name, spec, _ in Formatter().parse(texts.template(code)):
+            if name in ("probability", "confidence"):
+                assert spec in ("p", "+.3f", ""), code
 
 
 @pytest.mark.parametrize("language", sorted({*languages()} - {"en"}))

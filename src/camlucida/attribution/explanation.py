@@ -17,6 +17,7 @@ from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
 from camlucida.core.errors import LayerError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
+from camlucida.core.numbers import number
 from camlucida.core.png import png_bytes
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
@@ -326,7 +327,7 @@ class Explanation:
     def __repr__(self) -> str:
         parts = [f"{self.scan.id}: {self.target}", f"score={self.score:.4g}"]
         if self.probability is not None:
-            parts.append(f"probability={self.probability:.3f}")
+            parts.append(f"probability={number(self.probability, 'p')}")
         if self.scaled_output is not None:
             parts.append(f"scaled to the operating point={self.scaled_output:.3f}")
         grid = "×".join(map(str, self.grid))

@@ -24,6 +24,7 @@ from camlucida.cli.common import (
 )
 from camlucida.cli.option_values import load
 from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.numbers import number
 
 ALIGN = ("auto", "none")
 
@@ -99,5 +100,6 @@ def _line(item: Mapping[str, Any]) -> str:
     if item["moved_score_change"] is not None:
         line += f" (by movement alone {item['moved_score_change']:+.2f})"
     if probability["change"] is not None:
-        line += f", probability {probability['before']:.3f} → {probability['after']:.3f}"
+        before, after = (number(probability[when], "p") for when in ("before", "after"))
+        line += f", probability {before} → {after}"
     return line

@@ -36,6 +36,7 @@ from camlucida.cli.option_values import (
     with_tokens,
 )
 from camlucida.core.messages import Message, prefixed
+from camlucida.core.numbers import number
 
 EVALUATE = "camlucida evaluate … --masks PATH"
 """What uses annotations that lie beside images."""
@@ -216,7 +217,7 @@ def _map_line(record: Mapping[str, Any]) -> str:
     probability = record["probability"]
     score = f"{record['score_kind']} {record['score']:.3f}"
     if probability is not None:
-        score += f", probability {probability:.3f}"
+        score += f", probability {number(probability, 'p')}"
     if record["scaled_output"] is not None:
         score += f", scaled {record['scaled_output']:.3f} (0.5 is the operating point)"
     where = f"{record['method']} at {record['shown_layer']}"

@@ -10,6 +10,9 @@ _ROUNDING = 1e-12
 _WHOLE = 1e6
 """Below it no large number has an exponent: 1180 reads better than 1.18e+03."""
 
+_PROBABILITY = "p"
+"""The format spec of a probability, beside those of Python."""
+
 _ZERO_AND_SIGNS = str.maketrans("", "", "0.,-+%e")
 
 
@@ -19,7 +22,8 @@ def number(value: float, spec: str = "") -> str:
     Args:
         value: finite.
         spec: such as ``.2f`` or ``.0%``; "" writes a whole number as it is, and another as ``.3g``
-            does: to three significant digits, or all before the point if there are more.
+            does: to three significant digits, or all before the point if there are more; "p" is a
+            probability with three decimals, of which a small one does not read as 0.
 
     Raises:
         ValueError: ``value`` is not finite.
@@ -28,9 +32,13 @@ def number(value: float, spec: str = "") -> str:
     ('−1.2', '0.00', '1234', '0.123')
     >>> number(1180.4, ".3g"), number(3.49e-5, ".3g")
     ('1180', '3.49e−05')
+    >>> number(0.8, "p"), number(0.00016, "p")
+    ('0.800', '< 0.001')
     """
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a number that can be written")
+    if spec == _PROBABILITY:
+        return "< 0.001" if 0 < value < 0.0005 else format(value, ".3f")
     if not spec and not isinstance(value, int):
         spec = ".3g"
     text = format(value, spec)

@@ -35,7 +35,7 @@ declare(
         "map": "map ({unit} units)",
         "map_difference": "after − before ({unit} units)",
         "score": "{kind} {score:.2f}",
-        "probability": "probability {probability:.3f}",
+        "probability": "probability {probability:p}",
         "score_change": "{kind} {score:+.2f}",
         "probability_change": "probability {probability:+.3f}",
         "output": "{numbers:,}",

@@ -43,7 +43,7 @@ declare(
         ),
         "right": "predicted {predicted}: right",
         "wrong": "predicted {predicted}: wrong",
-        "probability": "probability {probability:.3f}",
+        "probability": "probability {probability:p}",
         "strongest": "strongest {peak:.3g} of {limit:.3g}",
         "value": "map value",
         "value_unit": "map value ({unit})",

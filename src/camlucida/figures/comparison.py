@@ -24,7 +24,7 @@ declare(
         ),
         "no_evidence": "no evidence",
         "full_colour": "full colour ≥ {limit}",
-        "probability": "probability {probability:.3f}",
+        "probability": "probability {probability:p}",
         "map": "{numbers:,}",
     },
 )

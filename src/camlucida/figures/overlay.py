@@ -31,7 +31,7 @@ JPEG_QUALITY = 88
 declare(
     "overlay",
     {
-        "probability": "probability {probability:.3f}",
+        "probability": "probability {probability:p}",
         "score": "{kind} {score:.3g}",
         "target": "{target} ({numbers:,})",
         "method": "{method} at {layer}",

@@ -112,7 +112,7 @@ def strip_title(explanation: Explanation) -> str:
     target = label_name(explanation.target)
     if explanation.probability is None:
         return f"{target} {explanation.score:.4g}"
-    return f"{target} {number(explanation.probability, '.3f')}"
+    return f"{target} {number(explanation.probability, 'p')}"
 
 
 def figure_png(figure: Figure, dpi: int | None = None) -> bytes:

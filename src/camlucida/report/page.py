@@ -55,7 +55,7 @@ declare(
         "strip": "{image}: original and one overlay a label",
         "figure": "{image}: map of {target}",
         "map": "{target} · {method} at {layer}",
-        "probability": "probability {probability:.3f}",
+        "probability": "probability {probability:p}",
         "score": "{kind} {score}",
         "scaled": "output scaled to {output:.3f} (0.5 is the operating point)",
         "result": "{numbers:,}; grid {grid}; raw map from {low} to {high}.",
@@ -124,13 +124,13 @@ def write_index(
 
 def _top_findings(records: Sequence[Mapping[str, Any]]) -> str:
     """The targets of an image with the highest probabilities, in one line."""
-    strengths: dict[str, float] = {}
+    strengths: dict[str, tuple[float, str]] = {}
     for record in records:
-        probability = record["probability"]
-        strength = record["score"] if probability is None else probability
-        strengths.setdefault(str(record["target"]), float(strength))
-    strongest = sorted(strengths.items(), key=lambda item: -item[1])[:SHOWN_FINDINGS]
-    return " · ".join(f"{target} {number(strength, '.2f')}" for target, strength in strongest)
+        probability, score = record["probability"], float(record["score"])
+        strength = (score, ".2f") if probability is None else (float(probability), "p")
+        strengths.setdefault(str(record["target"]), strength)
+    strongest = sorted(strengths.items(), key=lambda item: -item[1][0])[:SHOWN_FINDINGS]
+    return " · ".join(f"{target} {number(*strength)}" for target, strength in strongest)
 
 
 def _message(name: str, /, **values: Value) -> Message:

@@ -20,7 +20,7 @@ from camlucida.core.messages import Message, Value, declare, named
 declare(
     "predictions",
     {
-        "label": "{decision} ({probability:.3f})",
+        "label": "{decision} ({probability:p})",
         "value": "{value:.4g}",
     },
 )

@@ -8,6 +8,7 @@ Placeholders of a template:
 
 - ``{name}``: text, a list, a message, a number, an :class:`Estimate` with its interval;
 - ``{name:.2f}``, ``{name:.0%}``: a number or an estimate by a format spec of Python;
+- ``{name:p}``: a probability, see :func:`camlucida.core.numbers.number`;
 - ``{name:|image|images}``: no number, but the first word if it is 1 and else the second;
 - ``{name:,}``: a list with a comma before its last item too, instead of "and";
 - ``[@key]``: a citation, see ``camlucida.report.references``.

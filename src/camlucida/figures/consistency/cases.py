@@ -18,6 +18,7 @@ from camlucida.analysis.comparison.summary import choose
 from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, declare
+from camlucida.core.numbers import number
 from camlucida.datasets.patients import stated_patient
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.consistency.layout import name_in_group, table_rows, with_footer
@@ -251,7 +252,7 @@ def _prediction_text(row: Mapping[str, Any]) -> str:
     if np.isfinite(row["probability"]):
         # The probability is that of the label, also for "not sick"; a region has one of its own.
         name = row["label"] if predicted else row["target"]
-        probability = f"{label_name(name)} {row['probability']:.3f}"
+        probability = f"{label_name(name)} {number(row['probability'], 'p')}"
     probability = wrapped_text(probability, 36)
     if not predicted:
         return probability

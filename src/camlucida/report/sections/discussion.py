@@ -97,12 +97,12 @@ declare(
         "label_spread": "cells at or above half the maximum",
         "label": (
             "{series}, {label} against the other labels of the same patients, {quantity}: "
-            "difference {difference}, p = {p:.3f} after Holm's correction for {tests} "
+            "difference {difference}, p = {p:.2g} after Holm's correction for {tests} "
             "{tests:|test|tests}."
         ),
         "labels_same": (
             "{series}: no label is shown to differ from the other labels of the same patients in "
-            "extent or localisation (smallest p = {p:.3f} after Holm's correction for {tests} "
+            "extent or localisation (smallest p = {p:.2g} after Holm's correction for {tests} "
             "{tests:|test|tests})."
         ),
         "consistent": (

@@ -235,8 +235,8 @@ def _score_row(item: Record) -> Row:
         Cell(score["after"], spec=".3f"),
         Cell(score["change"], spec="+.3f"),
         Cell(item["moved_score_change"], spec="+.3f"),
-        Cell(probability["before"], spec=".3f"),
-        Cell(probability["after"], spec=".3f"),
+        Cell(probability["before"], spec="p"),
+        Cell(probability["after"], spec="p"),
         Cell(probability["change"], spec="+.3f"),
     )
 

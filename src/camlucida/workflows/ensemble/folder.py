@@ -13,6 +13,7 @@ from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_json
+from camlucida.core.numbers import number
 from camlucida.datasets.annotation_names import with_names_of_images
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.io.keyed_files import image_source
@@ -125,7 +126,7 @@ def _add_image(output: EnsembleOutput, writer: ImageFolder, image: str) -> None:
 def _numbers(finding: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
     """What is known of a finding, for a line of the terminal."""
     if finding["probability"] is not None:
-        yield f"mean probability {finding['probability']:.3f}"
+        yield f"mean probability {number(finding['probability'], 'p')}"
     if finding["agreement"] is not None:
         yield f"agreement {finding['agreement']:.2f}"
         if finding["null"] is not None:

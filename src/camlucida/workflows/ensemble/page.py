@@ -45,7 +45,7 @@ declare(
     "ensemble_finding",
     {
         "dominated": (
-            "dominated by {classifier}, which says {probability:.3f}: {share:.0%} of the "
+            "dominated by {classifier}, which says {probability:p}: {share:.0%} of the "
             "ensemble's peak is its map"
         ),
     },
@@ -205,7 +205,7 @@ def _image(case: Record, titles: Mapping[str, str]) -> Section:
 def _probabilities(case: Record, titles: Mapping[str, str]) -> Table:
     rows = []
     for row in case["probabilities"][:SHOWN]:
-        cells = [Cell(row[key], spec=".3f") for key in (*titles, ENSEMBLE)]
+        cells = [Cell(row[key], spec="p") for key in (*titles, ENSEMBLE)]
         rows.append((row["label"], *cells))
     more = len(case["probabilities"]) - SHOWN
     notes: tuple[Text, ...] = ()

@@ -96,7 +96,7 @@ declare(
         "boxes_and_files": "Boxes and files",
         "shown_because": "Shown because: {reason}.",
         "no_probability": "A classifier gives no probability.",
-        "probability": "Mean probability {probability:.3f}.",
+        "probability": "Mean probability {probability:p}.",
         "no_agreement": "Agreement: {reason}.",
         "agreement": "Agreement of the maps {agreement:.2g}",
         "agreement_some": (
