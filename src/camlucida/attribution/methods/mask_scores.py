@@ -191,7 +191,8 @@ def float32(method: Method) -> Method:
 
     def run(probe: Probe) -> Tensor:
         probe.rounded = None
-        return method.run(probe)
+        made: Tensor = method.run(probe)
+        return made
 
     name, title = f"{method.name}:float32", f"{method.title}, in float32"
     return replace(method, name=name, title=title, run=run)

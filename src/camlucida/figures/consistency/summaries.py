@@ -180,8 +180,10 @@ def _draw_accuracy(axes: Axes, table: pd.DataFrame, comparison: Comparison) -> N
     if not whole["judged"]:
         title = words("consistency_figures.no_truth", metric=title)
     axes.set_title(title, fontsize=9)
-    is_error = RIGHT[comparison.kind] == "error"
-    axes.set_xlim((0, None) if is_error else (-0.03, 1.03))
+    if RIGHT[comparison.kind] == "error":
+        axes.set_xlim(left=0)
+    else:
+        axes.set_xlim(-0.03, 1.03)
     _plain(axes)
     _name_row(axes, [f"n = {row['judged']}" for row in rows])
 

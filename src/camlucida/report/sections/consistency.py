@@ -168,8 +168,7 @@ def _panels(
         stem, caption = f"{prefix}panel", Message("consistency.figure_panel", {"by": by})
         if len(groups) > 1:
             stem = f"{prefix}panel_{number}"
-            values = {"by": by, "group": panel.group}
-            caption = Message("consistency.figure_panel_of", values)
+            caption = Message("consistency.figure_panel_of", {"by": by, "group": panel.group})
         save_figure(panel_figure(panel), report.folder / stem)
         yield Picture(stem, caption, views=shown)
 
