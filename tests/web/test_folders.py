@@ -56,7 +56,7 @@ def test_no_answer_names_a_folder(app, client):
 def test_a_card_that_is_gone_is_named_without_its_folder(app, client, film, monkeypatch):
     """The error is one of the models' process."""
     worker = app.state.workbench.worker
-    seen = worker.call("cases", run="/srv/people/run", numbers=[0], path="/tmp/a")
+    seen = worker.call("cases", run="/srv/people/run", numbers=[0], write=["mask"], path="/tmp/a")
     error = seen.exception(timeout=60)
     assert "run" in str(error)
     assert "/srv" not in str(error)
