@@ -122,6 +122,29 @@ SEPARATE = 1e-3
 vectors is as good a first one."""
 
 
+NOTHING_LEFT = 1e-5
+"""What rounding in float32 can leave, as a share of the summands' magnitudes, of a sum that is 0."""
+
+
+def channel_sum(features: Tensor) -> Tensor:
+    """Σ_k of each cell, exactly 0 where the channels cancel but for rounding.
+
+    They do behind a layer norm without weights, whose channels have the mean 0 in every cell.
+
+    Args:
+        features: (B, K, *grid), at least float32.
+
+    Returns:
+        (B, *grid).
+
+    >>> channel_sum(torch.tensor([[[1.0, 2.0], [-1.0 + 1e-7, 3.0]]]))
+    tensor([[0., 5.]])
+    """
+    sums = features.sum(1)
+    cancelled = sums.abs() <= NOTHING_LEFT * features.abs().sum(1)
+    return sums.masked_fill(cancelled, 0)
+
+
 def first_component(features: Tensor, orient: Tensor) -> Tensor:
     """Each position's features, projected on the first right singular vector of (positions × K).
 

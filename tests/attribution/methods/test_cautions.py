@@ -8,6 +8,7 @@ from camlucida import explain
 from camlucida.attribution.methods import METHODS, eigencam
 from camlucida.core.messages import Message
 from camlucida.core.tensors import unsigned_component
+from tests.support import nets
 
 gradcam_pp = METHODS["gradcam_pp"].run
 
@@ -56,6 +57,20 @@ def test_a_component_of_no_determined_sign_is_unsigned_and_says_so(name: str) ->
     for features in (odd, -odd):
         raw = METHODS[name].run(features, ones)
         torch.testing.assert_close(raw, 2**0.5 * odd[:, 0].abs())
+        assert METHODS[name].caution(raw, features, ones) == [Message("caution.orientation")]
+
+
+@pytest.mark.parametrize("name", ["eigencam", "kpcacam"])
+def test_rounding_does_not_choose_the_sign_behind_a_layer_norm_without_weights(name: str) -> None:
+    """Its channels have the mean 0 in every cell: what their sum varies by is rounding."""
+    tokens = nets.images(1, 64, 32)
+    tokens[:, 20:30] += 3 * nets.images(1, 1, 32, seed=1)
+    normalised = nn.functional.layer_norm(tokens, (32,)).mT.reshape(1, 32, 8, 8)
+    for channels in (torch.arange(32), torch.arange(32).flip(0), torch.randperm(32)):
+        features = normalised[:, channels]
+        raw = METHODS[name].run(features)
+        assert bool((raw >= 0).all())
+        ones = torch.ones_like(features)
         assert METHODS[name].caution(raw, features, ones) == [Message("caution.orientation")]
 
 

@@ -8,7 +8,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from camlucida.attribution.methods.base import method
 from camlucida.core.messages import Message, declare
-from camlucida.core.tensors import unsigned_component
+from camlucida.core.tensors import channel_sum, unsigned_component
 
 declare(
     "caution",
@@ -34,7 +34,7 @@ def oriented(features: Tensor) -> Tensor:
     Returns:
         (B, *grid): with the sign that correlates with Σ_k; a magnitude where it is not determined.
     """
-    maps, determined = unsigned_component(features, features.sum(1))
+    maps, determined = unsigned_component(features, channel_sum(features))
     _DETERMINED[maps] = determined
     return maps
 

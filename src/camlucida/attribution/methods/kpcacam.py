@@ -8,7 +8,7 @@ from torch import Tensor
 from camlucida.attribution.methods.base import method
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.messages import Message
-from camlucida.core.tensors import SEPARATE, unsigned_component
+from camlucida.core.tensors import SEPARATE, channel_sum, unsigned_component
 
 MOST_CELLS = 4096
 """The kernel holds a number for each pair of cells: larger grids are refused."""
@@ -67,7 +67,7 @@ def kpcacam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     tensor([[[ 0.4500, -0.1500, -0.1500, -0.1500]]])
     """
     component, separate = _first_kernel_component(activations)
-    maps, _ = unsigned_component(component[:, None], activations.sum(1))
+    maps, _ = unsigned_component(component[:, None], channel_sum(activations))
     shape = (-1, *(1,) * (maps.ndim - 1))
     return torch.where(separate.reshape(shape), maps, maps.abs())
 
