@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from camlucida import explain
 from camlucida.attribution.capture import capture
@@ -115,6 +115,32 @@ def test_state_is_restored_when_a_method_fails(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         explain(net, inputs, 1, "ablationcam")
     assert same(state_of(net), before)
+
+
+class Counts(nn.Module):
+    """Whose score depends on the passes that its buffers hold, in place and as new tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4, 3)
+        self.register_buffer("passes", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = self.features(x).mean((2, 3))
+        self.passes += 1
+        self.mean = 0.9 * self.mean + 0.1 * means.detach().mean(0)
+        return self.head(means - self.mean) + self.passes
+
+
+@pytest.mark.parametrize("method", ["gradcam", "scorecam", "occlusion"])
+def test_buffers_that_a_pass_changes_are_put_back(method: str) -> None:
+    net, inputs = nets.seeded(Counts()).eval(), nets.images(2, 3, 8, 8)
+    before, first_mean = state_of(net), net.mean
+    explain(net, inputs, 1, method)
+    assert same(state_of(net), before)
+    assert net.mean is first_mean
 
 
 def test_a_forward_of_the_users_own_is_put_back():

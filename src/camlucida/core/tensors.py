@@ -123,7 +123,7 @@ vectors is as good a first one."""
 
 
 NOTHING_LEFT = 1e-5
-"""What rounding in float32 can leave, as a share of the summands' magnitudes, of a sum that is 0."""
+"""What rounding in float32 can leave of a sum that is 0, as a share of the summands' magnitudes."""
 
 
 def channel_sum(features: Tensor) -> Tensor:

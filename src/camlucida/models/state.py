@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from camlucida.core.errors import ModelError, ModelMismatchError
+from camlucida.core.tensors import version
 from camlucida.models.recomputation import plain_checkpoints
 from camlucida.models.unexplainable import check_explainable
 from camlucida.models.walk import walked
@@ -82,7 +84,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
             )
         training = [module for module in modules if module.training]
         learning = [parameter for parameter in parameters if parameter.requires_grad]
-        with _uncompiled(modules):
+        with _uncompiled(modules), _buffers_kept(modules):
             try:
                 for module in training:
                     module.training = False
@@ -94,6 +96,30 @@ def frozen(model: nn.Module) -> Iterator[None]:
                     module.training = True
                 for parameter in learning:
                     parameter.requires_grad_(True)
+
+
+@contextmanager
+def _buffers_kept(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Buffers have their values again afterwards.
+
+    A network can count its passes, or update a running mean or a code book, also in evaluation
+    mode. Batch norms do not, and most networks have no other buffers: a copy costs next to nothing.
+    """
+    kept = [
+        (module._buffers, name, buffer, version(buffer), buffer.detach().clone())
+        for module in modules
+        if module._buffers and not isinstance(module, (_NormBase, torch.jit.ScriptModule))
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for table, name, buffer, before, values in kept:
+            table[name] = buffer
+            if version(buffer) != before:
+                with torch.no_grad():
+                    buffer.copy_(values)
 
 
 def _tensors(tables: Iterable[Mapping[str, Tensor | None]]) -> list[Tensor]:
