@@ -237,6 +237,25 @@ def test_tokens_that_are_mixed_at_once_keep_their_prefix(prefix, behind):
     torch.testing.assert_close(e.raw, product.reshape(4, 6))
 
 
+@pytest.mark.parametrize(("start", "count"), [(12, 1), (9, 3)])
+def test_tokens_in_the_middle_are_no_cells(start: int, count: int) -> None:
+    """Vision Mamba has its class token there."""
+    token = nets.images(1, count, 16)
+
+    def around(cells: Tensor) -> Tensor:
+        rows = by_rows(cells)
+        middle = token.expand(len(rows), -1, -1)
+        return torch.cat([rows[:, :start], middle, rows[:, start:]], 1)
+
+    net, x = nets.seeded(Ordered(around)).eval(), nets.images(1, 3, 32, 48)
+    (e,) = explain(net, x, 1, GRADIENT, "blocks.0")
+    product = by_hand(net, x, "blocks.0")[0].sum(-1)
+    cells = torch.cat([product[:start], product[start + count :]])
+    torch.testing.assert_close(e.raw, cells.reshape(4, 6))
+    (ablated,) = explain(net, x, 1, "ablationcam", "blocks.0")
+    assert ablated.grid == (4, 6)
+
+
 @pytest.mark.parametrize("size", [(32, 48), (40, 40)])
 def test_tokens_column_by_column_are_seen(size):
     net = nets.seeded(Ordered(lambda cells: by_rows(cells.mT))).eval()

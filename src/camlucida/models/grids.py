@@ -19,7 +19,7 @@ from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
 from camlucida.core.errors import UsageError
 from camlucida.models.families import Layout
-from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, one_stride, tokens
+from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, around, one_stride, tokens
 
 Cells = tuple[int, ...]
 
@@ -116,6 +116,7 @@ class GridTracer:
         self._known: list[Cells] = []
         self._counts: set[int] = set()
         self._ends: dict[int, tuple[int, int]] = {}
+        self._inner: dict[int, tuple[int, int]] = {}
         self._others: list[tuple[int, int]] = []
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
@@ -237,10 +238,15 @@ class GridTracer:
         match = self._match(rows)
         if match is None:
             return None
-        self._counts.add(rows.shape[1])
+        count = rows.shape[1]
+        self._counts.add(count)
         prefix, grid = match
         self._learn(grid)
-        return tokens(prefix, grid, axis, channels_last)
+        layout = tokens(prefix, grid, axis, channels_last)
+        start, others = self._inner.get(count, (0, 0))
+        if prefix == 0 and 0 < others == count - math.prod(grid):
+            return around(layout, start, others, 1 - axis if channels_last else 2)
+        return layout
 
     def _match(self, rows: Tensor) -> tuple[int, Cells] | None:
         """Number of tokens before the cells, and the grid of the cells."""
@@ -270,6 +276,8 @@ class GridTracer:
             ends = _unchanged_ends(rows[..., :_CHANNELS]) if len(rows) == 2 else (0, 0)
             first = self._ends.setdefault(count, ends)
             self._ends[count] = ends if sum(ends) else first
+            if len(rows) == 2 and not sum(ends):
+                self._inner[count] = _unchanged_inside(rows[..., :_CHANNELS])
 
     def _fitting(
         self, count: int, others: Sequence[tuple[int, int]], grids: Sequence[Cells]
@@ -281,8 +289,14 @@ class GridTracer:
         return None
 
     def _others_for(self, count: int) -> list[tuple[int, int]]:
-        """How many tokens before and behind the cells no image changes, likely numbers first."""
+        """How many tokens before and behind the cells no image changes, likely numbers first.
+
+        Those between the cells count as behind them.
+        """
         seen = self._ends[count]
+        inner = self._inner.get(count, (0, 0))[1]
+        if inner and count - inner in map(math.prod, self._grids()):
+            return [(0, inner)]
         if sum(seen) and count - sum(seen) in map(math.prod, self._grids()):
             self._others = [seen, *(other for other in self._others if other != seen)]
         return self._others or [(prefix, 0) for prefix in _USUAL_PREFIXES]
@@ -306,12 +320,25 @@ def differs(output: Tensor) -> bool:
 
 def _unchanged_ends(rows: Tensor) -> tuple[int, int]:
     """How many tokens at the beginning and at the end are equal in both images."""
-    first, second = rows.detach().float()
-    change = (first - second).abs().amax(1) > _TOLERANCE * float(first.abs().max())
-    changed = change.nonzero().flatten().tolist()
+    changed = _changed(rows).nonzero().flatten().tolist()
+    count = rows.shape[1]
     if not changed:
-        return len(change), 0
-    return changed[0], len(change) - 1 - changed[-1]
+        return count, 0
+    return changed[0], count - 1 - changed[-1]
+
+
+def _unchanged_inside(rows: Tensor) -> tuple[int, int]:
+    """Where tokens that are equal in both images begin and how many; (0, 0) if they are apart."""
+    unchanged = (~_changed(rows)).nonzero().flatten().tolist()
+    if not unchanged or unchanged[-1] - unchanged[0] != len(unchanged) - 1:
+        return 0, 0
+    return unchanged[0], len(unchanged)
+
+
+def _changed(rows: Tensor) -> Tensor:
+    """(N,) bool: which tokens of (2, N, K) differ between the two images."""
+    first, second = rows.detach().float()
+    return (first - second).abs().amax(1) > _TOLERANCE * float(first.abs().max())
 
 
 def has_one_cell(shape: Sequence[int]) -> bool:

@@ -105,13 +105,14 @@ def _buffers_kept(modules: Sequence[nn.Module]) -> Iterator[None]:
     A network can count its passes, or update a running mean or a code book, also in evaluation
     mode. Batch norms do not, and most networks have no other buffers: a copy costs next to nothing.
     """
-    kept = [
-        (module._buffers, name, buffer, version(buffer), buffer.detach().clone())
-        for module in modules
-        if module._buffers and not isinstance(module, (_NormBase, torch.jit.ScriptModule))
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+    kept: list[tuple[dict[str, Tensor | None], str, Tensor, int, Tensor]] = []
+    for module in modules:
+        if isinstance(module, (_NormBase, torch.jit.ScriptModule)):
+            continue
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                copied = buffer.detach().clone()
+                kept.append((module._buffers, name, buffer, version(buffer), copied))
     try:
         yield
     finally:

@@ -117,6 +117,40 @@ def tokens(
     return Layout(to_grid, from_grid)
 
 
+def around(layout: Layout, start: int, count: int, axis: int = 1) -> Layout:
+    """The layout of cells with other tokens between them, such as a class token in the middle.
+
+    Args:
+        layout: of the cells alone.
+        start: number of cells before the other tokens.
+        count: of the other tokens.
+        axis: of the tokens.
+
+    >>> row = torch.tensor([1.0, 2.0, 9.0, 3.0, 4.0]).reshape(1, 5, 1)
+    >>> around(tokens(0, (2, 2)), 2, 1).to_grid(row)[0, 0]
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+
+    def cells_of(x: Tensor) -> Tensor:
+        behind = start + count
+        parts = [x.narrow(axis, 0, start), x.narrow(axis, behind, x.shape[axis] - behind)]
+        return torch.cat(parts, axis)
+
+    def to_grid(x: Tensor) -> Tensor:
+        return layout.to_grid(cells_of(x))
+
+    def from_grid(cells: Tensor, original: Tensor) -> Tensor:
+        whole = layout.from_grid(cells, cells_of(original))
+        size = list(whole.shape)
+        size[axis] = count
+        others = original.narrow(axis, start, count).expand(size)
+        before, after = whole.split([start, whole.shape[axis] - start], axis)
+        return torch.cat([before, others, after], axis)
+
+    return Layout(to_grid, from_grid)
+
+
 Layouts = Callable[[nn.Module, Tensor, tuple[int, ...]], Layout | None]
 
 
