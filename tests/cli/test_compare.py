@@ -195,7 +195,6 @@ def test_the_cases_open_in_the_viewer_each_film_once(runs, tmp_path):
         titles = [text.splitlines()[0] for text in shown.all_inner_texts()]
         assert len(titles) == len(set(titles)) > 1
         assert data["film"]["id"] == titles[0]
-        page.locator(".viewer-dialog .stage").focus()
         page.keyboard.press("d")
         assert page.evaluate(f"{VIEWER}.settings.mode") == "side"
         assert shows_static_pictures(page)

@@ -307,6 +307,9 @@ def test_the_figures_of_a_report_open_the_viewer(browser, tmp_path):
     assert page.get_by_role("option", name="film Figure 2").get_attribute("aria-selected") == "true"
     ready(page)
     assert settings(page)["truth"]
+    assert settings(page)["mode"] != "side"
+    page.keyboard.press("d")  # the dialog has not been clicked
+    assert settings(page)["mode"] == "side"
     page.keyboard.press("Escape")
     assert not page.locator(".viewer-dialog").is_visible()
     page.close()

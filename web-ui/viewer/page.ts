@@ -58,6 +58,7 @@ function openFromFigures({ words, cases }: PageData): void {
         galleries.push(gallery);
       }
       void gallery.show(id);
+      gallery.viewer.stage.root.focus(); // keys work at once; the dialog would focus its first button
     });
     figure.append(open);
   }
