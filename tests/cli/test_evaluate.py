@@ -110,6 +110,8 @@ def test_tables_figures_page_and_statistics_again(study, capsys):
     again = (out / "evaluation.html").read_text()
     assert "case_best" in again
     assert again.count("data-case=") == page.count("data-case=") == 3
+    assert run("evaluate", out, "--out", out.parent / "elsewhere") == 2
+    assert "made again in this folder" in capsys.readouterr().err
 
 
 def test_a_bad_truth_costs_its_image_and_the_exit_code(study, capsys):

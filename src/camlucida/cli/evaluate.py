@@ -28,6 +28,7 @@ from camlucida.cli.common import (
 )
 from camlucida.cli.figures import Row
 from camlucida.cli.option_values import find_inputs, pairs, targets
+from camlucida.core.errors import UsageError
 
 
 @app.command("evaluate")
@@ -190,6 +191,9 @@ def evaluate_command(
     cards = model or []
     folder = fetched_run(Path(images[0])) if not cards and len(images) == 1 else None
     if folder is not None and (folder / ABOUT).is_file():
+        if out is not None and out.resolve() != folder.resolve():
+            what = f"the page of {folder} is made again in this folder, not in {out}"
+            raise UsageError(what, "copy the folder and name the copy, without --out")
         _print_summary(*present(folder, read(folder), None))
         return
     paths, missing = find_inputs(images, cards[0]) if cards else ([], [])

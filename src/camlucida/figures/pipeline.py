@@ -14,6 +14,7 @@ from torch import Tensor
 from camlucida.attribution.stages import Stages
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import declare
+from camlucida.core.numbers import number
 from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
@@ -80,7 +81,7 @@ def pipeline_figure(stages: Stages) -> Figure:
         False,
         channels,
     )
-    weights = [f"w = {float(stages.weights[k]):+.2e}" for k in channels]
+    weights = [f"w = {number(float(stages.weights[k]), '+.2e')}" for k in channels]
     _column(
         columns[2],
         _two("gradients", words("pipeline.means")),
@@ -165,7 +166,7 @@ def _column(
     """
     panels: list[Axes] = list(part.subplots(len(maps), 1, squeeze=False)[:, 0])
     largest = float(maps.abs().max())
-    for number, (axes, values) in enumerate(zip(panels, maps)):
+    for position, (axes, values) in enumerate(zip(panels, maps)):
         own = largest if below is None else float(values.abs().max())
         if signed:
             _signed(axes, values, own)
@@ -173,7 +174,7 @@ def _column(
             axes.imshow(values.numpy(), cmap=colormaps["gray"])
         axes.set_xticks([])
         axes.set_yticks([])
-        text = words("pipeline.up_to", limit=own) if below is None else below[number]
+        text = words("pipeline.up_to", limit=own) if below is None else below[position]
         if isinstance(text, int):
             text = words("pipeline.channel", number=text)
         axes.set_xlabel(text, fontsize=7.5, labelpad=2)

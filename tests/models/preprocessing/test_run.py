@@ -258,7 +258,7 @@ def test_value_scales():
     torch.testing.assert_close(
         ranged.tensor[0], torch.linspace(-1024, 1024, 16).reshape(4, 4), rtol=0, atol=1e-3
     )
-    assert str(ranged.preprocessing[-1]) == "scale: black to -1024, white to 1024"
+    assert str(ranged.preprocessing[-1]) == "scale: black to −1024, white to 1024"
     spec = InputSpec(size=4, channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 1, 2))
     normalised = prepare(image, spec).tensor[:, -1, -1]
     torch.testing.assert_close(normalised, torch.tensor([1.8, 0.8, 0.35]))

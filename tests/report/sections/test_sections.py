@@ -307,6 +307,7 @@ def test_models_with_their_preprocessing(report):
     section = model(report)
     (row,) = cells(section, "models")
     assert row[0] == report.runs[0].about["models"][0]["name"]
+    assert row[-2:] == ["–", "–"]  # neither seed nor fold is stated
     assert any("resize" in line or "pixels" in line for line in section_lines(section))
 
 

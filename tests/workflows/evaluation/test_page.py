@@ -18,6 +18,7 @@ from camlucida.evaluation.maps.summary import (
     ranking,
     summarise,
 )
+from camlucida.report.lines import is_numeric
 from camlucida.report.viewer.case_files import write_case
 from camlucida.report.viewer.data import case_file
 from camlucida.workflows.evaluation.limits import limits
@@ -27,6 +28,7 @@ from camlucida.workflows.evaluation.page import (
     Example,
     write_evaluation_page,
 )
+from camlucida.workflows.evaluation.page_tables import difference_table, rank_table
 from tests.support.evaluations import LAYER, evaluation, row
 
 pytestmark = pytest.mark.usefixtures("drawn_figures")
@@ -118,6 +120,15 @@ def test_the_cases_are_shown_with_their_pictures(page, tables):
         assert f"{case.chosen.which.capitalize()}: {case.chosen.image}" in text
         assert f'src="{case.picture}"' in text
     assert "Chosen by Average precision over area ÷ the ceiling of its grid" in text
+    assert "<p>Average precision over area " in text
+    assert "ceiling –" not in text
+
+
+def test_numbers_are_aligned_right(tables):
+    ranks = list(zip(*rank_table(ranking(tables[3])).rows))
+    compared = list(zip(*difference_table("differences", tables[4]).rows))
+    assert all(map(is_numeric, ranks[2:]))
+    assert all(map(is_numeric, compared[3:6]))
 
 
 def test_figures_lie_beside_the_page(page):

@@ -50,4 +50,4 @@ def test_numbers_for_people():
         "∞",
         "1.23",
     ]
-    assert [percent(value) for value in (float("nan"), 0.004, 0.5)] == ["–", "0.4 %", "50 %"]
+    assert [percent(value) for value in (float("nan"), 0.004, 0.5)] == ["–", "0.4%", "50%"]

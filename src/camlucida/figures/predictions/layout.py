@@ -89,7 +89,7 @@ def estimate_text(figures: pd.DataFrame, metric: str, label: str = "") -> str:
     if row is None or not np.isfinite(row["estimate"]):
         return words("prediction_figures.undefined")
     size = abs(row["estimate"])
-    digits = ".3f" if size < 1 else ".2f" if size < 1e4 else ".3g"
+    digits = ".3f" if size <= 1 else ".2f" if size < 1e4 else ".3g"
     interval = words("prediction_figures.no_interval")
     if np.isfinite(row["low"]):
         interval = f" [{row['low']:{digits}}, {row['high']:{digits}}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from camlucida.core.messages import Message, Value, declare
+from camlucida.core.numbers import number
 from camlucida.models.preprocessing.steps import Clahe, Equalise, Normalise, Resize, Scale
 
 declare(
@@ -121,10 +122,10 @@ def scale(step: Scale | Normalise) -> Message:
         step: the step.
 
     >>> str(scale(Scale(black=-1)))
-    'scale: black to -1, white to 1'
+    'scale: black to −1, white to 1'
     """
     if isinstance(step, Scale):
-        ends = {"black": f"{step.black:g}", "white": f"{step.white:g}"}
+        ends = {"black": number(step.black, "g"), "white": number(step.white, "g")}
         return Message("preprocessing.range", ends)
     values = {"mean": str(list(step.mean)), "std": str(list(step.std))}
     return Message("preprocessing.normalise", values)

@@ -87,11 +87,12 @@ def _rows(report: ReportData) -> Iterator[tuple[Value, ...]]:
                 Message(f"words.{card['task']}") if card["task"] else "",
                 labels if 0 < len(labels) <= NAMED else len(labels),
                 _input_size(card),
-                *(
-                    "" if described[key] is None else str(described[key])
-                    for key in ("seed", "fold")
-                ),
+                *(_or_dash(described[key]) for key in ("seed", "fold")),
             )
+
+
+def _or_dash(value: object) -> str:
+    return "–" if value is None else str(value)
 
 
 def _input_size(card: Mapping[str, Any]) -> Value:

@@ -90,5 +90,5 @@ def _run(run: Run) -> Iterator[tuple[Message, CellValue]]:
 
 def _model(model: dict[str, Any]) -> tuple[str, ...]:
     resolved = model["resolved"]
-    trained = ["" if model[key] is None else str(model[key]) for key in ("seed", "fold")]
+    trained = ["–" if model[key] is None else str(model[key]) for key in ("seed", "fold")]
     return (str(model["name"]), str(resolved["factory"]), *trained, str(model["sha256"]))

@@ -11,7 +11,7 @@ from camlucida.core.messages import declare
 from camlucida.evaluation.maps.zones import Origin, origin_note
 from camlucida.metrics.lung_fields import ZONES
 from camlucida.report.data import ReportData, SeriesRows
-from camlucida.report.document import Block, Estimate, Message, Paragraph, Table
+from camlucida.report.document import Block, Cell, Estimate, Message, Paragraph, Table
 from camlucida.report.estimates import mean_of
 
 declare(
@@ -98,8 +98,9 @@ def _rows(
     for zone, difference in differences.items():
         if difference is not None:
             share, area, maps = _means(measured, zone)
+            shares = (Cell(share, spec=".3f"), Cell(area, spec=".3f"))
             name = Message(f"zones.{zone}")
-            yield (series.name, name, maps, f"{share:.1%}", f"{area:.1%}", difference)
+            yield (series.name, name, maps, *shares, difference)
 
 
 def _sentences(

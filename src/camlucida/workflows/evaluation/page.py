@@ -342,15 +342,16 @@ def _cases(about: EvaluationAbout, examples: Sequence[Example]) -> Iterator[Bloc
 
 def _case_score(chosen: tables.ChosenMap) -> Message:
     values: dict[str, Value] = {
+        "metric": tables.title(chosen.metric, chosen.output),
         "value": number_or_dash(chosen.value),
         "chance": number_or_dash(chosen.chance),
-        "ceiling": number_or_dash(chosen.ceiling),
     }
     bounded = chosen.ceiling == chosen.ceiling and chosen.ceiling
     if not bounded:
         return page_message("case_score", **values)
+    ceiling = number_or_dash(chosen.ceiling)
     over = number_or_dash(chosen.value / chosen.ceiling)
-    return page_message("case_over_ceiling", **values, over=over)
+    return page_message("case_over_ceiling", **values, ceiling=ceiling, over=over)
 
 
 def _picture(out: Path, name: str) -> Iterator[Picture]:

@@ -95,7 +95,7 @@ def rank_table(ranks: pd.DataFrame) -> Table:
         lines.setdefault(key, {})[record["family"]] = record["family_rank"]
     rows: list[tuple[TableCell, ...]] = []
     for key, of_family in lines.items():
-        cells = [number_or_dash(of_family.get(family)) for family in families]
+        cells = [_number(of_family.get(family)) for family in families]
         rows.append((_method(first[key]), key[0], *cells))
     of_families = [family_message(family) for family in families]
     return Table("rank_table", None, (*_heads("method", "layer"), *of_families), tuple(rows))
@@ -197,8 +197,8 @@ def _estimate(record: Record) -> Estimate:
     return Estimate(estimate, low, high)
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"
+def _number(value: float | None, spec: str = ".3g") -> Cell:
+    return Cell(value, spec=spec)
 
 
 def _everything_row(record: Record) -> tuple[TableCell, ...]:
@@ -212,11 +212,11 @@ def _everything_row(record: Record) -> tuple[TableCell, ...]:
         record["layer"],
         Cell(_estimate(record), spec=".3g"),
         interval_message(record["interval_method"]),
-        number_or_dash(record["chance"]),
-        number_or_dash(record["ceiling"]),
-        number_or_dash(record["over_ceiling"]),
-        _percent(record["nan_rate"]),
-        _percent(record["empty_rate"]),
+        _number(record["chance"]),
+        _number(record["ceiling"]),
+        _number(record["over_ceiling"]),
+        _number(record["nan_rate"], ".1%"),
+        _number(record["empty_rate"], ".1%"),
         int(record["rows"]),
         int(record["patients"]),
     )
@@ -230,8 +230,8 @@ def _difference_row(record: Record) -> tuple[TableCell, ...]:
         record["layer"],
         page_message(code, first=str(record["first"]), second=str(record["second"])),
         Cell(_estimate(record), spec=".3g"),
-        number_or_dash(record["p"], ".2g"),
-        number_or_dash(record["p_holm"], ".2g"),
+        _number(record["p"], ".2g"),
+        _number(record["p_holm"], ".2g"),
         record[better] if better else "–",
         int(record["n"]),
         int(record["patients"]),
@@ -240,11 +240,10 @@ def _difference_row(record: Record) -> tuple[TableCell, ...]:
 
 def _sanity_row(record: Record) -> tuple[TableCell, ...]:
     labels = list(map(str, record["labels"]))
-    difference = "–"
+    difference = None
     if record["low"] is not None:
         middle = record["similarity"] - record["null"]
-        limits = f"{number_or_dash(record['low'])}, {number_or_dash(record['high'])}"
-        difference = f"{number_or_dash(middle)} [{limits}]"
+        difference = Estimate(middle, record["low"], record["high"])
     return (
         record["method"],
         record["layer"],
@@ -253,11 +252,11 @@ def _sanity_row(record: Record) -> tuple[TableCell, ...]:
         f"{int(record['block']) + 1}: {record['block_name']}",
         int(record["images"]),
         int(record["patients"]),
-        number_or_dash(record["similarity"]),
-        number_or_dash(record["null"]),
-        difference,
-        number_or_dash(record["margin"]),
-        _percent(record["dead_rate"]),
+        _number(record["similarity"]),
+        _number(record["null"]),
+        Cell(difference, spec=".3g"),
+        _number(record["margin"]),
+        _number(record["dead_rate"], ".1%"),
         verdict_message(record["verdict"], record["more"]),
     )
 

@@ -13,7 +13,7 @@ declare(
         "readers": "Readers",
         "readers_note": (
             "IoU of the boxes of two readers of one image, and IoU of the map, cut to the area of "
-            "each reader's boxes, with that reader; means over images, with {level:g} % "
+            "each reader's boxes, with that reader; means over images, with {level:g}% "
             "confidence intervals by patient where there are enough. A map agrees with readers as "
             "well as they do with each other if the two are equal."
         ),
@@ -44,7 +44,7 @@ declare(
         "command": "Command",
         "versions": "Versions",
         "means": (
-            "Means over images and labels, with {level:g} % confidence intervals in brackets, by "
+            "Means over images and labels, with {level:g}% confidence intervals in brackets, by "
             "patient. The bootstrap draws {replicates} resamples."
         ),
         "ceiling_note": (
@@ -109,8 +109,10 @@ declare(
         ),
         "sanity_figure": "Similarity to the maps of the trained model as blocks are randomised.",
         "every_block": "Every block",
-        "case_score": "{value}; chance level {chance}; ceiling {ceiling}.",
-        "case_over_ceiling": "{value}; chance level {chance}; ceiling {ceiling}; ÷ ceiling {over}.",
+        "case_score": "{metric} {value}; chance level {chance}.",
+        "case_over_ceiling": (
+            "{metric} {value}; chance level {chance}; ceiling {ceiling}; ÷ ceiling {over}."
+        ),
         "case_alt": "{image}: {method} for {label}, the ground truth outlined",
         "case_best": "Best: {image}, {label}, {method}",
         "case_median": "Median: {image}, {label}, {method}",

@@ -14,8 +14,8 @@ def percent(value: float | None) -> str:
     """A share; a dash where there is none.
 
     >>> percent(0.004), percent(0.5)
-    ('0.4 %', '50 %')
+    ('0.4%', '50%')
     """
     if value is None or math.isnan(value):
         return "–"
-    return f"{100 * value:.1f} %" if value < 0.1 else f"{100 * value:.0f} %"
+    return f"{100 * value:.1f}%" if value < 0.1 else f"{100 * value:.0f}%"

@@ -49,7 +49,7 @@ declare(
         "centre": "· Gaussian in the middle",
         "inside": "· heat inside, area",
         "share": "{share} on {area}",
-        "range": "{median} (95 %: {low} to {high})",
+        "range": "{median} (95%: {low} to {high})",
     },
 )
 
