@@ -191,9 +191,7 @@ def evaluate_command(
     cards = model or []
     folder = fetched_run(Path(images[0])) if not cards and len(images) == 1 else None
     if folder is not None and (folder / ABOUT).is_file():
-        if out is not None and out.resolve() != folder.resolve():
-            what = f"the page of {folder} is made again in this folder, not in {out}"
-            raise UsageError(what, "copy the folder and name the copy, without --out")
+        _check_same(folder, out)
         _print_summary(*present(folder, read(folder), None))
         return
     paths, missing = find_inputs(images, cards[0]) if cards else ([], [])
@@ -243,6 +241,12 @@ def evaluate_command(
         if result.page is not None:
             _print_summary(result.page, result.summary)
     finish(failures, notes)
+
+
+def _check_same(folder: Path, out: Path | None) -> None:
+    if out is not None and out.resolve() != folder.resolve():
+        what = f"the page of {folder} is made again in this folder, not in {out}"
+        raise UsageError(what, "copy the folder and name the copy, without --out")
 
 
 def _tuple(words: list[Any] | None) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, declare
+from camlucida.core.numbers import number
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on
 from camlucida.figures.style import joined_words, label_name, words, wrapped_text
@@ -95,7 +96,7 @@ def _title(explanation: Explanation, limit: float) -> str:
     if explanation.is_empty:
         numbers.append(Message("trial_figures.no_evidence"))
     else:
-        numbers.append(Message("trial_figures.full_colour", {"limit": f"{limit:.3g}"}))
+        numbers.append(Message("trial_figures.full_colour", {"limit": number(limit, ".3g")}))
     return words("trial_figures.map", numbers=numbers)
 
 

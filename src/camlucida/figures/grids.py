@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
+from camlucida.core.numbers import number
 from camlucida.figures.colours import check_colormap, colormap_name
 from camlucida.figures.notice import notice_line
 from camlucida.figures.outlines import Mask, legend, outline, outline_colours, title_beside
@@ -224,11 +225,11 @@ def scale_line(explanation: Explanation, limit: float | None = None) -> str:
     if explanation.is_empty:
         return scale_text(explanation)
     sign = "±" if explanation.signed else ""
-    strongest = f"{sign}{explanation.limit:.3g}"
+    strongest = f"{sign}{number(explanation.limit, '.3g')}"
     unit = unit_name(explanation)
     if limit is None:
         return words("grids.full_colour", limit=strongest, unit=unit).rstrip()
-    return words("grids.strongest", peak=strongest, limit=f"{limit:.3g}", unit=unit).rstrip()
+    return words("grids.strongest", peak=strongest, limit=number(limit, ".3g"), unit=unit).rstrip()
 
 
 def bare(axes: Axes) -> None:

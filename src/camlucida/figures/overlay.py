@@ -16,6 +16,7 @@ from PIL import Image
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare, score_name
+from camlucida.core.numbers import number
 from camlucida.core.regions import MASK_FRACTION
 from camlucida.figures.caption_bar import with_caption
 from camlucida.figures.colours import ALPHA, colormap_name, colour_table, mix, shows_its_peak
@@ -284,7 +285,7 @@ def scale_text(explanation: Explanation, limit: float | None = None) -> str:
     shown = explanation.limit if limit is None else limit
     sign = "±" if explanation.signed else ""
     whose = "alone" if limit is None else "shared"
-    return words(f"overlay.scale_{whose}", limit=f"{sign}{shown:.3g}")
+    return words(f"overlay.scale_{whose}", limit=f"{sign}{number(shown, '.3g')}")
 
 
 def colour_notes(

@@ -179,7 +179,7 @@ def strip_heading(explanation: Explanation) -> str:
     """Target with its probability, and the scale: over a panel of a strip."""
     scale = words("panels.no_evidence")
     if not explanation.is_empty:
-        scale = words("panels.full_colour", limit=f"{explanation.limit:.3g}")
+        scale = words("panels.full_colour", limit=number(explanation.limit, ".3g"))
     return f"{strip_title(explanation)}\n{scale}"
 
 

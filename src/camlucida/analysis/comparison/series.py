@@ -26,7 +26,7 @@ declare(
             "taken for the same"
         ),
         "none_shared": (
-            "no image is shared by {names}: no case is compared. How right each is "
+            "no image is shared by {names}: no case is compared. The performance of each "
             "and its heat on artefacts stand side by side, each on its own images"
         ),
         "some_shared": (

@@ -270,9 +270,9 @@ def _scale_text(explanation: Explanation, limit: float | None) -> str:
         lines = wrapped_text(words("overlay.empty", reason=reason), 34).splitlines()
         return "\n".join(lines[:2])
     unit = str(explanation.provenance.get("unit", "")).replace("none", "")
-    strongest = f"{explanation.limit:.3g}"
+    strongest = number(explanation.limit, ".3g")
     if limit is not None:
-        return words("grids.strongest", peak=strongest, limit=f"{limit:.3g}", unit=unit)
+        return words("grids.strongest", peak=strongest, limit=number(limit, ".3g"), unit=unit)
     sign = "±" if explanation.signed else ""
     return words("grids.full_colour", limit=f"{sign}{strongest}", unit=unit)
 
