@@ -96,3 +96,35 @@ def test_views_one_after_the_other_are_explained_by_the_last():
     weights = net.head.weight[1, 8:, None, None] / 64
     torch.testing.assert_close(found.raw, (weights * activations).sum(0).detach())
     assert found.provenance["image_inputs"] == [2]
+
+
+class Tiles(Stacked):
+    """An encoder of the quarters of an image (B, 3, H, W), all in one batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = torch.stack(x.chunk(2, 2), 1)
+        return super().forward(torch.cat(rows.chunk(2, 4), 1))
+
+
+class TwoInOneBatch(Stacked):
+    """An encoder of two images in one batch."""
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.stack([first, second], 1))
+
+
+def test_parts_of_an_image_in_one_batch_are_explained_at_the_input() -> None:
+    net, x = nets.seeded(Tiles(4)).eval(), nets.images(1, 3, 24, 24)
+    with pytest.raises(LayerError, match=r"parts of the input .* works at the input, as occlusion"):
+        explain(net, x, 1)
+    assert explain(net, x, 1, "occlusion")[0].no_picture is None
+
+
+def test_two_images_in_one_batch_are_explained_one_after_the_other() -> None:
+    net, views = nets.seeded(TwoInOneBatch(2)).eval(), tuple(nets.images(2, 1, 3, 24, 24))
+    with pytest.raises(LayerError, match=r"2 images in one batch.* one image after the other"):
+        explain(net, views, 1)
+    mended = OneByOne(2).eval()
+    mended.load_state_dict(net.state_dict())
+    (e,) = explain(mended, views, 1)
+    assert e.grid == (12, 12)

@@ -15,7 +15,7 @@ from camlucida.attribution.alignment import find_misplaced
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
 from camlucida.attribution.graph_nodes import reaches
-from camlucida.attribution.layers_without_grid import stacked_images, without_grid
+from camlucida.attribution.layers_without_grid import stacked_images, stacked_parts, without_grid
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
 from camlucida.attribution.positive_part import find_positive, known_positive
 from camlucida.attribution.rectified import split_pre
@@ -208,6 +208,7 @@ class _Known:
         """Why ``auto`` has no layer."""
         firings = self.survey().firings
         stacked = stacked_images(self.inputs[0].shape, firings)
+        stacked = stacked or stacked_parts(len(image_inputs(self.inputs)), firings)
         if stacked is not None:
             return stacked
         if any(firing.depends and has_one_cell(firing.shape) for firing in firings):

@@ -75,6 +75,36 @@ def stacked_images(shape: Sequence[int], firings: Sequence[Firing]) -> LayerErro
     )
 
 
+def stacked_parts(images: int, firings: Sequence[Firing]) -> LayerError | None:
+    """The error of a model that runs its layers on parts of its input, stacked along the batch.
+
+    Args:
+        images: inputs that are images.
+        firings: of a survey of the model, without a layer that has a grid.
+
+    Returns:
+        None where no feature map is stacked.
+
+    >>> tiles = Firing(LayerRef("conv"), "Conv2d", (4, 8, 7, 7), windows=True, depends=True)
+    >>> print(stacked_parts(1, [tiles]).fix)
+    choose a method that works at the input, as occlusion or integrated_gradients
+    """
+    maps = (firing for firing in firings if firing.windows and len(firing.shape) > 3)
+    if all(has_one_cell(firing.shape) for firing in maps):
+        return None
+    if images > 1:
+        return LayerError(
+            f"the layers see the {images} images in one batch, so that none has a grid over one",
+            "write a forward that runs the encoder on one image after the other; the map is of the "
+            "one that comes last",
+        )
+    return LayerError(
+        "the layers see parts of the input (tiles of the image, or channels that are views) in one "
+        "batch, so that none has a grid over the image",
+        "choose a method that works at the input, as occlusion or integrated_gradients",
+    )
+
+
 def _block_around(ref: LayerRef, firings: Sequence[Firing]) -> LayerRef | None:
     """The first layer with a grid that holds ``ref``."""
     above = [other.ref for other in firings if other.cells and _is_inside(ref, other.ref)]
