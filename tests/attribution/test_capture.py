@@ -143,6 +143,30 @@ def test_buffers_that_a_pass_changes_are_put_back(method: str) -> None:
     assert net.mean is first_mean
 
 
+class Caches(nn.Module):
+    """Which keeps a table of positions for the size that it saw last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+        self.size = (0, 0)
+        self.register_buffer("table", torch.zeros(0, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.features(x)
+        if self.size != tuple(maps.shape[2:]):
+            self.size = tuple(maps.shape[2:])
+            self.table = torch.arange(maps[0, 0].numel()).reshape(self.size) / 10
+        return self.head((maps + self.table).mean((2, 3)))
+
+
+def test_a_cache_is_not_parted_from_the_size_that_it_is_for() -> None:
+    net = nets.seeded(Caches()).eval()
+    explain(net, nets.images(1, 3, 8, 8), 1)
+    assert net(nets.images(1, 3, 8, 8)).shape == (1, 3)
+    assert net.table.shape == net.size == (6, 6)
+
+
 def test_a_forward_of_the_users_own_is_put_back():
     net, inputs = cnn()
     own = net.act.forward = lambda x: x.clamp(min=0)

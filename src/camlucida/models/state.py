@@ -105,22 +105,35 @@ def _buffers_kept(modules: Sequence[nn.Module]) -> Iterator[None]:
     A network can count its passes, or update a running mean or a code book, also in evaluation
     mode. Batch norms do not, and most networks have no other buffers: a copy costs next to nothing.
     """
-    kept: list[tuple[dict[str, Tensor | None], str, Tensor, int, Tensor]] = []
+    kept: list[tuple[nn.Module, str, Tensor, int, Tensor]] = []
+    attributes: dict[nn.Module, dict[str, Any]] = {}
     for module in modules:
         if isinstance(module, (_NormBase, torch.jit.ScriptModule)):
             continue
         for name, buffer in module._buffers.items():
             if buffer is not None:
                 copied = buffer.detach().clone()
-                kept.append((module._buffers, name, buffer, version(buffer), copied))
+                kept.append((module, name, buffer, version(buffer), copied))
+                attributes[module] = _attributes(module)
     try:
         yield
     finally:
-        for table, name, buffer, before, values in kept:
-            table[name] = buffer
+        for module, name, buffer, before, values in kept:
+            # A cache goes with an attribute that says for which size it is: it is left as it is.
+            if _same_objects(attributes[module], _attributes(module)):
+                module._buffers[name] = buffer
             if version(buffer) != before:
                 with torch.no_grad():
                     buffer.copy_(values)
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    names = vars(module).keys() - {"training", "forward"}
+    return {name: vars(module)[name] for name in names if not name.startswith("_")}
+
+
+def _same_objects(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return first.keys() == second.keys() and all(first[key] is second[key] for key in first)
 
 
 def _tensors(tables: Iterable[Mapping[str, Tensor | None]]) -> list[Tensor]:
