@@ -33,11 +33,11 @@ declare(
     {
         "not_annotated": (
             "{count} {count:|map is|maps are} of an image or label without ground truth, and "
-            "{count:|is|are} left out: {names}."
+            "{count:|is|are} left out: {names}"
         ),
         "without_map": (
             "{count} {count:|image|images} of the ground truth {count:|has|have} no map, and "
-            "{count:|is|are} left out: {names}."
+            "{count:|is|are} left out: {names}"
         ),
         "constant": (
             "{count} {count:|map is|maps are} constant: nothing is segmented, and the hit is that "

@@ -117,7 +117,7 @@ def consistency_figure(comparison: Comparison) -> Figure:
     excess.axvline(threshold, color=COLOURS[REVIEW], linewidth=1, zorder=0)
     for axes in panels:
         lowest = axes.get_xlim()[0]
-        axes.set_xlim(min(-0.05, lowest), 1.05)
+        axes.set_xlim(min(-0.05, lowest - 0.03), 1.05)  # a whole marker at the left end
     _name_rows(panels, names)
     note = _pairs_note(len(pairs), threshold)
     return with_footer(figure, note, comparison.synthetic)
