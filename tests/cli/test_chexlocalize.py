@@ -51,6 +51,10 @@ def test_a_run_is_evaluated(tmp_path, capsys):
     assert set(rows["label"]) == {"Edema"}
     assert set(rows["image"].astype(str)) == {"0"}
     assert rows["model"].notna().all()
+    page = (tmp_path / "out/chexlocalize.html").read_text()
+    images = pd.read_csv(tmp_path / "out/pixels.csv")["image"].nunique()
+    assert f"<td>{images} " in page
+    assert "SYNTHETIC" not in page  # the films are drawn here, and do not say so
     assert "without ground truth" in capsys.readouterr().err
 
 

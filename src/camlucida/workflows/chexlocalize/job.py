@@ -272,13 +272,14 @@ def _page(
     facts = ProtocolAbout(
         maps=LEFT_OUT if job.keyed else str(job.request.maps),
         truth=LEFT_OUT if job.keyed else str(job.request.truth),
-        images=len({saved.image for saved in job.maps}),
+        images=measured.pixels["image"].nunique(),
         patients=measured.pixels["patient"].nunique(),
         thresholds=thresholds,
         notes=measured.notes,
         failures=list(map(str, measured.failures)),
         command=LEFT_OUT if job.keyed else str(about["command"]),
         keyed=job.keyed,
+        synthetic=any(saved.synthetic for saved in job.maps),
         versions=about["versions"],
     )
     return protocol_page(figures, facts)
