@@ -337,7 +337,7 @@ def _unchanged_inside(rows: Tensor) -> tuple[int, int]:
 
 def _changed(rows: Tensor) -> Tensor:
     """(N,) bool: which tokens of (2, N, K) differ between the two images."""
-    first, second = rows.detach().float()
+    first, second = rows.detach().float().unbind()
     return (first - second).abs().amax(1) > _TOLERANCE * float(first.abs().max())
 
 
