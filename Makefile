@@ -15,7 +15,7 @@ demo: .venv/.base
 	$(BIN)/camlucida demo --out demo
 
 test: lint types system docs .venv/.fiftyone
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -58,8 +58,8 @@ bench: .venv/.dev
 .venv/.fiftyone: .venv/.dev tests/integrations/fiftyone.txt
 	rm -rf .venv/fiftyone
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-compile \
-	  --target .venv/fiftyone -r tests/integrations/fiftyone.txt
-	touch $@
+	  --target .venv/fiftyone -r tests/integrations/fiftyone.txt && touch $@ \
+	  || { [ -z "$$CI" ] && echo "FiftyOne cannot be installed here: the test of its bridge is skipped"; }
 
 fuzz: .venv/.dev
 	$(BIN)/python -m tests.support.fuzz 10000

@@ -125,8 +125,8 @@ def test_the_method_figure_prints_the_weights_of_the_case():
     text = figure_text(figure)
     for words in (
         "channel 0",
-        "= +7.50e-01",
-        "= -2.50e-01",
+        "= +7.50e−01",
+        "= −2.50e−01",
         "2 of 2 channels",
         "100% of all",
         "from −3 ",
