@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
@@ -207,7 +207,9 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def test_a_file_that_is_cut_is_refused_or_right(tmp_path, capfd):
+@pytest.mark.parametrize("filled_up", [False, True], ids=["", "others have Pillow fill it up"])
+def test_a_file_that_is_cut_is_refused_or_right(tmp_path, capfd, monkeypatch, filled_up):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", filled_up)
     for path in _files(tmp_path):
         whole, right = path.read_bytes(), read_image(path).pixels
         for length in np.linspace(1, len(whole) - 1, 40).astype(int):
@@ -217,6 +219,7 @@ def test_a_file_that_is_cut_is_refused_or_right(tmp_path, capfd):
             except ImageError:
                 continue
             np.testing.assert_array_equal(pixels, right, err_msg=f"{path.name} {length}")
+    assert filled_up == ImageFile.LOAD_TRUNCATED_IMAGES
     assert not capfd.readouterr().err
 
 

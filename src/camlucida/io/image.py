@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from camlucida.core.errors import CamlucidaError, ImageError
 from camlucida.core.messages import Message, declare
 from camlucida.core.registry import Registry
+from camlucida.io.whole_files import whole_files_only
 
 declare(
     "image",
@@ -114,6 +115,8 @@ def known_suffixes() -> frozenset[str]:
 def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
     """Turn whatever a decoder raises into one :class:`ImageError` line.
 
+    Pillow refuses files that are cut short here.
+
     Args:
         path: the file, named in the error.
         kind: what it was read as ("a PNG image").
@@ -124,7 +127,8 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
         ImageError: the decoder raised anything; an error of this package passes as it is.
     """
     try:
-        yield
+        with whole_files_only():
+            yield
     except CamlucidaError:
         raise
     except BaseException as error:
