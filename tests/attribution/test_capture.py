@@ -143,6 +143,32 @@ def test_buffers_that_a_pass_changes_are_put_back(method: str) -> None:
     assert net.mean is first_mean
 
 
+class CountsUnnoticed(Counts):
+    """The same by ways that autograd does not count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = self.features(x).mean((2, 3))
+        self.passes.data += 1
+        self.mean.numpy()[:] += 0.1
+        return self.head(means - self.mean) * self.passes
+
+
+@pytest.mark.parametrize("net", [Counts, CountsUnnoticed])
+@pytest.mark.parametrize("method", ["gradcam", "ablationcam", "scorecam", "gradcam:aug"])
+def test_a_score_of_buffers_that_a_pass_changes_is_that_of_the_next_pass(net, method):
+    net, inputs = nets.seeded(net()).eval(), nets.images(1, 3, 8, 8)
+    first, second = (explain(net, inputs, 1, method)[0] for _ in range(2))
+    assert torch.equal(first.raw, second.raw)
+    assert first.score == second.score == pytest.approx(net(inputs)[0, 1].item(), abs=1e-6)
+
+
+def test_a_buffer_of_nan_is_not_written():
+    net, inputs = nets.seeded(Counts()).eval(), nets.images(1, 3, 8, 8)
+    net.register_buffer("operating_points", torch.full((3,), float("nan")))
+    explain(net, inputs, 1)
+    assert net.operating_points._version == 0
+
+
 class Caches(nn.Module):
     """Which keeps a table of positions for the size that it saw last."""
 

@@ -253,3 +253,19 @@ def version(x: Tensor) -> int:
     1
     """
     return 0 if x.is_inference() else x._version
+
+
+def same_values(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; NaN is the same as NaN.
+
+    Args:
+        first: of any type.
+        second: of the same shape and type.
+
+    >>> same_values(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan]))
+    True
+    """
+    if torch.equal(first, second):
+        return True
+    both_nan = (first != first) & (second != second)
+    return bool(((first == second) | both_nan).all())

@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from camlucida.core.errors import ModelError, ModelMismatchError
-from camlucida.core.tensors import version
+from camlucida.models.buffers import buffers_kept
 from camlucida.models.recomputation import plain_checkpoints
 from camlucida.models.unexplainable import check_explainable
 from camlucida.models.walk import walked
@@ -84,7 +83,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
             )
         training = [module for module in modules if module.training]
         learning = [parameter for parameter in parameters if parameter.requires_grad]
-        with _uncompiled(modules), _buffers_kept(modules):
+        with _uncompiled(modules), buffers_kept(model, modules):
             try:
                 for module in training:
                     module.training = False
@@ -96,44 +95,6 @@ def frozen(model: nn.Module) -> Iterator[None]:
                     module.training = True
                 for parameter in learning:
                     parameter.requires_grad_(True)
-
-
-@contextmanager
-def _buffers_kept(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Buffers have their values again afterwards.
-
-    A network can count its passes, or update a running mean or a code book, also in evaluation
-    mode. Batch norms do not, and most networks have no other buffers: a copy costs next to nothing.
-    """
-    kept: list[tuple[nn.Module, str, Tensor, int, Tensor]] = []
-    attributes: dict[nn.Module, dict[str, Any]] = {}
-    for module in modules:
-        if isinstance(module, (_NormBase, torch.jit.ScriptModule)):
-            continue
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                copied = buffer.detach().clone()
-                kept.append((module, name, buffer, version(buffer), copied))
-                attributes[module] = _attributes(module)
-    try:
-        yield
-    finally:
-        for module, name, buffer, before, values in kept:
-            # A cache goes with an attribute that says for which size it is: it is left as it is.
-            if _same_objects(attributes[module], _attributes(module)):
-                module._buffers[name] = buffer
-            if version(buffer) != before:
-                with torch.no_grad():
-                    buffer.copy_(values)
-
-
-def _attributes(module: nn.Module) -> dict[str, Any]:
-    names = vars(module).keys() - {"training", "forward"}
-    return {name: vars(module)[name] for name in names if not name.startswith("_")}
-
-
-def _same_objects(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    return first.keys() == second.keys() and all(first[key] is second[key] for key in first)
 
 
 def _tensors(tables: Iterable[Mapping[str, Tensor | None]]) -> list[Tensor]:

@@ -217,9 +217,26 @@ class Dropping(Net):
         return F.dropout(z, 0.5).mean((2, 3))
 
 
+class Remembering(Net):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def pool(self, z):
+        self.mean = 0.9 * self.mean + 0.1 * z.detach().mean()
+        return (z - self.mean).mean((2, 3))
+
+
 def test_two_passes(sound):
     assert codes("repeat", examined(sound)) == {("ok", "repeats")}
     assert codes("repeat", examined(trained(Dropping()))) == {("fault", "random")}
+    # Which explain puts back before each pass.
+    remembering = findings("repeat", examined(trained(Remembering())))
+    assert [(each.severity, each.what.code) for each in remembering] == [
+        ("note", "doctor.remembers"),
+        ("ok", "doctor.repeats"),
+    ]
+    assert remembering[0].what.values["names"] == "mean"
 
 
 class Centred(Net):

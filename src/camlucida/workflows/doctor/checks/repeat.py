@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+from torch import Tensor
+
+from camlucida.attribution.capture import run_output
 from camlucida.core.messages import declare
+from camlucida.core.tensors import same_values
+from camlucida.io.tables import listing
 from camlucida.workflows.doctor.examination import Examination, largest_difference
 from camlucida.workflows.doctor.finding import Finding, Values, finding
 
@@ -22,6 +28,12 @@ declare(
             "forward draws random numbers in evaluation mode, or remembers the last call: write "
             "F.dropout(x, p, training=self.training)"
         ),
+        "remembers": (
+            "a pass changes the buffers {names} also in evaluation mode, so that an output can "
+            "depend on the images before it; explain puts them back before each pass, your own "
+            "code does not"
+        ),
+        "remembers_mend": "change them under if self.training alone",
         "repeats": "two passes of the same images differ by {difference}",
     },
 )
@@ -29,6 +41,9 @@ declare(
 
 def check(examination: Examination) -> Iterator[Finding]:
     """Whether the model gives the same output twice."""
+    changed = _changed_buffers(examination)
+    if changed:
+        yield finding("repeat", "note", "remembers", {"names": listing(changed)})
     first = examination.logits(examination.inputs)
     second = examination.logits(examination.inputs)
     difference, share = largest_difference(first, second)
@@ -37,3 +52,19 @@ def check(examination: Examination) -> Iterator[Finding]:
         yield finding("repeat", "fault", "random", values)
     else:
         yield finding("repeat", "ok", "repeats", {"difference": f"{difference:.2g}"})
+
+
+@torch.no_grad()
+def _changed_buffers(examination: Examination) -> list[str]:
+    """Names of the buffers that one pass changes."""
+    module = examination.module
+    with examination.frozen():
+        before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        run_output(module, (examination.inputs,), examination.explained.spec)
+        after = dict(module.named_buffers())
+        return [name for name, old in before.items() if not _same(old, after.get(name))]
+
+
+def _same(old: Tensor, new: Tensor | None) -> bool:
+    # A table that is made for the size of the images is no memory of them.
+    return new is None or old.shape != new.shape or same_values(old, new)
