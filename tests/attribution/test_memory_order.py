@@ -42,7 +42,7 @@ class Flattens(nn.Module):
 
 def test_a_model_that_needs_the_usual_order_gets_it() -> None:
     net, images = nets.seeded(Flattens()), nets.images(1, 3, 6, 6)
-    explain(net, images, 0, "gradcam", "features")  # whatever is found of a model once
+    explain(net, images.repeat(2, 1, 1, 1), 0, "gradcam", "features")  # what is found out once
     net.orders.clear()
     (first,) = explain(net, images, 0, "scorecam", "features")
     assert net.orders == [True, False, True]  # the image; masked images in both orders

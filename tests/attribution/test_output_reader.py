@@ -348,7 +348,7 @@ def test_nearest_upsampling_after_the_sigmoid():
 
 
 def test_outputs_between_0_and_1_are_doubted():
-    model = wrapped(lambda z: (z - z.min()) / (z.max() - z.min()))
+    model = wrapped(lambda z: (z - z.amin(1, True)) / (z.amax(1, True) - z.amin(1, True)))
     (e, _) = explain(model, INPUTS, 1, layer="net.features")
     assert [warning.code for warning in e.scan.warnings] == ["model_output.range"]
     (e, _) = explain(model, INPUTS, 1, layer="net.features", output="probabilities")

@@ -60,7 +60,7 @@ _LIBRARIES = {
     "transformers",
     "monai",
 }
-"""Their networks are known to keep places, and need no test."""
+"""Their networks are known to keep places and images apart, and need no test."""
 
 _STRIPS = 16
 """Into which each axis is cut at most."""
@@ -85,7 +85,7 @@ def find_misplaced(
     Returns:
         What is to be said of layers that may be misplaced.
     """
-    if _is_of_a_library(model):
+    if is_of_a_library(model):
         return []
     notes = []
     remembered = _VERDICTS.setdefault(model, {})
@@ -106,7 +106,15 @@ def find_misplaced(
     return notes
 
 
-def _is_of_a_library(model: nn.Module) -> bool:
+def is_of_a_library(model: nn.Module) -> bool:
+    """Whether a network is one of a library that is known to keep places and images apart.
+
+    Args:
+        model: a plain module.
+
+    >>> is_of_a_library(nn.Sequential())
+    False
+    """
     package = type(model).__module__.partition(".")[0]
     return package in _LIBRARIES and "forward" not in vars(model)
 

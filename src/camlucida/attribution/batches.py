@@ -62,6 +62,14 @@ class Batch:
         geometry = Geometry.identity(tuple(tensor.shape[1:]))
         return Scan(tensor, None, geometry, first.id, preprocessing=first.preprocessing)
 
+    def singles(self) -> Iterator[Batch]:
+        """Batches of one image each, also where altered inputs are scored."""
+        for row in range(len(self.scans)):
+            part = slice(row, row + 1)
+            tensors = tuple(x[part] for x in self.tensors)
+            truth = None if self.truth is None else self.truth[part]
+            yield Batch(tensors, self.scans[part], truth, 1, self.cases[part])
+
 
 def batches(
     module: nn.Module,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.alignment import find_misplaced
-from camlucida.attribution.capture_errors import differentiating
+from camlucida.attribution.capture_errors import differentiating, shared_out
 from camlucida.attribution.capture_inputs import find_images, image_inputs
 from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.layers_without_grid import stacked_images, stacked_parts, without_grid
@@ -167,6 +167,7 @@ class _Known:
         parts = parts_hash(model)
         sizes = tuple(tuple(x.shape[1:]) for x in inputs)
         self._key = (sizes, parts, spec, stated)
+        self._surveys = False
 
     @property
     def surveyed(self) -> Survey | None:
@@ -180,11 +181,18 @@ class _Known:
             whole: with the gradient of every layer.
         """
         if self.surveyed is None or (whole and self.surveyed.untested):
+            self._surveys = True
             about = (self.explained, self.spec.logits_from, self.stated)
             model, inputs = self.model, self.inputs
             made = [survey(model, inputs, *about, image, whole) for image in self.images]
             self._remembered[self._key] = _merged(made)
         return self._remembered[self._key]
+
+    def forget_earlier(self) -> bool:
+        """Forget a survey of an earlier image, by which a model may run other parts of it."""
+        if not self._surveys:
+            self._remembered.pop(self._key, None)
+        return not self._surveys
 
     def explained(self, returned: Any, images: Tensor) -> Tensor:
         """Of what the model returns for images, the tensor that is explained."""
@@ -265,7 +273,7 @@ def _watched(
     with around():
         returned = watch.run()
     missing = [(name, ref) for name, ref in zip(names, refs) if ref not in watch.captured]
-    if missing and known.surveyed is None:
+    if missing and known.forget_earlier():
         return None
     if missing:
         raise _not_captured(*missing[0], watch, known)
@@ -380,6 +388,9 @@ def usable_layers(
 
 
 def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> LayerError:
+    shape, images = watch.gridless.get(str(ref), ()), len(known.inputs[0])
+    if shape and shape[0] < images:
+        return shared_out(name, shape[0], images)
     fix = usable_layers(watch.model, watch.inputs, spec=known.spec)
     if str(ref) not in watch.gridless:
         return LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)

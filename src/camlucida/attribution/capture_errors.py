@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from camlucida.core.errors import ModelError
+from camlucida.core.errors import LayerError, ModelError
 
 _WITHOUT = "scorecam, ablationcam and eigencam need no gradient"
 
@@ -42,6 +42,27 @@ class InPlaceError(ModelError):
     """An in-place operation changed a tensor that the gradient needs."""
 
     code = "in_place"
+
+
+class MixedBatchError(LayerError):
+    """The rows of a layer, or of the output, are not those of the images of the batch."""
+
+    code = "mixed_batch"
+
+
+def shared_out(layer: str, rows: int, images: int) -> MixedBatchError:
+    """The error of a layer that saw a part of the batch.
+
+    Args:
+        layer: as it was requested.
+        rows: images that it saw.
+        images: of the batch.
+    """
+    return MixedBatchError(
+        f"layer {layer!r} saw {rows} of {images} images: the model shares the images of a batch "
+        "out among its parts",
+        "explain one image at a time: batch_size = 1",
+    )
 
 
 @contextmanager

@@ -89,7 +89,6 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
         layer.images = remembered[str(layer.ref), sizes]
 
 
-@torch.no_grad()
 def layer_outputs(
     model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured]
 ) -> list[Tensor | None]:
@@ -103,6 +102,21 @@ def layer_outputs(
     Returns:
         As the layer's module returns it; None if it does not run.
     """
+    return run_with_layers(model, inputs, layers)[1]
+
+
+@torch.no_grad()
+def run_with_layers(
+    model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured]
+) -> tuple[Any, list[Tensor | None]]:
+    """What the model returns in one more forward pass, and what layers put out in it.
+
+    Args:
+        model, inputs, layers: as of :func:`layer_outputs`.
+
+    Returns:
+        As the model returns it, None if it does not run; and as of :func:`layer_outputs`.
+    """
     outputs: dict[int, Tensor] = {}
     handles = [
         model.get_submodule(layer.ref.path).register_forward_hook(_keep(layer, number, outputs))
@@ -110,13 +124,13 @@ def layer_outputs(
     ]
     try:
         with forwarding(inputs):
-            model(*inputs)
+            returned = model(*inputs)
     except CamlucidaError:  # a model may refuse pixels of these values
-        return [None] * len(layers)
+        return None, [None] * len(layers)
     finally:
         for handle in handles:
             handle.remove()
-    return [outputs.get(number) for number in range(len(layers))]
+    return returned, [outputs.get(number) for number in range(len(layers))]
 
 
 def _keep(layer: Captured, number: int, outputs: dict[int, Tensor]) -> Callable[..., None]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from camlucida.attribution.batches import Batch, Inputs, batches
-from camlucida.attribution.capture_errors import InPlaceError, values_kept
+from camlucida.attribution.capture_errors import InPlaceError, MixedBatchError, values_kept
 from camlucida.attribution.capture_inputs import image_inputs, no_picture
 from camlucida.attribution.detection import box_jobs
 from camlucida.attribution.explained_batch import BatchMaps, ExplainedBatch, MapKey
@@ -26,6 +26,7 @@ from camlucida.attribution.forward_pass import forward_pass
 from camlucida.attribution.input_probe import INPUT
 from camlucida.attribution.layer_provenance import layer_provenance
 from camlucida.attribution.methods import EVERY, METHODS, Method, method_names
+from camlucida.attribution.mixed_batches import unmixed
 from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
 from camlucida.attribution.samples import all_maps
@@ -218,6 +219,13 @@ def _explain_batch(model: ExplainedModel, batch: Batch, job: _Job) -> list[Expla
         # Rare, and twice the memory: only for models that overwrite what the gradient needs.
         with values_kept():
             return _explain_once(model, batch, job)
+    except MixedBatchError:
+        if len(batch.scans) == 1:
+            raise
+        results: list[Explanation] = []
+        for single in batch.singles():
+            results += _explain_batch(model, single, job)
+        return results
 
 
 @dataclass(frozen=True)
@@ -256,6 +264,7 @@ def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explan
     read, images = forward.output, batch.tensors[0]
     output = interpret(read.logits, read.output, read.final, spec, images)
     check_numbers(output, batch.scans)
+    batch = unmixed(model, batch, job.methods, forward)
     targets: list[list[Target]] = []
     for image_output in model_outputs(output, batch.scans, batch.truth):
         requested = (request(image_output) for request in job.requests)
