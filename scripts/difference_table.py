@@ -31,9 +31,11 @@ def difference_rows() -> list[tuple[str, ...]]:
 def _cells(places: dict[str, Any], layers: list[str]) -> list[str]:
     if "relu" in places:
         return [f"{_cell(places['relu'])} (on a DenseNet)", "not measured"]
+    if "tokens" in places:
+        return [f"{_cell(places['tokens'])} (on a transformer)", "does not depend on a layer"]
     if "input" in places:
         return [_cell(places["input"]), "does not depend on a layer"]
-    return [_cell(places[place]) for place in layers]
+    return [_cell(places[place]) if place in places else "not measured" for place in layers]
 
 
 def _results() -> dict[str, Any]:

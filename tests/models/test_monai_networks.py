@@ -7,6 +7,9 @@ import torch
 from torch import nn
 
 import camlucida as cl
+from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import NoEvidenceError
+from tests.support.nets import ATTENTION
 
 nets = pytest.importorskip("monai.networks.nets")
 
@@ -65,3 +68,44 @@ def test_a_network_is_explained_at_its_own_layer(name):
         assert grid is None or explanation.grid == grid
         assert explanation.raw.abs().max() > 0
         assert explanation.numpy().shape == shape[1:]
+
+
+def small_densenet():
+    blocks = {"init_features": 8, "growth_rate": 4, "block_config": (2, 2, 2)}
+    return nets.DenseNet(3, 1, 3, **blocks)
+
+
+EVERY_METHOD = {
+    "DenseNet, volumes": (small_densenet, (1, 32, 32, 32), None, {"xrai"}),
+    "UNet, volumes": (
+        lambda: nets.UNet(3, 1, 3, act="RELU", **UNET),
+        (1, 16, 24, 16),
+        "segmentation",
+        # No pooled linear head, no similar label; instance norms have no rule of relevance.
+        {"xrai", "cam", "finercam", "lrp", "relevancecam"},
+    ),
+    "stacked slices": (stacked, (5, 16, 16), None, {"refinecam"}),  # of one grid
+}
+"""Network, shape of its input, task, and the methods that refuse it beside those of attention."""
+
+
+@pytest.mark.parametrize("name", EVERY_METHOD)
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_method_has_a_map_or_a_reason(name, method):
+    build, shape, task, refused = EVERY_METHOD[name]
+    if method in ("lrp", "relevancecam"):
+        pytest.importorskip("zennit", reason="rules of relevance propagation, an optional extra")
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MONAI's own imports
+        net = build().eval()
+    image = torch.rand(1, *shape)
+    target = None if task else 0
+    if method in refused or method in ATTENTION:
+        with pytest.raises(NoEvidenceError):
+            cl.explain(net, image, target, method, task=task)
+        return
+    (explanation,) = cl.explain(net, image, target, method, task=task)
+    assert explanation.raw.isfinite().all()
+    assert explanation.raw.any()
+    assert explanation.numpy().shape == shape[1:]

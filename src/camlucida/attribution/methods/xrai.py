@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -111,9 +113,12 @@ def segments(image: NDArray[np.float32], size: list[int]) -> NDArray[np.bool_]:
     pixels = square[0].clamp(-1, 1).permute(1, 2, 0).double().numpy()
     about = {"sigma": 0.8, "min_size": SMALLEST, "channel_axis": -1}
     masks = []
-    for scale in SCALES:
-        labels = felzenszwalb(pixels, scale=scale, **about)
-        masks += [labels == number for number in range(labels.max() + 1)]
+    with warnings.catch_warnings():
+        # Slices as channels are more than three.
+        warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)
+        for scale in SCALES:
+            labels = felzenszwalb(pixels, scale=scale, **about)
+            masks += [labels == number for number in range(labels.max() + 1)]
     # By distance, which is four times as fast as a dilation by a disk and gives the same.
     dilated = np.stack([distance_transform_edt(~mask) <= MARGIN for mask in masks])
     rows, columns = (_centres(side) for side in size)
