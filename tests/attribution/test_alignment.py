@@ -47,6 +47,29 @@ def masked(x):
     return inside
 
 
+def warped(*matrix):
+    """As a spatial transformer warps the image."""
+    rows = torch.tensor([[*matrix[:2], 0.0], [*matrix[2:], 0.0]])
+
+    def change(x):
+        grid = nn.functional.affine_grid(rows.expand(len(x), 2, 3), x.shape, align_corners=False)
+        return nn.functional.grid_sample(x, grid, align_corners=False)
+
+    return change
+
+
+def polar(x):
+    """Rows are distances from the middle, columns are angles."""
+    angle, radius = torch.linspace(0, 6.28, 32), torch.linspace(0, 1, 32)[:, None]
+    grid = torch.stack([radius * angle.cos(), radius * angle.sin()], -1)
+    return nn.functional.grid_sample(x, grid.expand(len(x), -1, -1, -1), align_corners=False)
+
+
+def tiles_exchanged(x):
+    """Stripes of the image in another order."""
+    return torch.cat([x.chunk(4, 2)[i] for i in (2, 0, 3, 1)], 2)
+
+
 def code_of(model, image=None, **options):
     nets.seeded(model)
     image = torch.rand(1, 1, 32, 32) if image is None else image
@@ -71,10 +94,23 @@ def seed():
         pytest.param(lambda x: x.flip(-2), "misplaced.mirrored", id="upside down"),
         pytest.param(lambda x: x.rot90(1, (2, 3)), "misplaced.turned", id="turn"),
         pytest.param(lambda x: x.transpose(2, 3), "misplaced.turned", id="transpose"),
+        pytest.param(lambda x: x.roll((16, 16), (2, 3)), "misplaced.elsewhere", id="roll"),
+        pytest.param(
+            lambda x: nn.functional.pad(x, (16, 16, 16, 16)), "misplaced.elsewhere", id="pad"
+        ),
+        pytest.param(
+            lambda x: nn.functional.pad(x, (0, 32, 0, 32)), "misplaced.elsewhere", id="beside"
+        ),
+        pytest.param(lambda x: nn.functional.pad(x, (1, 1, 1, 1)), None, id="pad a little"),
+        pytest.param(warped(0.8, -0.6, 0.6, 0.8), "misplaced.elsewhere", id="rotate"),
+        pytest.param(warped(2, 0, 0, 2), "misplaced.elsewhere", id="shrink"),
+        pytest.param(polar, "misplaced.elsewhere", id="polar"),
+        pytest.param(tiles_exchanged, "misplaced.elsewhere", id="tiles"),
     ],
 )
-def test_what_a_forward_does_to_the_place_of_a_map(change, code):
-    assert code_of(Inside(change)) == code
+@pytest.mark.parametrize("size", [32, 64])
+def test_what_a_forward_does_to_the_place_of_a_map(change, code, size):
+    assert code_of(Inside(change), torch.rand(1, 1, size, size)) == code
 
 
 @pytest.mark.parametrize("method", ["gradcam", "eigencam", "ablationcam"])
@@ -92,6 +128,22 @@ def test_a_volume_that_is_mirrored_along_its_slices():
     volume = torch.rand(1, 1, 16, 16, 16)
     assert code_of(Inside(lambda x: x, 3), volume) is None
     assert code_of(Inside(lambda x: x.flip(2), 3), volume) == "misplaced.mirrored"
+
+
+def test_a_volume_whose_axes_are_exchanged():
+    volume = torch.rand(1, 1, 16, 16, 16)
+    assert code_of(Inside(lambda x: x.transpose(2, 4), 3), volume) == "misplaced.elsewhere"
+    assert code_of(Inside(lambda x: x.permute(0, 1, 3, 4, 2), 3), volume) == "misplaced.turned"
+
+
+def test_spots_of_layers_that_mix_all_places_show_nothing():
+    class Mixes(Inside):
+        def __init__(self):
+            super().__init__(lambda x: x)
+            self.mixer = nn.Linear(64, 64)
+            self.encoder.append(nn.Flatten(2)).append(self.mixer).append(nn.Unflatten(2, (8, 8)))
+
+    assert code_of(Mixes()) is None
 
 
 def test_a_crop_that_the_grid_is_too_coarse_to_place_is_said():

@@ -1,15 +1,15 @@
 """Whether a layer's grid lies over the whole image, as a picture of its map assumes.
 
-A model can crop, mirror or turn its input inside ``forward``, choose a region and look closer, or
-run its encoder on several views, of which the last counts. Its grid then has the usual shape, and
-its map would be laid over the wrong place. Strips of the image are altered in turn, and the cells
-that follow show where the layer sees them.
+A model can crop, pad, mirror, turn or warp its input inside ``forward``, choose a region and look
+closer, or run its encoder on several views, of which the last counts. Its grid then has the usual
+shape, and its map would be laid over the wrong place. Strips and spots of the image are altered in
+turn, and the cells that follow show where the layer sees them.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,11 @@ declare(
         "turned": (
             "Layer {layer} sees the image turned inside the model, so its map lies over no image. "
             "Turn it before the model instead."
+        ),
+        "elsewhere": (
+            "Layer {layer} sees places of the image elsewhere, for the model moves, warps, pads or "
+            "reorders it inside, so its map lies over no image. Do that before the model instead, "
+            "or name an earlier layer."
         ),
         "border": (
             "Layer {layer} sees nothing of the outermost rows or columns of the image: if the "
@@ -65,6 +70,26 @@ _LIBRARIES = {
 _STRIPS = 16
 """Into which each axis is cut at most."""
 
+_SPOTS = ((0.8, 0.3, 0.15), (0.2, 0.7, 0.85), (0.35, 0.15, 0.65))
+"""Middles of spots, in shares of slices, rows and columns; those of an image are the last two."""
+
+_SPOT = 1 / 8
+"""Size of a spot, in shares of an axis."""
+
+_FOLLOWS, _FEW = 0.2, 0.25
+"""By how much a cell changes that follows a spot, as a share of the largest change; and the share
+of cells that may follow one in a layer that keeps places."""
+
+_AWAY = (1.25, 0.1)
+"""How far from its place a spot is seen elsewhere: in cells, and in shares of the axis."""
+
+_AT_PLACE = 0.4
+"""What cells at a spot's place change by at most, relative to the largest change, if it is seen
+elsewhere."""
+
+_AGREE = 2
+"""Spots that have to be seen elsewhere."""
+
 _DISPLACED = 1.1
 """Cells by which the two ends of a crop lie further out than on the image; rounding can make 1."""
 
@@ -74,8 +99,8 @@ def find_misplaced(
 ) -> list[Message]:
     """Note in each layer why its map lies over no image: ``Captured.misplaced``.
 
-    This takes a forward pass of one image and two for each of its axes, once a model, layer and
-    input size. Networks of known libraries are not tested.
+    This takes a forward pass of one image, two for each of its axes and three for spots, once a
+    model, layer and input size. Networks of known libraries are not tested.
 
     Args:
         model: a plain module, frozen.
@@ -166,11 +191,37 @@ class _Strips:
         Returns:
             (*grid); None where none follows.
         """
+        pixels, count = self._changed.shape[axis + 2], self.counts[axis]
+        region = [slice(None)] * (axis + 2)
+        region.append(slice(strip * pixels // count, (strip + 1) * pixels // count))
+        return self._follow(tuple(region))
+
+    def spots(self) -> Iterator[_Spot]:
+        """Where the cells follow small spots of the image.
+
+        Yields:
+            Spots that a part of the grid follows; none where the layer mixes all places.
+        """
+        axes = len(self.grid)
+        for middles in _SPOTS:
+            region = [slice(None), slice(None)]
+            for middle, pixels in zip(middles[-axes:], self._changed.shape[2:]):
+                half = max(1, round(pixels * _SPOT / 2))
+                at = round(pixels * middle)
+                region.append(slice(max(0, at - half), at + half))
+            change = self._follow(tuple(region))
+            if change is not None and self._before is not None:
+                size = self._before.abs().sum(1)[0]
+                # Some tokens are much larger than others, and follow any change.
+                change = change / (size + size.median()).clamp_min(1e-12)
+                followed = float((change > _FOLLOWS * change.amax()).float().mean())
+                if followed <= _FEW:
+                    yield _Spot(middles[-axes:], change)
+
+    def _follow(self, region: tuple[slice, ...]) -> Tensor | None:
+        """How much each cell follows a region of the image; as :meth:`follow`."""
         image = self._inputs[self._position].clone()
-        pixels, count = image.shape[axis + 2], self.counts[axis]
-        start, stop = strip * pixels // count, (strip + 1) * pixels // count
-        changed = self._changed.narrow(axis + 2, start, stop - start)
-        image.narrow(axis + 2, start, stop - start).copy_(changed)
+        image[region] = self._changed[region]
         after = self._cells(image)
         if after is None or self._before is None or after.shape != self._before.shape:
             return None
@@ -185,6 +236,35 @@ class _Strips:
         with generator_kept():
             (output,) = layer_outputs(self._model, tuple(inputs), [self._layer])
         return None if output is None else full(self._layer.layout.to_grid(output))
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """A spot of the image, and how a layer's cells follow it.
+
+    Attributes:
+        place: of its middle, in shares of the axes.
+        change: (*grid) by how much each cell follows.
+    """
+
+    place: tuple[float, ...]
+    change: Tensor
+
+    def is_away(self, mirrored: Sequence[int]) -> bool:
+        """Whether the cells that follow it are not those of its place.
+
+        Args:
+            mirrored: axes on which places count from the other end.
+        """
+        near = self.change
+        distant = False
+        for axis, middle in enumerate(_middle(self.change)):
+            place = 1 - self.place[axis] if axis in mirrored else self.place[axis]
+            cells = self.change.shape[axis]
+            distant = distant or abs(place - middle) > max(_AWAY[0] / cells, _AWAY[1])
+            first = max(0, round(place * cells) - 1)
+            near = near.narrow(axis, first, min(2, cells - first))
+        return distant and float(near.amax()) < _AT_PLACE * float(self.change.amax())
 
 
 @dataclass(frozen=True)
@@ -213,9 +293,27 @@ def _verdict(strips: _Strips) -> str:
         return "part"
     if ends and all(_is_turned(end, strips.axes) for end in ends):
         return "turned"
-    if any(_slope(end, end.axis) < -1 / 3 for end in ends):
-        return "mirrored"
+    mirrored = [end.axis for end in ends if _slope(end, end.axis) < -1 / 3]
+    away = [spot.is_away(mirrored) for spot in strips.spots()]
+    if mirrored:
+        return "mirrored" if away and away.count(True) < _AGREE else "elsewhere"
+    if away.count(True) >= _AGREE:
+        return "elsewhere"
     return "border" if any(_has_border(end, strips) for end in ends) else ""
+
+
+def _middle(change: Tensor) -> tuple[float, ...]:
+    """The middle of what follows a spot, in shares of the axes.
+
+    >>> _middle(torch.eye(4)[:1])
+    (0.5, 0.125)
+    """
+    weight = change.square()
+    middle = []
+    for axis, cells in enumerate(change.shape):
+        places = (torch.arange(cells, device=change.device) + 0.5) / cells
+        middle.append(float((_along(weight, axis) * places).sum() / weight.sum()))
+    return tuple(middle)
 
 
 def _ends(strips: _Strips, axis: int) -> _Ends | None:
