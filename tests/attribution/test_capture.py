@@ -452,3 +452,28 @@ def test_where_the_usual_layer_of_a_family_has_one_cell_it_is_said():
     (found,) = explain(resnet.eval(), torch.rand(1, 3, 32, 32), target=0)
     assert (found.layer, found.grid) == ("layer3", (2, 2))
     assert [note.code for note in found.scan.warnings] == ["layer.one_cell"]
+
+
+class ScalesInPlace(nn.Module):
+    """The scaling of the input is part of ``forward``, and writes into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x.sub_(0.5).div_(0.25)
+        return self.head(self.features(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", FITTING)
+def test_an_input_that_a_model_changes_stays(method: str) -> None:
+    net, inputs = nets.seeded(ScalesInPlace()), nets.images(2, 3, 8, 8)
+    before = inputs.clone()
+    together = explain(net, inputs, 1, method, "features")
+    assert torch.equal(inputs, before)
+    scores = net(inputs.clone())[:, 1].tolist()
+    assert [each.score for each in together] == pytest.approx(scores, abs=1e-6)
+    (alone,) = explain(net, inputs[1:], 1, method, "features")
+    torch.testing.assert_close(together[1].raw, alone.raw, rtol=1e-4, atol=1e-5)

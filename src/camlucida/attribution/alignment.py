@@ -293,13 +293,19 @@ def _verdict(strips: _Strips) -> str:
         return "part"
     if ends and all(_is_turned(end, strips.axes) for end in ends):
         return "turned"
+    moved = _moved(strips, ends)
+    if moved:
+        return moved
+    return "border" if any(_has_border(end, strips) for end in ends) else ""
+
+
+def _moved(strips: _Strips, ends: Sequence[_Ends]) -> str:
+    """Whether spots are seen elsewhere: mirrored, or in any other way."""
     mirrored = [end.axis for end in ends if _slope(end, end.axis) < -1 / 3]
     away = [spot.is_away(mirrored) for spot in strips.spots()]
     if mirrored:
         return "mirrored" if away and away.count(True) < _AGREE else "elsewhere"
-    if away.count(True) >= _AGREE:
-        return "elsewhere"
-    return "border" if any(_has_border(end, strips) for end in ends) else ""
+    return "elsewhere" if away.count(True) >= _AGREE else ""
 
 
 def _middle(change: Tensor) -> tuple[float, ...]:

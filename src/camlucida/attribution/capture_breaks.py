@@ -154,8 +154,8 @@ def output_with(
     path = layer.ref.path
     handle = model.get_submodule(path).register_forward_hook(trace.hook(path))
     try:
-        with forwarding(inputs):
-            return model(*inputs)
+        with forwarding(inputs) as given:
+            return model(*given)
     finally:
         handle.remove()
 
@@ -172,7 +172,7 @@ def _trace(
     named = [(path, module) for path, module in model.named_modules() if path]
     handles = [module.register_forward_hook(trace.hook(path)) for path, module in named]
     try:
-        output = main_tensor(model(*inputs))
+        output = main_tensor(model(*(x.clone() for x in inputs)))
     finally:
         for handle in handles:
             handle.remove()

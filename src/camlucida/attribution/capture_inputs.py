@@ -123,8 +123,8 @@ def run_with_layers(
         for number, layer in enumerate(layers)
     ]
     try:
-        with forwarding(inputs):
-            returned = model(*inputs)
+        with forwarding(inputs) as given:
+            returned = model(*given)
     except CamlucidaError:  # a model may refuse pixels of these values
         return None, [None] * len(layers)
     finally:

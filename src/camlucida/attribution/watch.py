@@ -155,11 +155,11 @@ class Watch:
         return self.run()
 
     def _forward(self) -> Any:
-        with forwarding(self.inputs), self.reader.following(), ExitStack() as self._modes:
+        with forwarding(self.inputs) as given, self.reader.following(), ExitStack() as self._modes:
             self._depth = _active_modes()
             if self.requested and self.model in _HAVE_A_MODE:
                 self._follow()
-            return self.model(*self.inputs)
+            return self.model(*given)
 
     def _follow(self) -> None:
         """From here on look for the ReLU behind a captured layer.

@@ -123,8 +123,8 @@ class CellOrder:
             module = model.get_submodule(path)
             handles.append(module.register_forward_hook(self._hook(path), with_kwargs=True))
         try:
-            with forwarding(inputs), torch.no_grad():
-                model(*inputs)
+            with forwarding(inputs) as given, torch.no_grad():
+                model(*given)
         finally:
             for handle in handles:
                 handle.remove()

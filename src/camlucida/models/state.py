@@ -129,18 +129,21 @@ def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @contextmanager
-def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
+def forwarding(inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
     """What a model raises in its forward becomes one line.
 
     Args:
         inputs: of the forward, the images first: (B, C, *spatial).
+
+    Yields:
+        Copies to call the model with, for it may change its inputs in place.
 
     Raises:
         ModelError: the model does not run on these inputs.
         ModelMismatchError: the same for a single image: the next would fare no better.
     """
     try:
-        yield
+        yield tuple(x.clone() for x in inputs)
     except (
         RuntimeError,
         ValueError,
