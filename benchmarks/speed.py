@@ -1,29 +1,33 @@
 """Cost of every method on five networks, beside grad-cam, torchcam and Captum.
 
     python benchmarks/speed.py [--networks PART …] [--only PART …] [--batch 1 8] [--rounds 5]
+                               [--limit SECONDS]
 
 Results are added to benchmarks/speed.json, from which speed.md and the README's table are made.
 What is there is not measured again without --again, so a run that was stopped goes on.
 
-The contestants of a case take turns, round by round, and the median counts. The ratio is one of
-processor time, which other work on the machine hardly changes. Memory is the growth of the peak
-resident set over a plain forward's, each contestant in a process of its own. Weights are random:
-they change no time.
+The contestants of a case, each with a network of its own, take turns, round by round, and the
+median counts. The ratio is one of processor time, which other work on the machine hardly changes.
+Before each run the threads of the one before come to rest: those of NumPy's linear algebra go on
+spinning for a while, and their time would be the next one's. A contestant that takes longer than
+the limit is stopped; its ratio is a lower bound. Memory is the growth of the resident set in a run
+that is not the first, over that of a plain forward. Weights are random: they change no time.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import os
 import platform
-import resource
+import signal
 import statistics
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +39,13 @@ import camlucida as cl
 from camlucida.attribution.methods import METHODS
 
 RESULTS = Path(__file__).parent / "speed.json"
-PLAIN = "plain forward"
+PLAIN, OURS = "plain forward", "camlucida"
 LABEL = 3
 LABELS = 18
-SLOW = 20.0
+SLOW = 10.0
 """Seconds of processor time after which a contestant has one round."""
+REST = 0.05
+"""Seconds before each run, in which threads of the one before fall asleep."""
 GRADIENT = "all gradient methods"
 ALL_LABELS = "gradcam, 18 labels"
 FAMILY = (
@@ -72,6 +78,7 @@ TORCHCAM = {
     "sscam": "SSCAM",
     "iscam": "ISCAM",
 }
+ASKED = [*METHODS, ALL_LABELS, GRADIENT]
 Run = Callable[[], object]
 Case = tuple[str, int, str]
 """Network, number of images, and what is asked."""
@@ -147,7 +154,7 @@ class Contest:
 
     def runs(self) -> dict[str, Run]:
         """Name → what to time; the plain forward comes first."""
-        runs: dict[str, Run] = {PLAIN: self.plain, "camlucida": self.ours}
+        runs: dict[str, Run] = {PLAIN: self.plain, OURS: self.ours}
         if all(name in GRAD_CAM for name in self.methods):
             runs["grad-cam"] = self.grad_cam
         if not self.segments and not self.tokens and any(m in TORCHCAM for m in self.methods):
@@ -219,78 +226,119 @@ class Contest:
         return [make().attribute(self.x, target=label, **options) for label in targets]
 
 
-def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Seconds of processor time of each contestant, round by round; [] where it refuses."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    first = {name: _first(name, run) for name, run in runs.items()}
-    for name, once in first.items():
-        if once is not None and once >= SLOW:  # what a first run costs more is nothing beside it
-            seconds[name].append(once)
+class OverLimitError(Exception):
+    """A run takes longer than the limit."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of processor time of a contestant.
+
+    Attributes:
+        seconds: of its first run.
+        stopped: whether it was stopped then, at the limit.
+    """
+
+    seconds: float
+    stopped: bool = False
+
+
+def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]:
+    """Contestant → seconds, ratio to a plain forward, MiB over it, rounds, load of the machine.
+
+    Of one that was stopped at the limit, ``more_than`` the ratio. Nothing where the method does not
+    fit the network.
+    """
+    names = list(Contest(*case).runs())
+    runs = {name: Contest(*case).runs()[name] for name in names}
+    ours = _first(OURS, runs[OURS], limit)
+    if ours is None:
+        return {}
+    others = {name: _first(name, run, limit) for name, run in runs.items() if name != OURS}
+    first = {PLAIN: others[PLAIN], OURS: ours, **others}
+    going = {name: one for name, one in first.items() if one is not None and not one.stopped}
+    # What a first run costs more is nothing beside a slow one.
+    seconds = {name: [one.seconds] if one.seconds >= SLOW else [] for name, one in going.items()}
+    quick = [name for name, values in seconds.items() if not values]
     for _ in range(rounds):
-        for name, run in runs.items():
-            if first[name] is not None and not (seconds[name] and seconds[name][0] >= SLOW):
-                seconds[name].append(_timed(run))
-    return seconds
+        for name in quick:
+            seconds[name].append(_timed(runs[name]))
+    base = statistics.median(seconds[PLAIN])
+    growth = {name: peak_growth(runs[name]) for name in quick}
+    rows: dict[str, dict[str, Any]] = {}
+    for name, one in first.items():
+        if name in seconds:
+            median = statistics.median(seconds[name])
+            rows[name] = {"seconds": round(median, 4), "ratio": round(median / base, 3)}
+            if None not in (growth.get(name), growth[PLAIN]):
+                rows[name]["extra_mib"] = round(growth[name] - growth[PLAIN])
+            rows[name] |= {"rounds": len(seconds[name]), "load": round(os.getloadavg()[0], 1)}
+        elif one is not None:
+            rows[name] = {"more_than": round(one.seconds / base)}
+    return rows
 
 
 def _timed(run: Run) -> float:
+    time.sleep(REST)
     start = time.process_time()
     run()
     return time.process_time() - start
 
 
-def _first(name: str, run: Run) -> float | None:
-    """Seconds of a first run, which can cost more; None where the contestant refuses the case."""
+def _first(name: str, run: Run, limit: float) -> Timing | None:
+    """A first run, which can cost more; None where the contestant refuses the case."""
+    start = time.process_time()
     try:
-        return _timed(run)
+        with stopped_after(limit):
+            run()
+    except OverLimitError:
+        return Timing(time.process_time() - start, stopped=True)
     except Exception as error:  # noqa: BLE001 - a peer's, of any kind
         print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:100]}")
         return None
+    return Timing(time.process_time() - start)
 
 
-def peak_mib(case: Sequence[object], contestant: str) -> float:
-    """Peak resident set of a fresh process that runs one contestant once, MiB."""
-    command = [sys.executable, __file__, "--peak-of", *map(str, case), contestant]
-    environment = {**os.environ, "TQDM_DISABLE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return float(done.stdout.strip().splitlines()[-1])
+@contextmanager
+def stopped_after(limit: float) -> Iterator[None]:
+    """What runs inside longer than so many seconds ends in OverLimitError."""
+
+    def stop(*about: object) -> None:
+        raise OverLimitError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
-def own_peak_mib() -> float:
-    """Peak resident set of this process, MiB.
+def peak_growth(run: Run) -> float | None:
+    """MiB by which the resident set of this process grows in a run; None but on Linux."""
+    forget = Path("/proc/self/clear_refs")
+    if not forget.exists():
+        return None
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed before would serve this run
+    forget.write_text("5")  # the peak is from here on
+    before = _of_status("VmRSS")
+    run()
+    return _of_status("VmHWM") - before
 
-    Linux's getrusage would start from the parent's peak; VmHWM does not.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / (2**20 if sys.platform == "darwin" else 2**10)
 
-
-def measured(case: Case, rounds: int, memory: bool) -> dict[str, dict[str, float]]:
-    """Contestant → seconds, ratio to a plain forward, MiB over it, rounds, load of the machine."""
-    seconds = measure(Contest(*case).runs(), rounds)
-    base = statistics.median(seconds[PLAIN])
-    plain_peak = peak_mib(case, PLAIN) if memory else 0.0
-    rows = {}
-    for name, values in seconds.items():
-        if values:
-            median = statistics.median(values)
-            row = {"seconds": round(median, 4), "ratio": round(median / base, 3)}
-            if memory:
-                row["extra_mib"] = round(peak_mib(case, name) - plain_peak)
-            rows[name] = row | {"rounds": len(values), "load": round(os.getloadavg()[0], 1)}
-    return rows
+def _of_status(name: str) -> float:
+    """MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
     """Those that are requested."""
-    asked = [*METHODS, ALL_LABELS, GRADIENT]
-    for network in NETWORKS:
-        for batch in options.batch:
-            for case in asked:
+    for batch in options.batch:
+        for network in NETWORKS:
+            for case in ASKED:
                 if _named(network, options.networks) and _named(case, options.only):
                     yield network, batch, case
 
@@ -307,15 +355,20 @@ def markdown(document: dict[str, Any]) -> str:
         "| network | images | method | contestant | × a plain forward | memory over it | load |",
         "|---|---|---|---|---|---|---|",
     ]
-    for key, rows in document["results"].items():
+    for key in sorted(document["results"], key=_place):
         network, batch, case = key.split(" | ")
-        for name, row in rows.items():
+        for name, row in document["results"][key].items():
             memory = f"{row['extra_mib']:+.0f} MiB" if "extra_mib" in row else ""
-            ratio = f"{row['ratio']:.2f}"
-            lines.append(
-                f"| {network} | {batch} | {case} | {name} | {ratio} | {memory} | {row['load']} |"
-            )
+            ratio = f"{row['ratio']:.2f}" if "ratio" in row else f"> {row['more_than']}"
+            about = f"{memory} | {row.get('load', '')}"
+            lines.append(f"| {network} | {batch} | {case} | {name} | {ratio} | {about} |")
     return "\n".join([*lines, ""])
+
+
+def _place(key: str) -> tuple[int, ...]:
+    """Of a case in the table: by network, number of images and method."""
+    network, batch, case = key.split(" | ")
+    return list(NETWORKS).index(network), int(batch), ASKED.index(case)
 
 
 def main() -> None:
@@ -328,17 +381,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[""], help="starts of names of methods")
     parser.add_argument("--batch", nargs="*", type=int, default=[1, 8])
     parser.add_argument("--again", action="store_true", help="also what is measured already")
-    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--limit", type=float, default=300, help="seconds of one run")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--peak-of", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     os.environ["TQDM_DISABLE"] = "1"
-    if options.peak_of:
-        network, batch, case, contestant = options.peak_of
-        Contest(network, int(batch), case).runs()[contestant]()
-        print(own_peak_mib())
-        return
     document = json.loads(options.out.read_text()) if options.out.is_file() else {"results": {}}
     document["about"] = {
         "machine": platform.platform(terse=True),
@@ -350,8 +397,8 @@ def main() -> None:
         key = " | ".join(map(str, case))
         if key in document["results"] and not options.again:
             continue
-        document["results"][key] = measured(case, options.rounds, not options.no_memory)
-        print(key, {name: row["ratio"] for name, row in document["results"][key].items()})
+        document["results"][key] = measured(case, options.rounds, options.limit)
+        print(key, document["results"][key], flush=True)
         options.out.write_text(json.dumps(document, indent=1) + "\n")
         options.out.with_suffix(".md").write_text(markdown(document))
 

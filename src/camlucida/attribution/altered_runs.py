@@ -52,12 +52,12 @@ class AlteredRuns:
         if self._found is not None:
             self._folds, self._found = self._checked(self._found.folds()), None
         with folded(self._folds):
-            return in_fastest_order(self._model, images, run)
+            return run(in_fastest_order(self._model, images, run))
 
     def _run_first(self, images: Tensor, run: Run) -> Tensor:
         self._found = Foldable(self._model)
         with self._found.watching():
-            logits = in_fastest_order(self._model, images, run)
+            logits = run(in_fastest_order(self._model, images, run))
         self._first = images[:1].clone(), logits[:1].clone(), run
         return logits
 
@@ -67,6 +67,6 @@ class AlteredRuns:
             return ()
         image, logits, run = self._first
         with folded(folds):
-            again = in_fastest_order(self._model, image, run)
+            again = run(in_fastest_order(self._model, image, run))
         tolerance = TOLERANCE * float(logits.abs().max())
         return folds if torch.allclose(again, logits, rtol=0, atol=tolerance) else ()

@@ -107,6 +107,9 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
 
 def _nonzero(gradient: Tensor) -> Tensor:
     """(B,) bool: whether the gradient (B, K, *grid) of each image is other than zero somewhere."""
+    for axis in range(1, gradient.ndim):
+        if gradient.stride(axis) == 0:  # one number in memory for all cells
+            gradient = gradient.narrow(axis, 0, 1)
     # In the order of memory: a gradient by tokens would be copied to lie by channels.
     axes = sorted(range(1, gradient.ndim), key=gradient.stride, reverse=True)
     numbers = gradient.permute(0, *axes).flatten(1)

@@ -303,15 +303,18 @@ def _check_finite(explained: ExplainedBatch, maps: BatchMaps, method: Method) ->
     Raises:
         NoEvidenceError: one is not.
     """
-    for key, raw in maps.raw.items():
-        if key.method == method.name and not bool(torch.isfinite(raw).all()):
-            layer = explained.forward.layers[key.layer].name if method.at_layer else INPUT
-            target = explained.targets[key.image][key.target].name
-            raise NoEvidenceError(
-                f"{explained.batch.scans[key.image].id}: the map of {method.name} at {layer} for "
-                f"{target} is not finite",
-                "run the model in float32",
-            )
+    keys = [key for key in maps.raw if key.method == method.name]
+    cells = [maps.raw[key].flatten() for key in keys]
+    if not cells or bool(torch.cat(cells).isfinite().all()):
+        return
+    key = next(key for key, raw in zip(keys, cells) if not bool(raw.isfinite().all()))
+    layer = explained.forward.layers[key.layer].name if method.at_layer else INPUT
+    target = explained.targets[key.image][key.target].name
+    raise NoEvidenceError(
+        f"{explained.batch.scans[key.image].id}: the map of {method.name} at {layer} for {target} "
+        "is not finite",
+        "run the model in float32",
+    )
 
 
 def _explanations(

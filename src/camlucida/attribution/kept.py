@@ -14,6 +14,7 @@ from camlucida.attribution.engine import explanations_of
 from camlucida.attribution.explained_batch import ExplainedBatch
 from camlucida.attribution.explained_model import ExplainedModel
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.forward_pass import ordered_inputs
 from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.model_output import ModelOutput, model_outputs
@@ -109,7 +110,8 @@ class KeptImage:
             with values_kept():
                 return replace(cls._run(model, batch, layers, safe=False), safe=True)
         with frozen(model.module):
-            forward = capture(model.module, batch.tensors, layers, model.spec, True, model.tokens)
+            inputs = ordered_inputs(model, batch.tensors)
+            forward = capture(model.module, inputs, layers, model.spec, True, model.tokens)
         read = forward.output
         output = interpret(read.logits, read.output, read.final, model.spec, batch.tensors[0])
         check_numbers(output, batch.scans)

@@ -56,7 +56,8 @@ class Pooling:
             by_logits: of each score, its gradient by the logits, (B, C).
 
         Yields:
-            (B, K, *grid) each, in at least float32.
+            (B, K, *grid) each, in at least float32; one number in memory for all cells of a channel
+            where all have the same.
 
         Raises:
             ModelError: the head cannot be differentiated.
@@ -73,9 +74,9 @@ class Pooling:
             yield self._over_grid(full(by_mean).reshape(self.activations.shape[:2]))
 
     def _over_grid(self, by_mean: Tensor) -> Tensor:
-        cells = torch.empty_like(full(self.activations))
-        each = over_grid((by_mean * self.share).to(cells), cells)
-        return cells.copy_(each) if self.open is None else torch.mul(each, self.open, out=cells)
+        activations = full(self.activations)
+        each = over_grid((by_mean * self.share).to(activations), activations)
+        return each.expand_as(activations) if self.open is None else each * self.open
 
 
 def find_pooling(logits: Tensor, activations: Tensor) -> Pooling | None:

@@ -65,7 +65,7 @@ def find_positive(
     parts, is_new = parts_hash(model), False
     verdicts = _VERDICTS.setdefault(model, {})
     for ref, layer in layers:
-        if not _is_signed(layer) or not logits.requires_grad or (ref, parts) in verdicts:
+        if (ref, parts) in verdicts or not logits.requires_grad or not _is_signed(layer):
             continue
         dead = _gradient_is_dead(layer, logits)
         verdict = dead and _tail_is_the_same(model, inputs, layer, explained)

