@@ -156,3 +156,12 @@ def test_groupcam_of_several_targets_is_that_of_each_alone() -> None:
     ]
     torch.testing.assert_close(both[1].raw, alone[0][0].raw)
     torch.testing.assert_close(both[2].raw, alone[1][0].raw)
+
+
+def test_groupcam_of_a_label_with_evidence_against_it_alone_is_empty() -> None:
+    net = nets.seeded(nets.Cnn(final=nn.Softmax(1)))
+    with torch.no_grad():
+        net.head.weight.copy_(-net.head.weight.abs())
+    (explanation,) = explain(net, nets.images(1, 3, 12, 12), 0, "groupcam", "features")
+    assert explanation.is_empty
+    assert not explanation.raw.any()

@@ -69,7 +69,8 @@ def groupcam(probe: Probe) -> Tensor:
         total = torch.zeros_like(gradient[0, 0])
         masks = group_masks((weights * activations)[0], probe.inputs.shape[2:])
         probe.steps.expect(len(masks) * (len(gradients) - number))
-        for part in masks.split(probe.batch_size):
+        parts = masks.split(probe.batch_size) if len(masks) else ()
+        for part in parts:
             gains = _scores(probe, part, blurred)[number] - base[number]
             total += torch.einsum("l,l...->...", gains.to(part), part)
         maps.append(total)
