@@ -69,6 +69,17 @@ def test_the_folder(films, capsys):
         assert words in page
 
 
+def test_a_map_of_several_layers_is_shown_with_their_names(films, tmp_path):
+    card = model_cards()["honest_densenet"]
+    options = ["--model", card, "--out", tmp_path, "--device", "cpu", "--method", "refinecam"]
+    options += ["--label", "consolidation"]
+    assert run("change", films / "first.png", films / "second.png", *options) == 0
+    record = json.loads((tmp_path / "change.json").read_text())
+    assert (record["layer"], record["shown_layer"][:8]) == ("(input)", "product(")
+    page = (tmp_path / "change.html").read_text().replace("<wbr>", "")
+    assert f"refinecam at {record['shown_layer']}" in page
+
+
 def test_without_alignment_nothing_is_moved(films, capsys):
     card, same = model_cards()["honest_densenet"], films / "first.png"
     options = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -192,7 +193,8 @@ def evaluate_command(
     folder = fetched_run(Path(images[0])) if not cards and len(images) == 1 else None
     if folder is not None and (folder / ABOUT).is_file():
         _check_same(folder, out)
-        _print_summary(*present(folder, read(folder), None))
+        earlier = read(folder)
+        _print_summary(*present(folder, earlier, None), earlier.tables.shown_layers)
         return
     paths, missing = find_inputs(images, cards[0]) if cards else ([], [])
     request = EvaluationRequest(
@@ -239,7 +241,8 @@ def evaluate_command(
         failures += result.evaluated.tables.failures
         notes += result.evaluated.tables.notes
         if result.page is not None:
-            _print_summary(result.page, result.summary)
+            shown = result.evaluated.tables.shown_layers
+            _print_summary(result.page, result.summary, shown)
     finish(failures, notes)
 
 
@@ -254,13 +257,14 @@ def _tuple(words: list[Any] | None) -> tuple[Any, ...]:
     return tuple(words or ())
 
 
-def _print_summary(page: Path, summary: Any) -> None:
+def _print_summary(page: Path, summary: Any, shown: Mapping[tuple[str, str], str]) -> None:
     """The first numbers of an evaluation, and where the rest is."""
     from camlucida.evaluation.maps.summary import headline, over_all_labels, title
     from camlucida.io.records import records_of
     from camlucida.metrics.intervals import interval_notes
+    from camlucida.workflows.evaluation.shown_layers import with_shown_layers
 
-    table = over_all_labels(summary)
+    table = with_shown_layers(over_all_labels(summary), shown)
     for name, output in headline(summary):
         part = table[(table["metric"] == name) & (table["output"] == output)]
         for row in records_of(part):
@@ -274,10 +278,11 @@ def _print_summary(page: Path, summary: Any) -> None:
 def _method_line(row: Row) -> str:
     """A method with its estimate and interval."""
     from camlucida.core.numbers import number_or_dash
+    from camlucida.workflows.evaluation.shown_layers import layer_of
 
     kind = "baseline " if row["baseline"] else ""
     bounds = f"[{number_or_dash(row['low'])}, {number_or_dash(row['high'])}]"
     if row["interval_method"] == "none":
         patients = f"{row['patients']} {'patient' if row['patients'] == 1 else 'patients'}"
         bounds = f"(no interval: {patients})"
-    return f"{kind}{row['method']} at {row['layer']} {number_or_dash(row['estimate'])} {bounds}"
+    return f"{kind}{row['method']} at {layer_of(row)} {number_or_dash(row['estimate'])} {bounds}"

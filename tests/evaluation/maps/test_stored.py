@@ -31,8 +31,9 @@ table = "table.csv"
 model = "card.toml"
 [explain]
 target = {target}
-method = ["layercam", "hirescam"]
+method = {method}
 """
+AT_LAYER = '["layercam", "hirescam"]'
 IMAGES = 4
 PLAIN = ("localisation", "description", "artefact")
 
@@ -55,19 +56,19 @@ def cohort(tmp_path_factory):
     return folder
 
 
-def opened(cohort, target):
+def opened(cohort, target, method=AT_LAYER):
     """The one model of a run with this target."""
-    name = "".join(filter(str.isalnum, target))
+    name = "".join(filter(str.isalnum, target + method))
     file = cohort / f"{name}.toml"
-    file.write_text(COHORT.format(target=target))
+    file.write_text(COHORT.format(target=target, method=method))
     if not (cohort / name).exists():
         execute(file, cohort / name)
     (model,) = run_models(Run.open(cohort / name), "cpu")
     return model
 
 
-def source(cohort, target, *metrics, **more):
-    model = opened(cohort, target)
+def source(cohort, target, *metrics, method=AT_LAYER, **more):
+    model = opened(cohort, target, method)
     settings = MetricSettings(
         targets=model.targets,
         methods=model.methods,
@@ -122,6 +123,35 @@ def test_metrics_of_maps_alone_neither_explain_nor_run_the_model(cohort, calls, 
     assert "explain" in calls
     assert set(rows["method"]) == {"layercam", "hirescam", "center", "sobel"}
     assert rows["value"].notna().any()
+
+
+def test_methods_with_and_without_a_layer_are_both_stored(cohort, calls):
+    of_run = source(cohort, '"truth"', "hit", method='["layercam", "input_x_gradient"]')
+    rows = evaluate_source(of_run).tables.rows
+    assert calls == []
+    of_methods = rows[~rows["baseline"].astype(bool)]
+    assert set(zip(of_methods["method"], of_methods["layer"])) == {
+        ("layercam", "features"),
+        ("input_x_gradient", "(input)"),
+    }
+    same(rows, evaluate_source(replace(of_run, maps=None)).tables.rows)
+
+
+def test_a_part_of_the_targets_of_a_run_is_not_explained_again(cohort, calls):
+    of_run = source(cohort, '["predicted", "truth"]', "hit", targets=("predicted",))
+    rows = evaluate_source(of_run).tables.rows
+    assert calls == ["run_batch"] * IMAGES
+    same(rows, evaluate_source(replace(of_run, maps=None)).tables.rows)
+
+
+def test_a_method_that_the_run_could_not_apply_costs_itself_alone(cohort, calls):
+    methods = '["layercam", "attention_rollout"]'
+    evaluated = evaluate_source(source(cohort, '"truth"', "hit", method=methods))
+    rows = evaluated.tables.rows
+    assert calls == [] == evaluated.tables.failures
+    assert set(rows["method"]) == {"layercam", "center", "sobel"}
+    (note,) = [n for n in evaluated.tables.notes if n.code == "evaluation_notes.left_out"]
+    assert note.values["methods"] == [f"attention_rollout ({IMAGES})"]
 
 
 def test_what_needs_the_model_runs_it_and_explains_no_image_again(cohort, calls):

@@ -114,6 +114,16 @@ def test_the_numbers_are_those_of_the_tables(page, tables):
     assert "nan" not in text.replace("nano", "")
 
 
+def test_a_map_of_several_layers_is_shown_with_their_names(tables, tmp_path):
+    blocks = "blocks.0 … blocks.11"
+    frames = [table.replace({"layer": {LAYER: "(input)"}}) for table in tables]
+    about = replace(ABOUT, shown_layers={("gradcam", "(input)"): blocks})
+    path = write_evaluation_page(tmp_path, EvaluationTables(*frames), about, [])
+    text = path.read_text("utf-8").replace("<wbr>", "")
+    assert f"<td>gradcam</td><td>{blocks}</td>" in text
+    assert "<td>hirescam</td><td>(input)</td>" in text
+
+
 def test_the_cases_are_shown_with_their_pictures(page, tables):
     text = page.read_text()
     for case in examples(tables[0]):

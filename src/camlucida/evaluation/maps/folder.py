@@ -17,7 +17,7 @@ import pandas as pd
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import write_json
-from camlucida.core.messages import Message, declare, prefixed
+from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.datasets.image_names import is_of_image
 from camlucida.datasets.images import LabelledImages
 from camlucida.datasets.keyed_names import keyed_message, keyed_problem, known_names
@@ -51,6 +51,10 @@ declare(
         "explained_again": (
             "{count} {count:|image|images} explained again, because the run does not store all "
             "requested maps of the same file: {names}."
+        ),
+        "left_out": (
+            "methods left out, because the run could not apply them, with the number of images: "
+            "{methods:,}; camlucida show has the reasons."
         ),
     },
 )
@@ -161,12 +165,16 @@ def _empty_masks(tables: Tables) -> list[Message]:
 
 def _notes_of_maps(source: Source) -> list[Message]:
     maps = source.map_source
-    again = maps.explained_again if isinstance(maps, StoredMaps) else []
-    if not again:
+    if not isinstance(maps, StoredMaps):
         return []
-    return [
-        Message("evaluation_notes.explained_again", {"count": len(again), "names": listing(again)})
-    ]
+    notes = []
+    if again := maps.explained_again:
+        values: dict[str, Value] = {"count": len(again), "names": listing(again)}
+        notes.append(Message("evaluation_notes.explained_again", values))
+    if maps.left_out:
+        methods = [f"{method} ({images})" for method, images in maps.left_out.items()]
+        notes.append(Message("evaluation_notes.left_out", {"methods": methods}))
+    return notes
 
 
 def key_names(tables: Tables, cohort: LabelledImages) -> None:
@@ -222,7 +230,9 @@ def read(out: Path) -> Evaluated:
     about = json.loads((out / ABOUT).read_text("utf-8"))
     failures = [Failure(**failure) for failure in about["failures"]]
     notes = [Message.from_json(note) for note in about["notes"]]
-    tables = Tables(rows, curves, boxes, failures, notes, Count(**about["count"]))
+    # One of an earlier version has none.
+    shown = {(method, layer): name for method, layer, name in about.get("shown_layers", ())}
+    tables = Tables(rows, curves, boxes, failures, notes, Count(**about["count"]), shown)
     return Evaluated(tables, sanity, about["seconds"], about)
 
 
@@ -256,6 +266,7 @@ def describe(
         "device": str(next(model.module.parameters()).device),
         "failures": [failure.to_json() for failure in tables.failures],
         "notes": tables.notes,
+        "shown_layers": [[*place, shown] for place, shown in tables.shown_layers.items()],
         "box_metrics": list(with_inputs("all boxes", among=settings.metrics)),
         "notice": "Research use only",
     }

@@ -245,6 +245,7 @@ class _Session:
         faithful = with_inputs("altered images", among=names)
         image = self._perturbed_image(key, sample, maps) if faithful else None
         for each in maps:
+            self.builder.show_layer(each)
             self._score_without_model(sample, each, regions, annotation, specificity)
             wanted = [name for name in faithful if _measured(each, name)]
             if image is not None and wanted:

@@ -46,6 +46,8 @@ class Tables:
         failures: images that could not be evaluated.
         notes: for the reader.
         count: of altered images and forward passes.
+        shown_layers: method and layer → the layer as people read it, where its name says less: of
+            maps that are made of several layers or blocks.
     """
 
     rows: pd.DataFrame
@@ -54,6 +56,7 @@ class Tables:
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
     count: Count = field(default_factory=Count)
+    shown_layers: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class TableBuilder:
@@ -64,6 +67,13 @@ class TableBuilder:
         self._frames: list[pd.DataFrame] = []
         self._curves: list[tuple[Any, ...]] = []
         self._boxes: list[tuple[Any, ...]] = []
+        self._shown_layers: dict[tuple[str, str], str] = {}
+
+    def show_layer(self, each: EvaluatedMap) -> None:
+        """Keep how people read the layer of a map; that of the first image counts."""
+        shown = each.first.shown_layer
+        if not each.baseline and shown != each.layer:
+            self._shown_layers.setdefault((each.method, each.layer), shown)
 
     def score(
         self,
@@ -119,7 +129,7 @@ class TableBuilder:
             rows = pd.concat(self._frames, ignore_index=True)
         curves = pd.DataFrame(self._curves, columns=list(CURVE))
         boxes = pd.DataFrame(self._boxes, columns=list(BOXES))
-        return Tables(rows, curves, boxes, failures, notes, count)
+        return Tables(rows, curves, boxes, failures, notes, count, self._shown_layers)
 
 
 def map_columns(sample: Sample, each: EvaluatedMap, explanation: Explanation) -> MapColumns:

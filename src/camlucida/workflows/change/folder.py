@@ -68,6 +68,7 @@ def write_change(
         "model": _model(model),
         "method": first.before.method,
         "layer": first.before.layer,
+        "shown_layer": first.before.shown_layer,
         "alignment": alignment_record(first.alignment),
         "labels": labels,
         "others": [_scores(change) for change in changes if change.before.target not in shown],

@@ -146,7 +146,7 @@ def _about(record: Record) -> Facts:
     if model["description"]:
         described = phrase(f"{model['name']}: ", quoted(model["description"]))
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    method = _message("method_at", method=record["method"], layer=record["layer"])
+    method = _message("method_at", method=record["method"], layer=record["shown_layer"])
     return Facts(
         (
             (_message("before"), _image(record["images"]["before"])),

@@ -79,6 +79,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
         level=LEVEL,
         replicates=REPLICATES,
         keyed=record.get(IMAGE_NAMES) == KEYED,  # of an earlier version it has none
+        shown_layers=measured.shown_layers,
     )
     examples = [_example(out, chosen_map, source) for chosen_map in chosen.maps]
     drawn = [example for example in examples if (out / example.picture).is_file()]

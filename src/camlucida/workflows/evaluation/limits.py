@@ -15,6 +15,7 @@ from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.workflows.evaluation.records import Record, records_without_nan
+from camlucida.workflows.evaluation.shown_layers import layer_of
 
 declare(
     "evaluation_limits",
@@ -175,7 +176,7 @@ def _of_resolution(rows: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Messag
         if measured and (line["metric"], line["output"]) in shown:
             metric = tables.title(line["metric"], line["output"])
             value = number_or_dash(line["ceiling"])
-            values = {"metric": metric, "layer": line["layer"], "value": value}
+            values = {"metric": metric, "layer": layer_of(line), "value": value}
             ceilings[Message("evaluation_limits.ceiling_of", values)] = None
     if ceilings:
         yield Message("evaluation_limits.ceiling", {"ceilings": list(ceilings)})
@@ -251,7 +252,7 @@ def _of_sanity(gate: pd.DataFrame) -> Iterator[Message]:
     unchanged = []
     for each in decisive:
         if each["verdict"] == "unchanged":
-            values: dict[str, Value] = {"method": each["method"], "layer": each["layer"]}
+            values: dict[str, Value] = {"method": each["method"], "layer": layer_of(each)}
             values["labels"] = list(map(str, each["labels"]))
             unchanged.append(Message("evaluation_limits.method_for", values))
     if unchanged:

@@ -45,6 +45,11 @@ from camlucida.workflows.evaluation.page_tables import (
     sanity_table,
     score_table,
 )
+from camlucida.workflows.evaluation.shown_layers import (
+    ShownLayers,
+    shown_layers_of,
+    with_shown_layers,
+)
 from camlucida.workflows.evaluation.texts import page_message
 
 
@@ -63,6 +68,7 @@ class EvaluationAbout:
             :class:`~camlucida.evaluation.maps.summary.ChosenMaps`.
         level, replicates: of the intervals.
         keyed: whether images have keyed names.
+        shown_layers: as of :class:`~camlucida.evaluation.maps.rows.Tables`.
     """
 
     model: str
@@ -77,6 +83,7 @@ class EvaluationAbout:
     level: float
     replicates: int
     keyed: bool = False
+    shown_layers: ShownLayers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,14 +154,22 @@ def evaluation_document(
         evaluation, about, examples: as for :func:`write_evaluation_page`.
         gate: of the sanity check.
     """
-    rows, summary, differences = evaluation.rows, evaluation.summary, evaluation.differences
-    ranks = tables.ranking(summary)
+    rows, differences = evaluation.rows, evaluation.differences
+    summary, ranks, gate, readers = (
+        with_shown_layers(table, about.shown_layers)
+        for table in (
+            evaluation.summary,
+            tables.ranking(evaluation.summary),
+            gate,
+            evaluation.readers,
+        )
+    )
     limit_messages = limits(rows, summary, differences, ranks, gate, len(about.failures))
     count = len(about.failures)
     sections = (
         Section("failures", (Points(tuple(about.failures)),), page_message("failed", count=count)),
         _section("scores", _scores(out, summary, about)),
-        _section("readers", _readers(evaluation.readers)),
+        _section("readers", _readers(readers)),
         _section("differences", _differences(summary, differences)),
         _section("ranks", _ranks(ranks)),
         _section("curves", _curves(out)),
@@ -184,7 +199,8 @@ def _facts(rows: pd.DataFrame, about: EvaluationAbout) -> Facts:
     methods = [name for name, baseline in is_baseline.items() if not baseline]
     baselines = [name for name, baseline in is_baseline.items() if baseline]
     metrics = [tables.title(name) for name in dict.fromkeys(rows["metric"])]
-    layers, labels = (list(dict.fromkeys(rows[column])) for column in ("layer", "label"))
+    layers = shown_layers_of(rows[~rows["baseline"].astype(bool)], about.shown_layers)
+    labels = list(dict.fromkeys(rows["label"]))
     images, patients = rows["image"].nunique(), rows["patient"].nunique()
     versions = [f"{name} {version}" for name, version in about.versions.items()]
     weights = Code(f"sha256 {about.sha256}") if about.sha256 else "–"

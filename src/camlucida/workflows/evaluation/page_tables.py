@@ -13,6 +13,7 @@ from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.readers import KEYS, SCORES
 from camlucida.report.document import Cell, CellValue, Table
 from camlucida.workflows.evaluation.records import Record, records_without_nan
+from camlucida.workflows.evaluation.shown_layers import layer_of
 from camlucida.workflows.evaluation.texts import interval_message, page_message
 
 declare(
@@ -51,7 +52,7 @@ def score_table(name: str, part: pd.DataFrame, columns: Sequence[tuple[str, str]
     for key in sorted(lines, key=lambda key: layers.index(key[0])):
         reference = lines.get((key[0], REFERENCE), {})
         cells = [_score(lines[key].get(column), reference.get(column)) for column in columns]
-        rows.append((_method(first[key]), key[0], *cells))
+        rows.append((_method(first[key]), layer_of(first[key]), *cells))
     return Table(name, None, (*_heads("method", "layer"), *heads), tuple(rows))
 
 
@@ -96,7 +97,7 @@ def rank_table(ranks: pd.DataFrame) -> Table:
     rows: list[tuple[TableCell, ...]] = []
     for key, of_family in lines.items():
         cells = [_number(of_family.get(family)) for family in families]
-        rows.append((_method(first[key]), key[0], *cells))
+        rows.append((_method(first[key]), layer_of(first[key]), *cells))
     of_families = [family_message(family) for family in families]
     return Table("rank_table", None, (*_heads("method", "layer"), *of_families), tuple(rows))
 
@@ -110,7 +111,7 @@ def reader_table(readers: pd.DataFrame) -> Table:
     head = _heads("label", "method", "layer", "reader_reader", "pairs_of_readers", "map_reader")
     rows: list[tuple[TableCell, ...]] = []
     for record in records_without_nan(readers):
-        names = (record[name] for name in KEYS)
+        names = (layer_of(record) if name == "layer" else record[name] for name in KEYS)
         between, of_map = (_score_of(record, name) for name in SCORES)
         pairs, images = (int(record[f"{name}_images"]) for name in SCORES)
         rows.append((*names, between, pairs, of_map, images))
@@ -209,7 +210,7 @@ def _everything_row(record: Record) -> tuple[TableCell, ...]:
         family_message(record["family"]),
         _direction(record["direction"]),
         _method(record),
-        record["layer"],
+        layer_of(record),
         Cell(_estimate(record), spec=".3g"),
         interval_message(record["interval_method"]),
         _number(record["chance"]),
@@ -246,7 +247,7 @@ def _sanity_row(record: Record) -> tuple[TableCell, ...]:
         difference = Estimate(middle, record["low"], record["high"])
     return (
         record["method"],
-        record["layer"],
+        layer_of(record),
         page_message("pooled" if record["pooled"] else "labels_of", labels=labels),
         page_message(record["mode"]),
         f"{int(record['block']) + 1}: {record['block_name']}",
