@@ -2,6 +2,7 @@
 
 import pytest
 
+from camlucida import explain
 from camlucida.attribution.batches import scans_of
 from camlucida.attribution.explained_model import explained_model
 from camlucida.attribution.kept import KeptImage
@@ -24,6 +25,15 @@ def reports():
         return pairs
 
     return reported
+
+
+def test_explain_reports_each_map():
+    net, batch = seeded(Cnn(channels=CHANNELS)), images(2, 3, 16, 16)
+    pairs = []
+    methods = ["gradcam", "rise", "scorecam"]
+    explain(net, batch, 0, methods, "features", progress=lambda *pair: pairs.append(pair))
+    totals = [total for done, total in pairs if done == total]
+    assert totals == [CHANNELS, CHANNELS, 512, 512]  # those at a layer first
 
 
 # RefineCAM needs several grids, and the network has one.

@@ -30,6 +30,7 @@ from camlucida.attribution.mixed_batches import unmixed
 from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
 from camlucida.attribution.samples import all_maps
+from camlucida.attribution.steps import Progress, unreported
 from camlucida.attribution.target_scores import target_scores
 from camlucida.attribution.targets import Target, Truth, spec_of
 from camlucida.core.errors import CamlucidaError, NoEvidenceError, UsageError
@@ -57,6 +58,7 @@ def explain(
     region_score: RegionScore | None = None,
     truth: Sequence[Truth] | None = None,
     batch_size: int | None = None,
+    progress: Progress = unreported,
 ) -> list[Explanation]:
     """Explain scores of images.
 
@@ -85,6 +87,8 @@ def explain(
             ``target="truth"``.
         batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8
             (CPU) or 32 (GPU).
+        progress: called during each map of a method that needs many forward passes, with the
+            number of altered images that were run, and of those that will be.
 
     Returns:
         One Explanation for each input, target, method and layer, in this order of nesting. A
@@ -104,7 +108,7 @@ def explain(
     """
     requested = _listed(method)
     methods = [METHODS[name] for name in method_names(requested)]
-    job = _job(model, methods, layer, target)
+    job = replace(_job(model, methods, layer, target), progress=progress)
     tokens = token_grid(grid, prefix)
     about = explained_model(model, task, labels, tokens, output, logits_from, region_score)
     run = _explain_fitting if EVERY in requested else _explain
@@ -234,6 +238,7 @@ class _Job:
     layers: Sequence[str]
     requests: Sequence[Request]
     left_out: dict[str, CamlucidaError] | None = None
+    progress: Progress = unreported
 
     @property
     def captured(self) -> list[str]:
@@ -270,7 +275,7 @@ def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explan
         requested = (request(image_output) for request in job.requests)
         targets.append(list(chain.from_iterable(requested)))
     explained = ExplainedBatch(
-        model, batch, forward, output, targets, attention=attention, left_out=job.left_out
+        model, batch, forward, output, targets, job.progress, attention, job.left_out
     )
     return explanations_of(explained, job.methods)
 

@@ -6,13 +6,15 @@ Nothing heavy is imported here.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TextIO, TypeVar
 
 import typer
 
@@ -336,24 +338,48 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False, default=json_default))
 
 
+class Advance:
+    """Moves a progress bar.
+
+    Args:
+        update: the bar's own, called with what changes.
+    """
+
+    def __init__(self, update: Callable[..., object]) -> None:
+        self._update = update
+
+    def __call__(self, done: int = 1, total: int | None = None) -> None:
+        """So many more items were done, of so many in all; None leaves the number in all."""
+        known = {} if total is None else {"total": total}
+        self._update(advance=done, passes="", refresh=True, **known)
+
+    def passes(self, done: int, total: int) -> None:
+        """Of the map that is being made, so many passes of the model were made, of so many."""
+        self._update(passes=f"{done:,} of {total:,} passes", refresh=True)
+
+
 @contextmanager
-def progress_bar(total: int | None, what: str) -> Iterator[Any]:
+def _own_stream() -> Iterator[TextIO]:
+    """The error stream; a terminal's own, for a decoder that runs takes what is written to it."""
+    if not sys.stderr.isatty():
+        yield sys.stderr
+        return
+    terminal = os.dup(sys.stderr.fileno())
+    with os.fdopen(terminal, "w", encoding=sys.stderr.encoding, errors="replace") as stream:
+        yield stream
+
+
+@contextmanager
+def progress_bar(total: int | None, what: str) -> Iterator[Advance]:
     """A progress bar on standard error; yields a function that takes how many items were done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
-    # Without a thread that draws: a decoder that has the error stream would take its lines.
-    options: dict[str, Any] = {"auto_refresh": False, "transient": True, "disable": quiet}
-    with Progress(*columns, console=console, **options) as bar:
-        task = bar.add_task(what, total=total)
-
-        def advance(done: int = 1, total: int | None = None) -> None:
-            if total is None:
-                bar.update(task, advance=done, refresh=True)
-            else:
-                bar.update(task, advance=done, total=total, refresh=True)
-
-        yield advance
+    with _own_stream() as stream:
+        console = Console(file=stream)
+        quiet = not console.is_terminal
+        options: dict[str, Any] = {"auto_refresh": False, "transient": True, "disable": quiet}
+        passes = TextColumn("{task.fields[passes]}")
+        with Progress(*columns, passes, console=console, **options) as bar:
+            yield Advance(partial(bar.update, bar.add_task(what, total=total, passes="")))

@@ -171,6 +171,7 @@ def explain_command(
             deidentify=deidentify,
             failures=missing,
             progress=progress,
+            passes=progress.passes,
             on_failure=print_failure,
         )
     if as_json:

@@ -13,6 +13,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.identical import IdenticalPair, identical_groups, identical_methods
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import TargetLike
+from camlucida.attribution.steps import Progress, unreported
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_json
@@ -114,6 +115,7 @@ def explain_to_folder(
     deidentify: bool = False,
     failures: Iterable[Failure] = (),
     progress: Callable[[int], object] = lambda done: None,
+    passes: Progress = unreported,
     on_failure: Callable[[Failure], object] = lambda failure: None,
 ) -> ExplainOutcome:
     """Explain images into a folder.
@@ -137,6 +139,7 @@ def explain_to_folder(
             user alone, and a warning where letters seem to be burned in.
         failures: images that failed before, for the record.
         progress: called with the number of images done since the last call.
+        passes: as ``progress`` of :func:`camlucida.explain`.
         on_failure: called with each failure as it happens, also with those before.
 
     Raises:
@@ -155,13 +158,14 @@ def explain_to_folder(
         frame,
         fuse,
         group_of(out) if deidentify else "",
+        passes=passes,
     )
     outcome = ExplainOutcome(failures=explainer.failures, notes=list(model.notes))
     writer = _Writer(
         out, colormap, kinds, explainer, outcome, ImageWriter(len(paths), kinds is not None)
     )
     lanes = explainer.lanes(len(paths))
-    parts = list(_parts(paths, lanes.part))
+    parts = [paths[start : start + lanes.part] for start in range(0, len(paths), lanes.part)]
     try:
         with lanes, Prefetched(explainer.read, parts) as batches:
 
@@ -358,11 +362,6 @@ def _default_batch(model: LoadedModel) -> int:
 
 def _device(model: LoadedModel) -> Any:
     return next(model.module.parameters()).device
-
-
-def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
-    for start in range(0, len(paths), size):
-        yield paths[start : start + size]
 
 
 def _about(

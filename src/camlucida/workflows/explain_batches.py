@@ -15,6 +15,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.layer_fusion import fused
 from camlucida.attribution.methods import at_layers
 from camlucida.attribution.requests import TargetLike
+from camlucida.attribution.steps import Progress, unreported
 from camlucida.attribution.targets import target_identity
 from camlucida.core.errors import (
     CamlucidaError,
@@ -91,6 +92,8 @@ class BatchExplainer:
         with_letters, with_marker: explained images into which text, or a side marker alone, seems
             to be burned; keyed ones have a warning each.
         files: keyed name of an image → its file.
+        passes: of methods that need many forward passes, as ``progress`` of
+            :func:`camlucida.explain`.
     """
 
     model: LoadedModel
@@ -109,6 +112,7 @@ class BatchExplainer:
     with_letters: list[str] = field(default_factory=list)
     with_marker: list[str] = field(default_factory=list)
     files: dict[str, KeyedFile] = field(default_factory=dict)
+    passes: Progress = unreported
     _ids: set[str] = field(default_factory=set)
     _letters: dict[str, tuple[Message, ...]] = field(default_factory=dict)
     _undefined_of: dict[str, list[UndefinedMap]] = field(default_factory=dict)
@@ -271,7 +275,10 @@ class BatchExplainer:
         stands alone: by method and layer, or by target; and by image.
         """
         try:
-            return explain(self.model, scans, targets, methods, layers, batch_size=self.batch_size)
+            size, passes = self.batch_size, self.passes
+            return explain(
+                self.model, scans, targets, methods, layers, batch_size=size, progress=passes
+            )
         except EmptyRegionError as error:
             return self._without_empty(scans, targets, methods, layers, error)
         except NoEvidenceError as error:
