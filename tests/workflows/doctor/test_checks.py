@@ -227,6 +227,18 @@ class Remembering(Net):
         return (z - self.mean).mean((2, 3))
 
 
+class TrainingInside(Net):
+    def forward(self, x):
+        self.stem[1].train()
+        return super().forward(x)
+
+
+def test_batch_normalisation_that_forward_trains():
+    trains, _ = findings("repeat", examined(trained(TrainingInside())))
+    assert (trains.severity, trains.what.code) == ("fault", "doctor.trains")
+    assert trains.what.values["names"] == "stem.1"
+
+
 def test_two_passes(sound):
     assert codes("repeat", examined(sound)) == {("ok", "repeats")}
     assert codes("repeat", examined(trained(Dropping()))) == {("fault", "random")}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _NormBase
 
 from camlucida.attribution.capture import run_output
 from camlucida.core.messages import declare
@@ -34,6 +35,14 @@ declare(
             "code does not"
         ),
         "remembers_mend": "change them under if self.training alone",
+        "trains": (
+            "forward puts {names} into training mode: an image is normalised by its batch, and "
+            "each pass changes the running statistics"
+        ),
+        "trains_mend": (
+            "take train() out of forward; load the checkpoint again, whose statistics are those of "
+            "training"
+        ),
         "repeats": "two passes of the same images differ by {difference}",
     },
 )
@@ -42,8 +51,14 @@ declare(
 def check(examination: Examination) -> Iterator[Finding]:
     """Whether the model gives the same output twice."""
     changed = _changed_buffers(examination)
-    if changed:
-        yield finding("repeat", "note", "remembers", {"names": listing(changed)})
+    named = examination.module.named_modules()
+    norms = [path for path, part in named if isinstance(part, _NormBase)]
+    training = [path for path in norms if f"{path}.running_mean" in changed]
+    if training:
+        yield finding("repeat", "fault", "trains", {"names": listing(training)})
+    others = [name for name in changed if name.rpartition(".")[0] not in training]
+    if others:
+        yield finding("repeat", "note", "remembers", {"names": listing(others)})
     first = examination.logits(examination.inputs)
     second = examination.logits(examination.inputs)
     difference, share = largest_difference(first, second)
