@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec
 from camlucida.models.families import Layout
-from camlucida.models.firings import Survey
+from camlucida.models.firings import Survey, merged
 from camlucida.models.grids import TokenGrid, has_one_cell, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
@@ -169,6 +169,14 @@ class _Known:
         self._key = (sizes, parts, spec, stated)
         self._surveys = False
 
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Inside, families learn the size of the images that their network is given."""
+        with ExitStack() as stack:
+            for family in self.families:
+                stack.enter_context(family.following())
+            yield
+
     @property
     def surveyed(self) -> Survey | None:
         """The survey, if there has been one."""
@@ -185,7 +193,7 @@ class _Known:
             about = (self.explained, self.spec.logits_from, self.stated)
             model, inputs = self.model, self.inputs
             made = [survey(model, inputs, *about, image, whole) for image in self.images]
-            self._remembered[self._key] = _merged(made)
+            self._remembered[self._key] = merged(made)
         return self._remembered[self._key]
 
     def forget_earlier(self) -> bool:
@@ -242,21 +250,6 @@ class _Known:
         return layout
 
 
-def _merged(surveys: Sequence[Survey]) -> Survey:
-    """What is known of the layers by each size of image; the first that gives a grid counts."""
-    first = surveys[0]
-    firings, layouts = list(first.firings), dict(first.layouts)
-    for other in surveys[1:]:
-        with_grid = {firing.ref: firing for firing in other.firings if firing.cells}
-        for i, firing in enumerate(firings):
-            if not firing.cells:
-                firings[i] = with_grid.get(firing.ref, firing)
-        for ref, known in other.layouts.items():
-            layouts[ref] = [*layouts.get(ref, ()), *known]
-    untested = first.untested.union(*(other.untested for other in surveys[1:]))
-    return Survey(firings, layouts, first.dense, untested, first.trunk, first.branched)
-
-
 def _watched(
     known: _Known,
     layers: Sequence[str],
@@ -270,7 +263,7 @@ def _watched(
     reader = OutputReader(known.model, known.inputs[0], known.spec, graph)
     positive = known_positive(known.model)
     watch = Watch(known.model, known.inputs, refs, known.layout, reader, record, positive)
-    with around():
+    with around(), known.following():
         returned = watch.run()
     missing = [(name, ref) for name, ref in zip(names, refs) if ref not in watch.captured]
     if missing and known.forget_earlier():

@@ -176,6 +176,25 @@ def as_fired(ref: LayerRef, firings: Sequence[Firing]) -> Firing | None:
     return next((firing for firing in outputs if firing.ref.index == index), None)
 
 
+def merged(surveys: Sequence[Survey]) -> Survey:
+    """What is known of the layers by each size of image; the first that gives a grid counts.
+
+    Args:
+        surveys: one a size of image, not empty.
+    """
+    first = surveys[0]
+    firings, layouts = list(first.firings), dict(first.layouts)
+    for other in surveys[1:]:
+        with_grid = {firing.ref: firing for firing in other.firings if firing.cells}
+        for i, firing in enumerate(firings):
+            if not firing.cells:
+                firings[i] = with_grid.get(firing.ref, firing)
+        for ref, known in other.layouts.items():
+            layouts[ref] = [*layouts.get(ref, ()), *known]
+    untested = first.untested.union(*(other.untested for other in surveys[1:]))
+    return Survey(firings, layouts, first.dense, untested, first.trunk, first.branched)
+
+
 def without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
     """A shape without one of its axes.
 

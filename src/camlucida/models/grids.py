@@ -7,7 +7,7 @@ counted: what is not a cell of a known grid is a class or register token.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,7 @@ from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 from camlucida.core.errors import UsageError
 from camlucida.models.families import Layout
 from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, around, one_stride, tokens
-
-Cells = tuple[int, ...]
+from camlucida.models.patch_grids import Cells, patches_taken, unfolded
 
 _STEPS = (_ConvNd, _MaxPoolNd, _AvgPoolNd)
 """What makes a grid of a grid, whatever its stride on each axis."""
@@ -106,12 +105,19 @@ class GridTracer:
         channels: of the input.
         batch: images in the run.
         stated: what the user states of tokens.
+        others: sizes of further images that the network takes.
     """
 
     def __init__(
-        self, size: Sequence[int], channels: int, batch: int, stated: TokenGrid | None = None
+        self,
+        size: Sequence[int],
+        channels: int,
+        batch: int,
+        stated: TokenGrid | None = None,
+        others: Collection[Cells] = (),
     ) -> None:
-        self._size, self._channels, self._batch = tuple(size), channels, batch
+        self._sizes, self._beside = [tuple(size)], others
+        self._channels, self._batch = channels, batch
         self._stated = stated or TokenGrid()
         self._known: list[Cells] = []
         self._counts: set[int] = set()
@@ -132,15 +138,20 @@ class GridTracer:
         """
         if output.ndim < 3 or is_attention(output):
             return None
+        self._learn_size(module, args)
         self._learn_patches(module, args, output)
         layout = None
-        if output.ndim == len(self._size) + 2 and output.shape[0] == self._batch:
+        if output.ndim == self._axes + 2 and output.shape[0] == self._batch:
             layout = self._map(module, args, output)
         if layout is None and output.ndim == 3:
             layout = self._tokens(module, args, output)
         if layout is None or max(layout.to_grid(output).shape[2:]) < 2:
             return None
         return layout
+
+    @property
+    def _axes(self) -> int:
+        return len(self._sizes[0])
 
     @property
     def is_stated(self) -> bool:
@@ -170,7 +181,7 @@ class GridTracer:
         if output.shape[-2] in self._counts:
             return None  # (B, heads, tokens, features of a head, or tokens)
         for layout, cells in options.items():
-            if one_stride(cells, self._size):
+            if any(one_stride(cells, size) for size in self._sizes):
                 return self._seen(module, layout, cells)
         return None
 
@@ -181,7 +192,7 @@ class GridTracer:
             return False
         before, after = tuple(given.shape[2:]), tuple(output.shape[2:])
         keeps_axes = all(new > 1 or old == 1 for old, new in zip(before, after))
-        return keeps_axes and before in (self._size, *self._known)
+        return keeps_axes and before in (*self._sizes, *self._known)
 
     def _seen(self, module: nn.Module, layout: Layout, cells: Sequence[int]) -> Layout:
         if isinstance(module, _ConvNd):
@@ -203,21 +214,31 @@ class GridTracer:
             yield tuple(-(-number // 2) for number in known)
             yield tuple(number // 2 for number in known)
 
+    def _learn_size(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """The size of an image that a convolution takes: a network may have resized it."""
+        given = args[0] if args else None
+        if not isinstance(module, _ConvNd) or not isinstance(given, Tensor):
+            return
+        if given.ndim != self._axes + 2 or len(given) != self._batch:
+            return
+        size = tuple(given.shape[2:])
+        is_image = given.shape[1] in (self._channels, 1, 3) and min(size) > 1
+        if is_image and size not in (*self._sizes, *self._known, *self._beside):
+            self._sizes.append(size)
+
     def _learn_patches(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         """The grid of patches that a linear layer takes, or that were unfolded."""
+        given = args[0] if args else None
+        if not isinstance(given, Tensor):
+            return
         if isinstance(module, nn.Unfold):
-            self._learn(_unfolded(module, self._size))
-        patches = args[0] if args else None
-        if type(module) not in _CHANNELS_LAST or not isinstance(patches, Tensor):
+            self._learn(unfolded(module, tuple(given.shape[2:])))
+        if type(module) not in _CHANNELS_LAST:
             return
-        values = self._channels * math.prod(self._size)
-        if patches.ndim != 3 or patches[0].numel() != values or len(patches) != self._batch:
-            return
-        area = patches.shape[2] / self._channels
-        side = round(area ** (1 / len(self._size)))
-        cells = tuple(pixels // max(side, 1) for pixels in self._size)
-        if math.prod(cells) == patches.shape[1]:
-            self._learn(cells)
+        for size in self._sizes:
+            cells = patches_taken(given, size, self._channels, self._batch)
+            if cells is not None:
+                self._learn(cells)
 
     def _tokens(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
         """Of (B, N, K), (N, B, K) or (B, K, N)."""
@@ -370,18 +391,3 @@ def is_attention(output: Tensor) -> bool:
     first = output.detach().flatten(0, -3)[:1].float()
     sums = first.sum(-1)
     return bool((first >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-2)
-
-
-def _unfolded(module: nn.Unfold, size: Cells) -> Cells:
-    """Blocks an axis."""
-    fields = (module.kernel_size, module.stride, module.padding, module.dilation)
-    kernel, stride, padding, dilation = (_pair(field, len(size)) for field in fields)
-    cells = []
-    for axis, pixels in enumerate(size):
-        reach = dilation[axis] * (kernel[axis] - 1) + 1
-        cells.append((pixels + 2 * padding[axis] - reach) // stride[axis] + 1)
-    return tuple(cells)
-
-
-def _pair(value: Any, rank: int) -> Sequence[int]:
-    return (value,) * rank if isinstance(value, int) else tuple(value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -239,6 +241,26 @@ class Layouts:
         match: tuple[str, ModelFamily | None] = find_family(model) or ("", None)
         self._root, self._family = match
         self._network = model.get_submodule(self._root)
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Inside, the size is that of the images which the known network itself is given.
+
+        A module around it may resize them.
+        """
+        if not self._root:
+            yield
+            return
+        handle = self._network.register_forward_pre_hook(self._note_size)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _note_size(self, network: nn.Module, args: tuple[Any, ...]) -> None:
+        given = args[0] if args else None
+        if isinstance(given, Tensor) and given.ndim == len(self.input_size) + 2:
+            self.input_size = tuple(given.shape[2:])
 
     def covers(self, path: str) -> bool:
         """Whether a layer belongs to a network of known family.

@@ -135,7 +135,8 @@ class _Run:
         self.batch = len(images)
         self.family = Layouts(self.model, size)
         channels = images.shape[1] if images.ndim > 1 else 1
-        self.tracer = GridTracer(size, channels, self.batch, self.stated)
+        beside = [tuple(x.shape[2:]) for x in self.inputs if x is not images]
+        self.tracer = GridTracer(size, channels, self.batch, self.stated, beside)
 
     def forward(self) -> Any:
         """Run the model; hooks are gone afterwards whatever happens."""
@@ -144,7 +145,7 @@ class _Run:
             if path and not isinstance(module, torch.jit.ScriptModule):
                 handles.append(module.register_forward_hook(self._hook(path)))
         try:
-            with forwarding(self.inputs):
+            with forwarding(self.inputs), self.family.following():
                 return self.model(*map(self._input, self.inputs))
         finally:
             for handle in handles:
