@@ -102,6 +102,11 @@ def seed():
             lambda x: nn.functional.pad(x, (0, 32, 0, 32)), "misplaced.elsewhere", id="beside"
         ),
         pytest.param(lambda x: nn.functional.pad(x, (1, 1, 1, 1)), None, id="pad a little"),
+        pytest.param(lambda x: (x - x.amin()) / (x.amax() - x.amin()), None, id="range"),
+        pytest.param(lambda x: (x - x.mean()) / x.std(), None, id="standardise"),
+        pytest.param(
+            lambda x: torch.fft.fft2(x).abs().log1p(), "misplaced.elsewhere", id="fourier"
+        ),
         pytest.param(warped(0.8, -0.6, 0.6, 0.8), "misplaced.elsewhere", id="rotate"),
         pytest.param(warped(2, 0, 0, 2), "misplaced.elsewhere", id="shrink"),
         pytest.param(polar, "misplaced.elsewhere", id="polar"),
@@ -111,6 +116,34 @@ def seed():
 @pytest.mark.parametrize("size", [32, 64])
 def test_what_a_forward_does_to_the_place_of_a_map(change, code, size):
     assert code_of(Inside(change), torch.rand(1, 1, size, size)) == code
+
+
+@pytest.mark.parametrize("size", [(32, 48), (48, 32), (32, 96)])
+def test_an_image_that_is_resized_to_a_square(size):
+    model = Inside(lambda x: nn.functional.interpolate(x, (64, 64)))
+    assert code_of(model, torch.rand(1, 1, *size)) is None
+
+
+@pytest.mark.parametrize("size", [(32, 48), (48, 32), (32, 96)])
+@pytest.mark.parametrize("middle", [True, False])
+def test_an_image_that_is_padded_to_a_square(size, middle):
+    def pad(x):
+        rows, columns = (max(size) - number for number in size)
+        before = (columns // 2, rows // 2) if middle else (0, 0)
+        edges = (before[0], columns - before[0], before[1], rows - before[1])
+        return nn.functional.interpolate(nn.functional.pad(x, edges), (64, 64))
+
+    assert code_of(Inside(pad), torch.rand(1, 1, *size)) == "misplaced.elsewhere"
+
+
+def test_a_crop_before_layers_that_mix_all_places():
+    class Mixes(Inside):
+        def __init__(self):
+            super().__init__(lambda x: nn.functional.interpolate(x[..., 10:-2, 6:-6], (32, 32)))
+            self.mixer = nn.Linear(64, 64)
+            self.encoder.append(nn.Flatten(2)).append(self.mixer).append(nn.Unflatten(2, (8, 8)))
+
+    assert code_of(Mixes()) == "misplaced.elsewhere"
 
 
 @pytest.mark.parametrize("method", ["gradcam", "eigencam", "ablationcam"])
@@ -147,7 +180,7 @@ def test_spots_of_layers_that_mix_all_places_show_nothing():
 
 
 def test_a_crop_that_the_grid_is_too_coarse_to_place_is_said():
-    model = nets.seeded(Inside(lambda x: x[..., 3:-3, 3:-3]))
+    model = nets.seeded(Inside(lambda x: x[..., 2:-2, 2:-2]))
     model.encoder[2] = nn.Sequential(model.encoder[2], nn.ReLU(), nn.AvgPool2d(3))
     (explanation,) = cl.explain(model, torch.rand(1, 1, 32, 32), target=0, layer="encoder")
     assert explanation.no_picture is None

@@ -9,12 +9,14 @@ turn, and the cells that follow show where the layer sees them.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from camlucida.attribution.alignment_entry import Entry, is_off
+from camlucida.attribution.alignment_spots import SPOTS, Spot, along, is_in_few_cells, region_of
 from camlucida.attribution.capture_inputs import layer_outputs
 from camlucida.attribution.watch import Captured
 from camlucida.core.messages import Message, declare
@@ -38,7 +40,7 @@ declare(
             "Turn it before the model instead."
         ),
         "elsewhere": (
-            "Layer {layer} sees places of the image elsewhere, for the model moves, warps, pads or "
+            "Layer {layer} sees places of the image elsewhere, for the model crops, pads, warps or "
             "reorders it inside, so its map lies over no image. Do that before the model instead, "
             "or name an earlier layer."
         ),
@@ -69,23 +71,6 @@ _LIBRARIES = {
 
 _STRIPS = 16
 """Into which each axis is cut at most."""
-
-_SPOTS = ((0.8, 0.3, 0.15), (0.2, 0.7, 0.85), (0.35, 0.15, 0.65))
-"""Middles of spots, in shares of slices, rows and columns; those of an image are the last two."""
-
-_SPOT = 1 / 8
-"""Size of a spot, in shares of an axis."""
-
-_FOLLOWS, _FEW = 0.2, 0.25
-"""By how much a cell changes that follows a spot, as a share of the largest change; and the share
-of cells that may follow one in a layer that keeps places."""
-
-_AWAY = (1.25, 0.1)
-"""How far from its place a spot is seen elsewhere: in cells, and in shares of the axis."""
-
-_AT_PLACE = 0.4
-"""What cells at a spot's place change by at most, relative to the largest change, if it is seen
-elsewhere."""
 
 _AGREE = 2
 """Spots that have to be seen elsewhere."""
@@ -156,6 +141,10 @@ class _Strips:
         model: a plain module.
         inputs: of one image.
         layer: that saw one of the images.
+
+    Attributes:
+        grid: of the layer.
+        counts: strips an axis.
     """
 
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...], layer: Captured) -> None:
@@ -166,9 +155,15 @@ class _Strips:
         self.counts = tuple(min(_STRIPS, pixels) for pixels in image.shape[2:])
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(image.shape, generator=generator).to(image)
-        # A little: a model that chooses a region by its content should choose the same again.
+        # A little: a model that chooses a region by its content should choose the same again; and
+        # within the image's range, by which a model may scale all of it.
         self._changed = image + 0.25 * (float(full(image).std(correction=0)) or 1.0) * noise
+        if image.amin() < image.amax():
+            self._changed.clamp_(image.amin(), image.amax())
+        self._entry = Entry(model, layer, image)
+        self._at_entry: list[tuple[Mapping[int, float], Tensor]] = []
         self._before = self._cells(image)
+        self._entry.keep()
 
     @property
     def axes(self) -> list[int]:
@@ -192,31 +187,52 @@ class _Strips:
             (*grid); None where none follows.
         """
         pixels, count = self._changed.shape[axis + 2], self.counts[axis]
-        region = [slice(None)] * (axis + 2)
-        region.append(slice(strip * pixels // count, (strip + 1) * pixels // count))
-        return self._follow(tuple(region))
+        start, stop = strip * pixels // count, (strip + 1) * pixels // count
+        change = self._follow((*[slice(None)] * (axis + 2), slice(start, stop)))
+        if change is not None:
+            self._note_entry({axis: (start + stop) / 2 / pixels})
+        return change
 
-    def spots(self) -> Iterator[_Spot]:
-        """Where the cells follow small spots of the image.
+    def _note_entry(self, place: Mapping[int, float]) -> None:
+        """Note what of the region that was altered last the first convolution takes."""
+        change = self._entry.change()
+        if change is not None and change.ndim == len(self.grid):
+            self._at_entry.append((place, change))
 
-        Yields:
-            Spots that a part of the grid follows; none where the layer mixes all places.
+    def moved(self, mirrored: Sequence[int]) -> int:
+        """How many strips and spots, of those that were followed, lay elsewhere at the entry.
+
+        Args:
+            mirrored: axes on which places count from the other end.
         """
-        axes = len(self.grid)
-        for middles in _SPOTS:
-            region = [slice(None), slice(None)]
-            for middle, pixels in zip(middles[-axes:], self._changed.shape[2:]):
-                half = max(1, round(pixels * _SPOT / 2))
-                at = round(pixels * middle)
-                region.append(slice(max(0, at - half), at + half))
-            change = self._follow(tuple(region))
-            if change is not None and self._before is not None:
-                size = self._before.abs().sum(1)[0]
-                # Some tokens are much larger than others, and follow any change.
-                change = change / (size + size.median()).clamp_min(1e-12)
-                followed = float((change > _FOLLOWS * change.amax()).float().mean())
-                if followed <= _FEW:
-                    yield _Spot(middles[-axes:], change)
+        count = 0
+        for place, change in self._at_entry:
+            turned = {axis: 1 - at if axis in mirrored else at for axis, at in place.items()}
+            count += is_off(change, turned)
+        return count
+
+    def spots(self) -> list[Spot]:
+        """Where small spots of the image are seen.
+
+        Returns:
+            Those that a part of the grid follows; none where the layer mixes all places.
+        """
+        spots = []
+        for middles in SPOTS:
+            region, place = region_of(middles[-len(self.grid) :], self._changed.shape[2:])
+            change = self._relative(self._follow(region))
+            self._note_entry(dict(enumerate(place)))
+            if change is not None and is_in_few_cells(change):
+                spots.append(Spot(place, change))
+        return spots
+
+    def _relative(self, change: Tensor | None) -> Tensor | None:
+        """By how much each cell changes, relative to its size."""
+        if change is None or self._before is None:
+            return None
+        size = self._before.abs().sum(1)[0]
+        # Some tokens are much larger than others, and follow any change.
+        return change / (size + size.median()).clamp_min(1e-12)
 
     def _follow(self, region: tuple[slice, ...]) -> Tensor | None:
         """How much each cell follows a region of the image; as :meth:`follow`."""
@@ -233,38 +249,9 @@ class _Strips:
     def _cells(self, image: Tensor) -> Tensor | None:
         inputs = list(self._inputs)
         inputs[self._position] = image
-        with generator_kept():
+        with generator_kept(), self._entry.watched():
             (output,) = layer_outputs(self._model, tuple(inputs), [self._layer])
         return None if output is None else full(self._layer.layout.to_grid(output))
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """A spot of the image, and how a layer's cells follow it.
-
-    Attributes:
-        place: of its middle, in shares of the axes.
-        change: (*grid) by how much each cell follows.
-    """
-
-    place: tuple[float, ...]
-    change: Tensor
-
-    def is_away(self, mirrored: Sequence[int]) -> bool:
-        """Whether the cells that follow it are not those of its place.
-
-        Args:
-            mirrored: axes on which places count from the other end.
-        """
-        near = self.change
-        distant = False
-        for axis, middle in enumerate(_middle(self.change)):
-            place = 1 - self.place[axis] if axis in mirrored else self.place[axis]
-            cells = self.change.shape[axis]
-            distant = distant or abs(place - middle) > max(_AWAY[0] / cells, _AWAY[1])
-            first = max(0, round(place * cells) - 1)
-            near = near.narrow(axis, first, min(2, cells - first))
-        return distant and float(near.amax()) < _AT_PLACE * float(self.change.amax())
 
 
 @dataclass(frozen=True)
@@ -303,23 +290,11 @@ def _moved(strips: _Strips, ends: Sequence[_Ends]) -> str:
     """Whether spots are seen elsewhere: mirrored, or in any other way."""
     mirrored = [end.axis for end in ends if _slope(end, end.axis) < -1 / 3]
     away = [spot.is_away(mirrored) for spot in strips.spots()]
+    if max(away.count(True), strips.moved(mirrored)) >= _AGREE:
+        return "elsewhere"
     if mirrored:
-        return "mirrored" if away and away.count(True) < _AGREE else "elsewhere"
-    return "elsewhere" if away.count(True) >= _AGREE else ""
-
-
-def _middle(change: Tensor) -> tuple[float, ...]:
-    """The middle of what follows a spot, in shares of the axes.
-
-    >>> _middle(torch.eye(4)[:1])
-    (0.5, 0.125)
-    """
-    weight = change.square()
-    middle = []
-    for axis, cells in enumerate(change.shape):
-        places = (torch.arange(cells, device=change.device) + 0.5) / cells
-        middle.append(float((_along(weight, axis) * places).sum() / weight.sum()))
-    return tuple(middle)
+        return "mirrored" if away else "elsewhere"
+    return ""
 
 
 def _ends(strips: _Strips, axis: int) -> _Ends | None:
@@ -351,19 +326,15 @@ def _displacement(end: _Ends, strips: _Strips) -> float:
         return 0.0
     scale = strips.grid[end.axis] / strips.counts[end.axis]
     low, high = ((number + 0.5) * scale - 0.5 for number in (end.low, end.high))
-    peaks = [int(_along(each, end.axis).argmax()) for each in (end.from_low, end.from_high)]
+    peaks = [int(along(each, end.axis).argmax()) for each in (end.from_low, end.from_high)]
     return (low - peaks[0]) + (peaks[1] - high)
-
-
-def _along(response: Tensor, axis: int) -> Tensor:
-    return response.movedim(axis, 0).reshape(response.shape[axis], -1).sum(1)
 
 
 def _slope(end: _Ends, axis: int) -> float:
     """By how much more the low half of an axis follows the low end than the high one, in -1 … 1."""
 
     def low_share(response: Tensor) -> float:
-        cells = _along(response, axis)
+        cells = along(response, axis)
         half = len(cells) // 2
         low, high = float(cells[:half].sum()), float(cells[-half:].sum())
         return low / (low + high) if low + high else 0.5
