@@ -208,7 +208,7 @@ def test_auto_does_not_depend_on_what_else_is_asked(others):
         found = explain(net, inputs, 1, "hirescam", order)
         auto = found[order.index("auto")]
         assert auto.layer == "act"
-        assert net.calls == 2 + 5 * len({e.layer for e in found})  # the survey; strips
+        assert net.calls == 2 + 8 * len({e.layer for e in found})  # survey; strips, spots
         torch.testing.assert_close(
             auto.raw, explain(nets.seeded(nets.Cnn()), inputs, 1, "hirescam")[0].raw
         )
