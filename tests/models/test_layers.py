@@ -305,6 +305,6 @@ def test_auto_is_found_by_one_more_forward_and_remembered():
     net, inputs = nets.seeded(nets.Cnn()), nets.images(1, 3, 12, 10)
     with frozen(net):
         first, second = (capture(net, (inputs,), ["auto"]) for _ in range(2))
-    assert net.calls == 3 + 5  # the survey, and strips, once
+    assert net.calls == 3 + 8  # the survey, and strips and spots, once
     assert str(first.layers[0].ref) == str(second.layers[0].ref) == "act"
     assert torch.equal(first.layers[0].activations, second.layers[0].activations)
