@@ -16,7 +16,7 @@ from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.figures.overlay import blend
-from camlucida.report.document import Document, Paragraph, Picture, Section, View
+from camlucida.report.document import Details, Document, Paragraph, Picture, Section, View
 from camlucida.report.render import render_document
 from camlucida.report.viewer.case_files import write_case
 from camlucida.report.viewer.data import case_file
@@ -285,6 +285,17 @@ def test_without_scripts_and_in_print_the_static_picture_remains(browser, folder
     page.get_by_alt_text("static picture").scroll_into_view_if_needed()
     assert page.get_by_alt_text("static picture").is_visible()
     assert not page.locator(".viewer-host").is_visible()
+    page.close()
+
+
+def test_what_is_folded_is_printed(browser, tmp_path):
+    folded = Details("More", (Paragraph(("The detail.",)),))
+    report = render_document(Document("Report", (Section("a", (folded,), title="A"),)))
+    page = browser.new_page()
+    page.goto(f"file://{write_html(report, tmp_path)}")
+    assert not page.get_by_text("The detail.").is_visible()
+    page.emulate_media(media="print")
+    assert page.get_by_text("The detail.").is_visible()
     page.close()
 
 
