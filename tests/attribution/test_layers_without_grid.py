@@ -128,3 +128,44 @@ def test_two_images_in_one_batch_are_explained_one_after_the_other() -> None:
     mended.load_state_dict(net.state_dict())
     (e,) = explain(mended, views, 1)
     assert e.grid == (12, 12)
+
+
+class Projected(Slices):
+    """A projection of the volume runs through the encoder."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(x.amax(2)).flatten(1))
+
+
+class Sections(Slices):
+    """The middle section along each axis."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        middles = x[:, :, 5], x[..., 5, :], x[..., 5]
+        return self.head(torch.cat([self.encoder(image).flatten(1) for image in middles], 1))
+
+
+@pytest.mark.parametrize(("net", "images"), [(Projected, 1), (Sections, 3)])
+@pytest.mark.parametrize("layer", ["auto", "encoder.0"])
+def test_images_that_are_made_of_a_volume(net, images, layer):
+    model = nets.seeded(net(images))
+    with pytest.raises(LayerError, match="a projection, sections, or slices as channels"):
+        explain(model, torch.rand(2, 3, 10, 10, 10), 0, layer=layer)
+
+
+@pytest.mark.parametrize("method", ["input_x_gradient", "occlusion", "rise"])
+@pytest.mark.parametrize("net", [Stacked, Looped])
+def test_pixels_of_several_images_are_not_added_up(net, method):
+    model = nets.seeded(net(5))
+    with pytest.raises(LayerError, match="would add them up"):
+        explain(model, torch.rand(2, 5, 3, 16, 16), 0, method)
+
+
+def test_pixels_of_the_images_of_a_stack_are_told_apart():
+    """As the error recommends: the slices of the map are the images."""
+    model = nets.seeded(Slices(5))
+    images = torch.rand(1, 3, 5, 16, 16)
+    (e,) = explain(model, images, 0, "input_x_gradient")
+    images.requires_grad_()
+    (gradient,) = torch.autograd.grad(model(images)[0, 0], images)
+    torch.testing.assert_close(e.raw, (gradient * images)[0].sum(0).detach())

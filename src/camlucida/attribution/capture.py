@@ -223,7 +223,7 @@ class _Known:
     def _no_grid(self) -> LayerError:
         """Why ``auto`` has no layer."""
         firings = self.survey().firings
-        stacked = stacked_images(self.inputs[0].shape, firings)
+        stacked = stacked_images(self.model, self.inputs[0].shape, firings)
         stacked = stacked or stacked_parts(len(image_inputs(self.inputs)), firings)
         if stacked is not None:
             return stacked
@@ -388,5 +388,5 @@ def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> Laye
     if str(ref) not in watch.gridless:
         return LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)
     firings = known.survey().firings
-    stacked = stacked_images(known.inputs[0].shape, firings)
+    stacked = stacked_images(known.model, known.inputs[0].shape, firings)
     return stacked or without_grid(name, ref, watch.gridless[str(ref)], firings, fix)

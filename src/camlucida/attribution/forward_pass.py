@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from camlucida.attribution.attention_record import AttentionRecord, recording
-from camlucida.attribution.capture import Forward, capture, run_output
+from camlucida.attribution.capture import Forward, capture, run_output, surveyed
 from camlucida.attribution.explained_model import ExplainedModel
+from camlucida.attribution.layers_without_grid import added_up
 from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.methods import Method
 from camlucida.models.detectors import FollowedBoxes
@@ -34,6 +35,11 @@ def forward_pass(
     """
     inputs = ordered_inputs(model, inputs)
     kinds = {method.kind for method in methods}
+    if "input" in kinds and inputs[0].ndim == 5:
+        firings = surveyed(model.module, inputs, model.spec, model.tokens).firings
+        error = added_up(model.module, inputs[0].shape, firings)
+        if error is not None:
+            raise error
     about = layers, model.spec, "probe" in kinds, model.tokens
     if "attention" not in kinds:
         return capture(model.module, inputs, *about), None

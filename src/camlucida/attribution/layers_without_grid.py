@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from camlucida.core.errors import LayerError
 from camlucida.models.firings import Firing
 from camlucida.models.grids import has_one_cell
@@ -46,32 +48,84 @@ def without_grid(
     return LayerError(what, fix)
 
 
-def stacked_images(shape: Sequence[int], firings: Sequence[Firing]) -> LayerError | None:
-    """The error of a stack of images, which a model runs one by one through layers of one image.
+def stacked_images(
+    model: nn.Module, shape: Sequence[int], firings: Sequence[Firing]
+) -> LayerError | None:
+    """The error of a stack of images, or of a volume, of which the layers see images.
 
     Args:
+        model: a plain module.
         shape: of the input, batch first.
         firings: of a survey of the model.
 
     Returns:
         None where the input is no such stack.
 
-    >>> encoder = Firing(LayerRef("conv"), "Conv2d", (4, 8, 7, 7), depends=True)
-    >>> print(stacked_images((1, 4, 3, 56, 56), [encoder]).what)
+    >>> encoder = Firing(LayerRef("0"), "Conv2d", (4, 8, 7, 7), depends=True)
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 8, 8))
+    >>> print(stacked_images(model, (1, 4, 3, 56, 56), [encoder]).what)
     the input (1, 4, 3, 56, 56) is a stack of images: the layers see each as an image of its ...
-    >>> stacked_images((1, 3, 56, 56), [encoder])
+    >>> stacked_images(model, (1, 3, 56, 56), [encoder])
     """
-    if len(shape) != 5 or any("Conv3d" in firing.type for firing in firings):
-        return None
-    # Views, or slices of a volume, are the batch of a convolution in 2-D, or come one by one.
-    flat = [firing for firing in firings if "Conv2d" in firing.type and firing.depends]
-    if all(firing.shape[0] * firing.calls not in shape[1:3] for firing in flat):
+    flat = _flat(shape, firings)
+    if flat and _axis_of_images(model, shape, flat[0]):
+        return LayerError(
+            f"the input {tuple(shape)} is a stack of images: the layers see each as an image of "
+            "its own, so that none has a grid over the stack",
+            "write a forward that takes each image as a tensor (B, C, H, W) of its own and runs "
+            "the encoder on one after the other; the map is of the one that comes last",
+        )
+    if not flat:
         return None
     return LayerError(
-        f"the input {tuple(shape)} is a stack of images: the layers see each as an image of its "
-        "own, so that none has a grid over the stack",
-        "write a forward that takes each image as a tensor (B, C, H, W) of its own and runs the "
-        "encoder on one after the other; the map is of the one that comes last",
+        f"the input {tuple(shape)} has three axes behind its channels, and the layers see images "
+        "of two that are made of it (a projection, sections, or slices as channels), so that none "
+        "has a grid over the input",
+        "make these images before the model and give them, (B, C, H, W), to a forward that starts "
+        "with them",
+    )
+
+
+def _flat(shape: Sequence[int], firings: Sequence[Firing]) -> list[Firing]:
+    """The convolutions of images in a model that is given a stack of them, or a volume."""
+    if len(shape) != 5 or any("Conv3d" in firing.type for firing in firings):
+        return []
+    return [firing for firing in firings if "Conv2d" in firing.type and firing.depends]
+
+
+def _axis_of_images(model: nn.Module, shape: Sequence[int], first: Firing) -> int:
+    """The axis of the input that counts the images of a first convolution; 0 where none does.
+
+    They are the batch of the convolution, or come one by one.
+    """
+    channels = getattr(model.get_submodule(first.ref.path), "in_channels", 1)
+    for axis, other in ((1, 2), (2, 1)):
+        if shape[axis] == first.shape[0] * first.calls and shape[other] in (channels, 1):
+            return axis
+    return 0
+
+
+def added_up(
+    model: nn.Module, shape: Sequence[int], firings: Sequence[Firing]
+) -> LayerError | None:
+    """The error of a map of pixels, where the second axis of the input counts images.
+
+    Args:
+        model: a plain module.
+        shape: of the input, batch first.
+        firings: of a survey of the model.
+
+    Returns:
+        None where that axis holds channels.
+    """
+    flat = _flat(shape, firings)
+    if not flat or shape[1] == 1 or _axis_of_images(model, shape, flat[0]) != 1:
+        return None
+    return LayerError(
+        f"the input {tuple(shape)} is a stack of images, (B, images, C, H, W), and a map of its "
+        "pixels would add them up as if they were channels",
+        "write a forward that takes (B, C, images, H, W) and exchanges the two axes: the slices of "
+        "the map are then the images",
     )
 
 
