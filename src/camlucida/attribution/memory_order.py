@@ -13,7 +13,7 @@ from camlucida.core.errors import CamlucidaError
 from camlucida.core.noise import generator_kept
 from camlucida.models.walk import named_modules, parts_hash
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 """Largest difference of the results in both orders, as a share of the largest."""
 
 _LEAST = 2**14
@@ -38,8 +38,10 @@ class _Known:
     takes_both: bool | None = None
 
 
-_KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[int, _Known]] = weakref.WeakKeyDictionary()
-"""A hash of the model's parts → what is known of it."""
+_KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, torch.Size], _Known]] = (
+    weakref.WeakKeyDictionary()
+)
+"""A hash of the model's parts, and the size of an image → what is known of it."""
 
 Run = Callable[[Tensor], Tensor]
 """Images (N, C, *spatial) → logits of them, (N, …)."""
@@ -71,7 +73,7 @@ def in_fastest_order(model: nn.Module, images: Tensor, run: Run) -> Tensor:
     Args:
         model: that will be run, frozen.
         images: (N, C, *spatial).
-        run: the model, with which it is tried once, on the first image, whether it takes both
+        run: the model, with which it is tried once, on two images at most, whether it takes both
             orders: one that calls ``view`` does not, and one that calls ``as_strided`` gives other
             numbers.
 
@@ -82,18 +84,18 @@ def in_fastest_order(model: nn.Module, images: Tensor, run: Run) -> Tensor:
     ordered = channels_last(images)
     if ordered is images:
         return images
-    known = _known(model)
+    known = _known(model, images.shape[1:])
     pixels = len(images) * images.shape[2] * images.shape[3]
     if pixels < _LEAST or not 0 < known.weights <= _WEIGHTS_A_PIXEL * pixels:
         return images
     if known.takes_both is None:
-        known.takes_both = _takes_both(model, images[:1], run)
+        known.takes_both = _takes_both(images[:2], run)
     return ordered if known.takes_both else images
 
 
-def _known(model: nn.Module) -> _Known:
+def _known(model: nn.Module, size: torch.Size) -> _Known:
     parts = _KNOWN.setdefault(model, {})
-    key = parts_hash(model)
+    key = parts_hash(model), size
     if key not in parts:
         kinds = (nn.Conv2d, nn.ConvTranspose2d)
         convolutions = [each for _, each in named_modules(model) if isinstance(each, kinds)]
@@ -103,10 +105,10 @@ def _known(model: nn.Module) -> _Known:
     return parts[key]
 
 
-def _takes_both(model: nn.Module, image: Tensor, run: Run) -> bool:
-    """Whether a model gives the same numbers of an image in both orders."""
+def _takes_both(images: Tensor, run: Run) -> bool:
+    """Whether a model gives the same numbers of images in both orders."""
     results = []
-    for each in (image, channels_last(image)):
+    for each in (images, channels_last(images)):
         try:
             with torch.no_grad(), generator_kept():
                 results.append(run(each))
