@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida import explain, list_layers
+from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, ModelError, NoEvidenceError, UsageError
 from tests.support import nets
 
@@ -138,6 +139,22 @@ def test_a_quantised_head_is_explained_without_gradients():
     assert "or scorecam, which needs no gradient" in str(error.value)
     (e, _) = explain(net, images(), 1, "scorecam", "3")
     assert e.raw.any()
+
+
+PROBING = [name for name, method in METHODS.items() if method.kind in ("probe", "input")]
+WITHOUT_GRADIENT = {"ablationcam", "scorecam", "sscam", "iscam", "occlusion", "rise"}
+
+
+@pytest.mark.filterwarnings("ignore:quantized")
+@pytest.mark.parametrize("method", PROBING)
+def test_a_quantised_head_never_gives_an_empty_map(method):
+    """The graph holds it, and its derivative is nothing: no evidence was what maps said."""
+    net = quantised_head()
+    if method in WITHOUT_GRADIENT or METHODS[method].paper.startswith("baseline"):
+        assert explain(net, images(), 1, method, "3")[0].raw.any()
+        return
+    with pytest.raises(NoEvidenceError, match=r"a quantised linear layer|several grids"):
+        explain(net, images(), 1, method, "3")
 
 
 def ssd():

@@ -32,7 +32,7 @@ from camlucida.attribution.targets import Target
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
 from camlucida.core.tensors import full
-from camlucida.models.unexplainable import has_quantised_head
+from camlucida.models.unexplainable import QUANTISED, has_quantised_head
 
 
 def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMaps:
@@ -333,7 +333,7 @@ def _why_unreached(
     what = f"the score of {names} does not depend on layer {layer.ref}"
     where = where_gradient_stops(module, tensors, layer) if depends else ""
     if depends and not where and has_quantised_head(module):
-        where = "a quantised linear layer lies behind it"
+        where = QUANTISED
     if where:
         what = (
             f"the gradient of {names} does not reach layer {layer.ref}, on which the score "

@@ -136,8 +136,14 @@ _ON_GRAPH = {
 """Products by a matrix, and which of their inputs the vectors are."""
 
 
+def _has_no_gradient(node: Any) -> bool:
+    """Whether an operation has no derivative, as a quantised layer: what it is given gets none."""
+    # Known operations have types of their own, of which the name need not be read: it takes long.
+    return type(node).__name__ == "CppFunction" and operation(node) == "WarnNotImplemented"
+
+
 def reaches(score: Tensor, activations: Tensor) -> bool:
-    """Whether the graph of ``score`` holds ``activations``.
+    """Whether a gradient of ``score`` comes to ``activations`` by its graph.
 
     Args:
         score: of any shape.
@@ -150,7 +156,7 @@ def reaches(score: Tensor, activations: Tensor) -> bool:
     seen, nodes = set(), [score.grad_fn]
     while nodes:
         node = nodes.pop()
-        if node is None or node in seen:
+        if node is None or node in seen or _has_no_gradient(node):
             continue
         if node is activations.grad_fn or getattr(node, "variable", None) is activations:
             return True

@@ -19,6 +19,7 @@ from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
+from camlucida.models.unexplainable import QUANTISED, has_quantised_head
 
 INPUT = "(input)"
 """The layer's name of a map of the image's pixels, in requests and results."""
@@ -166,9 +167,11 @@ class InputProbe:
         if torch.allclose(scores, self.scores):
             return
         where = where_gradient_stops(self.module, (self.inputs, *self._others), None)
+        if not where and has_quantised_head(self.module):
+            where = QUANTISED
         what = "the gradient of the score does not reach the pixels, on which it depends"
         raise NoEvidenceError(
-            f"{what}: {where or 'a detach() or no_grad'}",
+            f"{what}: {where or 'a detach(), no_grad, or an operation without a gradient'}",
             "take it out of forward, or choose occlusion or rise, which need no gradient, or a "
             "layer behind it",
         )

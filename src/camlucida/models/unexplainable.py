@@ -83,6 +83,10 @@ def is_quantised_map(module: nn.Module) -> bool:
     return is_quantised and "Conv" in type(module).__name__
 
 
+QUANTISED = "a quantised linear layer lies behind it"
+"""Why no gradient comes to what lies before such a head."""
+
+
 def has_quantised_head(model: nn.Module) -> bool:
     """Whether a linear layer is quantised dynamically: it runs, and lets no gradient through.
 
