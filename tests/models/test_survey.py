@@ -564,3 +564,55 @@ def test_layers_without_a_gradient_are_passed_over_in_few_backward_passes():
     assert max(counts["backward"] for counts in net.counts) <= 4
     off = [firing.ref.path for firing in lazy.firings if firing.cells and not firing.connected]
     assert off == [f"convs.{i}" for i in range(2, 10)]
+
+
+class Chosen(nn.Module):
+    """Tokens, some of which go on in the order of a score of theirs."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.patches, self.count = nn.Conv2d(1, 16, 8, 8), count
+        self.before, self.after = nn.Linear(16, 16), nn.LayerNorm(16)
+        self.score, self.head = nn.Linear(16, 1), nn.Linear(16, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.before(self.patches(x).flatten(2).transpose(1, 2)).tanh()
+        best = self.score(tokens).topk(self.count, 1).indices
+        return self.head(self.after(tokens.gather(1, best.expand(-1, -1, 16))).mean(1))
+
+
+@pytest.mark.parametrize("count", [12, 48])
+@pytest.mark.parametrize("seed", range(4))
+def test_tokens_that_are_chosen_by_the_image_are_no_cells(count: int, seed: int) -> None:
+    """As many as merging two by two would leave, or all of them in another order."""
+    model, images = nets.seeded(Chosen(count), seed), nets.images(2, 1, 48, 64)
+    with pytest.raises(LayerError, match="lie neither in rows nor in columns"):
+        explain(model, images, 0, layer="after")
+    explanations = explain(model, images, 0)
+    assert {each.layer for each in explanations} <= {"before", "patches"}
+    assert {each.grid for each in explanations} == {(6, 8)}
+
+
+class Crossed(nn.Module):
+    """Tokens row by row and, beside them, column by column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, 16, 8, 8)
+        self.rows, self.columns = nn.LayerNorm(16), nn.LayerNorm(16)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.patches(x)
+        rows = self.rows(maps.flatten(2).transpose(1, 2))
+        columns = self.columns(maps.transpose(2, 3).flatten(2).transpose(1, 2))
+        return self.head(rows.tanh().mean(1) + columns.tanh().mean(1))
+
+
+@pytest.mark.parametrize("layer", ["rows", "columns"])
+def test_branches_have_an_order_of_cells_each(layer: str) -> None:
+    model, image = nets.seeded(Crossed()), nets.images(1, 1, 48, 64)
+    changed = image.clone()
+    changed[..., 8:16, 48:56] += 1
+    maps = [explain(model, x, 0, "hirescam", layer)[0].raw for x in (image, changed)]
+    assert (maps[1] - maps[0]).nonzero().tolist() == [[1, 6]]

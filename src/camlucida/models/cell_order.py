@@ -179,7 +179,10 @@ class CellOrder:
                 if self.lost:
                     self.of_tokens[cells] = shown
             elif shown is not None:
-                self.of_tokens.setdefault(cells, shown)
+                first = self.of_tokens.setdefault(cells, shown)
+                change = _sorted_change(readings[0], tokens)
+                if shown != first and self._is_seen(cells, change):
+                    return shown  # a branch of its own, as of a scan in another direction
         return self.of_tokens.get(cells)
 
     def _is_seen(self, cells: tuple[int, ...], change: Tensor) -> bool:

@@ -21,6 +21,7 @@ from camlucida.core.errors import UsageError
 from camlucida.models.families import Layout
 from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, around, one_stride, tokens
 from camlucida.models.patch_grids import Cells, patches_taken, unfolded
+from camlucida.models.token_choice import ChosenTokens
 
 _STEPS = (_ConvNd, _MaxPoolNd, _AvgPoolNd)
 """What makes a grid of a grid, whatever its stride on each axis."""
@@ -124,6 +125,7 @@ class GridTracer:
         self._ends: dict[int, tuple[int, int]] = {}
         self._inner: dict[int, tuple[int, int]] = {}
         self._others: list[tuple[int, int]] = []
+        self.chosen = ChosenTokens()
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
         """The layout of one output.
@@ -249,6 +251,10 @@ class GridTracer:
         if batch_first and isinstance(module, (nn.Conv1d, nn.BatchNorm1d, nn.Unfold)):
             return self._layout(output.transpose(1, 2), axis, channels_last=False)
         given = args[0] if args else None
+        if batch_first and self._batch == 2:
+            self.chosen.follow(given, output)
+            if output in self.chosen:
+                return None
         if isinstance(given, Tensor) and given.shape == output.shape:
             # What no image changes is seen before an attention mixes the tokens.
             self._note_ends(given.movedim(axis, 0))

@@ -200,6 +200,7 @@ class _Run:
             self._one_image(tensor, depends),
             windows=depends and self.tracer.windows(tensor),
             depends=depends,
+            unordered=tensor in self.tracer.chosen,
         )
         if layout is not None:
             grid = layout.to_grid(tensor).shape
