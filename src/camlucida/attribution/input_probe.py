@@ -13,7 +13,6 @@ from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.capture_inputs import no_picture
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.graph_nodes import reaches
-from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, NoEvidenceError
@@ -98,8 +97,7 @@ class InputProbe:
         Raises:
             NoEvidenceError: the score depends on the pixels, and has no gradient by them.
         """
-        ordered = in_fastest_order(self.module, images.detach(), self._logits)
-        leaf = ordered.clone().requires_grad_()
+        leaf = images.detach().clone().requires_grad_()
         # A clone goes in, for a model may overwrite its input.
         logits = self._logits(leaf.clone())
         self._check_reached(logits, leaf)
