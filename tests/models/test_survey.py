@@ -616,3 +616,31 @@ def test_branches_have_an_order_of_cells_each(layer: str) -> None:
     changed[..., 8:16, 48:56] += 1
     maps = [explain(model, x, 0, "hirescam", layer)[0].raw for x in (image, changed)]
     assert (maps[1] - maps[0]).nonzero().tolist() == [[1, 6]]
+
+
+class BranchALabel(nn.Module):
+    """Each label has a convolution of its own, as with probabilistic-CAM pooling."""
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(1, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 6, 3, 2, 1))
+        self.heads = nn.ModuleList(nn.Conv2d(6, 1, 1) for _ in range(labels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.encoder(x).tanh()
+        scores = []
+        for head in self.heads:
+            share = head(maps).sigmoid()
+            pooled = (maps * share).sum((2, 3), True) / share.sum((2, 3), True)
+            scores.append(head(pooled).flatten(1))
+        return torch.cat(scores, 1)
+
+
+@pytest.mark.parametrize("labels", [2, 3, 30])
+def test_labels_with_branches_of_their_own_share_a_layer(labels: int) -> None:
+    model, image = nets.seeded(BranchALabel(labels)), nets.images(1, 1, 16, 16)
+    for label in (0, labels - 1):
+        (explanation,) = explain(model, image, label)
+        assert explanation.layer == "encoder"
+        assert not explanation.scan.warnings
+        assert explanation.empty_reason is None

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from camlucida.models.families import Layout
-from camlucida.models.firings import Survey, as_fired
+from camlucida.models.firings import Firing, Survey, as_fired
 from camlucida.models.layers import LayerRef
+
+_LABELS = 8
+"""That are tried, about, where labels may have branches of their own."""
 
 
 class ScoreGradients:
@@ -81,14 +84,49 @@ class ScoreGradients:
         """
         return id(image) in _edges(self._score, _edge(self._tensors[ref]))
 
-    def _nonzero(self, refs: Sequence[LayerRef]) -> dict[LayerRef, bool] | None:
+    def shared(self, candidates: Sequence[Firing], chosen: Firing) -> Firing:
+        """The last layer, not behind the chosen one, that every label of a score depends on.
+
+        Args:
+            candidates: layers that may be taken, in order of completion.
+            chosen: one of them.
+
+        Returns:
+            The chosen one where labels have no branches of their own, or no layer is shared.
+        """
+        if self._score.ndim != 2 or self._of_all_labels([chosen.ref]):
+            return chosen
+        before = candidates[: candidates.index(chosen)]
+        alike = [firing for firing in before if firing.cells == chosen.cells]
+        common = self._of_all_labels([firing.ref for firing in alike])
+        shared = [firing for firing in alike if firing.ref in common]
+        return shared[-1] if shared else chosen
+
+    def _of_all_labels(self, refs: Sequence[LayerRef]) -> set[LayerRef]:
+        """Those layers on whose cells every label of a score (B, C) depends; some are tried."""
+        common = set(refs)
+        count = self._score.shape[1]
+        for label in {*range(0, count, max(1, -(-count // _LABELS))), count - 1}:
+            weights = torch.zeros_like(self._score)
+            weights[:, label] = 1
+            nonzero = self._nonzero(refs, weights)
+            common &= {ref for ref in refs if nonzero is None or nonzero[ref]}
+        return common
+
+    def _nonzero(
+        self, refs: Sequence[LayerRef], weights: Tensor | None = None
+    ) -> dict[LayerRef, bool] | None:
         """Whether the gradient of the cells of each layer has a value; None if there is none."""
         tensors = [self._tensors[ref] for ref in refs]
         if not tensors:
             return {}
         try:
             gradients = torch.autograd.grad(
-                self._score, tensors, self._weights, retain_graph=True, allow_unused=True
+                self._score,
+                tensors,
+                self._weights if weights is None else weights,
+                retain_graph=True,
+                allow_unused=True,
             )
         except Exception:  # noqa: BLE001 (a backward function of the model's may raise anything)
             return None

@@ -306,7 +306,7 @@ class _Run:
 
         A gate on a coarser grid, or the lowest level of an encoder with a decoder, is beside the
         way that most of the image takes. A network of several branches has no layer that all of
-        the image passes.
+        the image passes; of branches for a label each, the layer before them counts.
         """
         coarsest, image = seen.auto, self.leaves[self.image]
         if coarsest is None or seen.dense or not gradients.has_path_around(coarsest.ref, image):
@@ -315,7 +315,9 @@ class _Run:
         for firing in reversed(seen.candidates):
             if firing in later and not gradients.has_path_around(firing.ref, image):
                 return replace(seen, trunk=firing.ref)
-        return replace(seen, branched=True)
+        shared = gradients.shared(seen.candidates, coarsest)
+        beside = gradients.has_path_around(shared.ref, image)
+        return replace(seen, trunk=shared.ref, branched=beside)
 
 
 def _is_inner(module: nn.Module, args: Any, tensor: Tensor) -> bool:
