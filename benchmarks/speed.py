@@ -44,7 +44,7 @@ LABEL = 3
 LABELS = 18
 SLOW = 10.0
 """Seconds of processor time after which a contestant has one round."""
-REST = 0.05
+REST = 0.2
 """Seconds before each run, in which threads of the one before fall asleep."""
 GRADIENT = "all gradient methods"
 ALL_LABELS = "gradcam, 18 labels"
@@ -270,8 +270,9 @@ def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]
         if name in seconds:
             median = statistics.median(seconds[name])
             rows[name] = {"seconds": round(median, 4), "ratio": round(median / base, 3)}
-            if None not in (growth.get(name), growth[PLAIN]):
-                rows[name]["extra_mib"] = round(growth[name] - growth[PLAIN])
+            own, of_plain = growth.get(name), growth[PLAIN]
+            if own is not None and of_plain is not None:
+                rows[name]["extra_mib"] = round(own - of_plain)
             rows[name] |= {"rounds": len(seconds[name]), "load": round(os.getloadavg()[0], 1)}
         elif one is not None:
             rows[name] = {"more_than": round(one.seconds / base)}
@@ -355,9 +356,9 @@ def markdown(document: dict[str, Any]) -> str:
         "| network | images | method | contestant | × a plain forward | memory over it | load |",
         "|---|---|---|---|---|---|---|",
     ]
-    for key in sorted(document["results"], key=_place):
+    for key, rows in document["results"].items():
         network, batch, case = key.split(" | ")
-        for name, row in document["results"][key].items():
+        for name, row in rows.items():
             memory = f"{row['extra_mib']:+.0f} MiB" if "extra_mib" in row else ""
             ratio = f"{row['ratio']:.2f}" if "ratio" in row else f"> {row['more_than']}"
             about = f"{memory} | {row.get('load', '')}"
@@ -365,9 +366,9 @@ def markdown(document: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _place(key: str) -> tuple[int, ...]:
-    """Of a case in the table: by network, number of images and method."""
-    network, batch, case = key.split(" | ")
+def _place(result: tuple[str, object]) -> tuple[int, ...]:
+    """Of a case among the results: by network, number of images and method."""
+    network, batch, case = result[0].split(" | ")
     return list(NETWORKS).index(network), int(batch), ASKED.index(case)
 
 
@@ -399,6 +400,7 @@ def main() -> None:
             continue
         document["results"][key] = measured(case, options.rounds, options.limit)
         print(key, document["results"][key], flush=True)
+        document["results"] = dict(sorted(document["results"].items(), key=_place))
         options.out.write_text(json.dumps(document, indent=1) + "\n")
         options.out.with_suffix(".md").write_text(markdown(document))
 
