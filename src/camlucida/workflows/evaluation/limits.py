@@ -176,7 +176,7 @@ def _of_resolution(rows: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Messag
         if measured and (line["metric"], line["output"]) in shown:
             metric = tables.title(line["metric"], line["output"])
             value = number_or_dash(line["ceiling"])
-            values = {"metric": metric, "layer": layer_of(line), "value": value}
+            values: dict[str, Value] = {"metric": metric, "layer": layer_of(line), "value": value}
             ceilings[Message("evaluation_limits.ceiling_of", values)] = None
     if ceilings:
         yield Message("evaluation_limits.ceiling", {"ceilings": list(ceilings)})
