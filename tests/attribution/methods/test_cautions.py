@@ -149,3 +149,41 @@ def test_hirescam_before_a_layer_norm_is_rounding_and_says_so() -> None:
         assert not e.scan.warnings
         assert float(e.raw.abs().max()) > 1e-3
     assert not explain(net, x, 1, "gradcam", layer="layer")[0].scan.warnings
+
+
+class Behind(nn.Module):
+    """A convolution, what takes the mean over places away, and a head."""
+
+    def __init__(self, normal: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.normal = nn.Conv2d(1, 5, 3, padding=1), normal
+        self.act, self.head = nn.LeakyReLU(), nn.Linear(5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.act(self.normal(self.conv(x))).flatten(2).square().mean(2))
+
+
+class SoftmaxOverPlaces(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(2).softmax(2).view_as(x)
+
+
+@pytest.mark.parametrize(
+    ("normal", "method", "code"),
+    [
+        (nn.InstanceNorm2d(5), "gradcam", ["caution.weights"]),
+        (nn.InstanceNorm2d(5, affine=True), "xgradcam", ["caution.weights"]),
+        (nn.InstanceNorm2d(5), "gradcam:aug", ["caution.weights"]),
+        (nn.InstanceNorm2d(5), "gradcam_elementwise", []),
+        (SoftmaxOverPlaces(), "gradcam", ["caution.weights"]),
+        (nn.BatchNorm2d(5), "gradcam", []),
+        (nn.GroupNorm(1, 5), "gradcam", []),
+        (nn.Identity(), "xgradcam", []),
+    ],
+)
+def test_weights_before_what_no_constant_passes_are_rounding(normal, method, code) -> None:
+    model = nets.seeded(Behind(normal))
+    for e in explain(model, nets.images(2, 1, 12, 12), 0, method, "conv"):
+        assert [warning.code for warning in e.scan.warnings] == code
+    for e in explain(model, nets.images(2, 1, 12, 12), 0, method, "act"):
+        assert not e.scan.warnings

@@ -3,7 +3,56 @@
 from torch import Tensor
 
 from camlucida.attribution.methods.base import method
+from camlucida.core.messages import Message, declare
 from camlucida.core.tensors import spatial, weighted_sum
+
+declare(
+    "caution",
+    {
+        "weights": (
+            "the weight of every channel is zero but for rounding, as it is before a normalisation "
+            "or a softmax over places (InstanceNorm, attention), which no constant passes: explain "
+            "the layer behind it, or use hirescam"
+        )
+    },
+)
+
+_ROUNDING = 1e-4
+"""Share of Σ|x| below which the sum over places is rounding, or the ε of a normalisation."""
+
+
+def without_weights(maps: Tensor, activations: Tensor, gradients: Tensor) -> list[Message | None]:
+    """What is to be said where the mean gradient of every channel is nothing but rounding.
+
+    What takes the mean over places away gives the same for A_k and for A_k + c, so that
+    Σ_ij ∂y/∂A_k(i, j) = 0.
+
+    Args:
+        maps: not used.
+        activations: not used.
+        gradients: (B, K, *grid).
+
+    Returns:
+        A message an image; None where some channel has a weight, or all gradients are 0.
+    """
+    return vanishing(gradients)
+
+
+def vanishing(terms: Tensor) -> list[Message | None]:
+    """What is to be said where sums over places, of which weights are made, are rounding.
+
+    Args:
+        terms: (B, K, *grid) that are summed.
+
+    Returns:
+        A message an image; None where some channel has a sum, or all terms are 0.
+    """
+    axes = spatial(terms)
+    if all(terms.stride(axis) == 0 for axis in axes):  # one value in all places, as behind pooling
+        return [None] * len(terms)
+    sums, sizes = terms.sum(axes).abs().amax(1), terms.abs().sum(axes).amax(1)
+    small = (sums < _ROUNDING * sizes).tolist()
+    return [Message("caution.weights") if each else None for each in small]
 
 
 @method(
@@ -14,6 +63,7 @@ from camlucida.core.tensors import spatial, weighted_sum
     description=(
         "activations weighted by the mean gradient of each channel, then ReLU [@selvaraju2017]"
     ),
+    caution=without_weights,
     formula="Σ_k mean(g_k) A_k",
     use="a first look at a late layer of a CNN",
     avoid="early layers, where a mean gradient means little",

@@ -4,10 +4,26 @@ import torch
 from torch import Tensor
 
 from camlucida.attribution.methods.base import method
+from camlucida.attribution.methods.gradcam import vanishing
+from camlucida.core.messages import Message
 from camlucida.core.tensors import spatial, weighted_sum
 
 RELATIVE_ZERO = 1e-8
 """Below this share of Σ|A|, ΣA is rounding noise."""
+
+
+def without_shares(maps: Tensor, activations: Tensor, gradients: Tensor) -> list[Message | None]:
+    """What is to be said where Σ_ij g_k A_k of every channel is nothing but rounding.
+
+    Args:
+        maps: not used.
+        activations: (B, K, *grid).
+        gradients: (B, K, *grid).
+
+    Returns:
+        A message an image; None where some channel has a weight, or all gradients are 0.
+    """
+    return vanishing(gradients * activations)
 
 
 @method(
@@ -18,6 +34,7 @@ RELATIVE_ZERO = 1e-8
     description=(
         "gradients weighted by each channel's share of its own activation, then ReLU [@fu2020]"
     ),
+    caution=without_shares,
     formula="Σ_k (Σ g_k A_k / Σ A_k) A_k",
     use="layers behind a ReLU",
     avoid="signed activations: weights near 0/0",
