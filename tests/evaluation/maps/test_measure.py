@@ -10,7 +10,7 @@ from torch import nn
 
 from camlucida.attribution.batches import scans_of
 from camlucida.attribution.engine import explain
-from camlucida.core.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError, NoEvidenceError, UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.evaluation.maps import scores
@@ -371,3 +371,26 @@ def test_a_method_is_not_its_own_baseline():
         "sobel": [False],
         "center": [True],
     }
+
+
+UNFIT = {"methods": ("hirescam", "legrad")}
+
+
+def test_a_method_that_does_not_fit_costs_itself_alone():
+    tables = measure(seeded(Cnn()), samples(2), settings("hit", **UNFIT))
+    assert set(tables.rows["method"]) == {"hirescam"}
+    assert tables.failures == []
+    (note,) = tables.notes
+    assert (note.values["method"], note.values["count"]) == ("legrad", 2)
+    with pytest.raises(NoEvidenceError, match="self-attention"):
+        measure(seeded(Cnn()), samples(2), settings("hit", **UNFIT), strict=True)
+
+
+def test_all_is_every_method_that_fits():
+    rows = evaluate(
+        seeded(Cnn()), images(1, 3, SIZE, SIZE), 1, "all", masks=[mask()], metrics="hit"
+    )
+    methods = set(rows["method"])
+    assert {"gradcam", "scorecam", "rise"} <= methods
+    assert "legrad" not in methods
+    assert any("legrad is left out of 1 image" in note for note in rows.attrs["notes"])

@@ -20,7 +20,7 @@ from camlucida.attribution.explained_model import (
     plain_module,
     stated_model,
 )
-from camlucida.attribution.methods import METHODS
+from camlucida.attribution.methods import EVERY, method_names
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message
@@ -38,6 +38,7 @@ from camlucida.evaluation.maps.measure import (
     UnitScale,
     measure,
 )
+from camlucida.evaluation.maps.model_maps import ModelMaps
 from camlucida.evaluation.maps.rows import TableBuilder
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
@@ -118,7 +119,7 @@ def evaluate(
     layers = [layer_name(module, item) for item in _listed(layer)] if layer is not None else []
     settings = MetricSettings(
         targets=None if target is None else tuple(_listed(target)),
-        methods=tuple(dict.fromkeys(map(METHODS.canonical, _listed(method)))),
+        methods=tuple(method_names(_listed(method))),
         layers=None if layer is None else tuple(layers),
         metrics=choose(_listed(metrics)),
         baselines=choose_baselines(",".join(_listed(baselines)) or "none"),
@@ -138,7 +139,8 @@ def evaluate(
     settings, notes = _measurable(settings, scans, module)
     samples = list(map(_sample, scans, masks, patients))
     atlas = _atlas(samples)
-    tables = measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True)
+    maps = ModelMaps(stated) if EVERY in _listed(method) else None
+    tables = measure(stated, samples, settings, maps=maps, atlas=atlas, unit=unit, strict=True)
     tables.notes[:0] = [*left_out, *notes]
     return _with_notes(tables)
 

@@ -88,7 +88,8 @@ def measure(
         atlas: mean annotations, for the baseline "average_mask".
         unit: so that images are altered in [0, 1], before they are normalised; None: as they are.
         extra: more baselines of an image, made from one explanation of each label and layer.
-        strict: raise the error of an image that fails, instead of adding it to the failures.
+        strict: raise the error of an image that fails, instead of adding it to the failures, and of
+            a method that does not fit, instead of leaving it out.
         progress: called with 1 after each image.
         across: what is gathered of all images; None: of these alone.
 
@@ -103,7 +104,7 @@ def measure(
         model,
         explained,
         settings,
-        maps or ModelMaps(model),
+        maps or ModelMaps(model, strict),
         atlas,
         unit,
         extra,
@@ -215,6 +216,8 @@ class _Session:
             self.builder.add(columns, name, score)
         notes = [*self.notes, *map(_empty_region, self.empty.items())]
         notes += [*origin_note(self.zone_origins), *self.across.notes()]
+        if isinstance(self.maps, ModelMaps):
+            notes += self.maps.notes()
         return self.builder.tables(self.failures, notes, self.count)
 
     # ---- one image

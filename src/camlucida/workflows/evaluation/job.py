@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.attribution.methods import METHODS
+from camlucida.attribution.methods import method_names
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug
@@ -168,8 +168,7 @@ class EvaluationRequest:
         Raises:
             UsageError: unknown metric, baseline or method.
         """
-        for name in self.methods:
-            METHODS[name]
+        method_names(self.methods)
         return MetricSettings(
             metrics=choose(list(self.metrics), self.threshold),
             baselines=choose_baselines(self.baselines),
@@ -322,7 +321,7 @@ def _source(
     of_model = replace(
         settings,
         targets=request.targets or model.targets,
-        methods=tuple(dict.fromkeys(map(METHODS.canonical, request.methods or model.methods))),
+        methods=tuple(method_names(request.methods or model.methods)),
         layers=request.layers or model.layers or None,
     )
     cohort, truth, readers, views = _with_truth(request, annotations, model)
