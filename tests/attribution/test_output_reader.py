@@ -424,3 +424,10 @@ LIMITED = [lambda z: 30 * (z / 30).tanh(), lambda z: z.clamp(-10, 10), nn.LeakyR
 def test_limited_logits_are_logits(end):
     plain = explain(wrapped(lambda z: z), INPUTS, 0)[0]
     assert explain(wrapped(end), INPUTS, 0)[0].score == pytest.approx(plain.score, rel=1e-2)
+
+
+def test_labels_on_the_last_axis_are_refused():
+    """Rows would be taken for labels."""
+    net = nets.Wrapped(nets.seeded(nn.Conv2d(3, 4, 1)), lambda z: z.movedim(1, -1))
+    with pytest.raises(ModelMismatchError, match="labels on the last axis"):
+        explain(net, nets.images(1, 3, 8, 10), 0, layer="net")

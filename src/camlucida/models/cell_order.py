@@ -20,8 +20,14 @@ from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST
 from camlucida.models.layers import LayerRef
 from camlucida.models.state import forwarding, items_of, main_tensor
 
-_SPOT = ((0.3, 0.34), (0.73, 0.77))
-"""Of rows and columns: a spot that another order of two axes moves to another place."""
+Spot = tuple[tuple[float, float], tuple[float, float]]
+"""Shares of rows and of columns, each from and to."""
+
+SPOT: Spot = ((0.3, 0.34), (0.73, 0.77))
+"""A spot that another order of two axes moves to another place."""
+
+BESIDE: Spot = ((0.3, 0.34), (0.2, 0.24))
+"""Another one on the same rows: both arrive only where rows are as long as they are taken for."""
 
 _CHANGED = 1e-3
 """A cell is changed from this share of the largest change on."""
@@ -60,22 +66,23 @@ def by_columns(layout: Layout) -> Layout:
     return Layout(to_grid, from_grid)
 
 
-def changed_spot(images: Tensor) -> Tensor:
+def changed_spot(images: Tensor, spot: Spot = SPOT) -> Tensor:
     """The first image, and the same with another spot.
 
     Args:
         images: (B, C, rows, columns).
+        spot: that is changed.
 
     >>> first, second = changed_spot(torch.zeros(1, 1, 20, 20))
     >>> (first != second).nonzero()[0].tolist()
     [0, 6, 14]
     """
     first, second = images[:1].detach(), images[:1].detach().clone()
-    rows, columns = (_pixels(share, size) for share, size in zip(_SPOT, images.shape[2:]))
-    spot = second[:, :, rows, columns]
+    rows, columns = (_pixels(share, size) for share, size in zip(spot, images.shape[2:]))
+    part = second[:, :, rows, columns]
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(spot.shape, generator=generator).to(spot)
-    spot += 2 * (float(first.float().std(correction=0)) or 1.0) * noise
+    noise = torch.randn(part.shape, generator=generator).to(part)
+    part += 2 * (float(first.float().std(correction=0)) or 1.0) * noise
     return torch.cat([first, second])
 
 
@@ -91,6 +98,8 @@ class CellOrder:
     Attributes:
         layouts: of layers, as far as they were traced.
         shapes: of their outputs, for two images.
+        spot: that was changed.
+        guessed: whether their grids were guessed from the number of tokens alone.
         orders: layer → the layout that its cells show, None for another order; those that show
             what was traced, or nothing, are left out.
         of_tokens: grid → number of the reading that its tokens show.
@@ -102,6 +111,8 @@ class CellOrder:
 
     layouts: Mapping[LayerRef, Layout]
     shapes: Mapping[LayerRef, tuple[int, ...]]
+    spot: Spot = SPOT
+    guessed: bool = False
     orders: dict[LayerRef, Layout | None] = field(default_factory=dict)
     of_tokens: dict[tuple[int, ...], int] = field(default_factory=dict)
     changes: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
@@ -149,7 +160,7 @@ class CellOrder:
         ordered = True
         if needs_order(layout, tensor.shape):
             readings = _readings(layout, tensor)
-            shown = _shown(readings, tensor)
+            shown = _shown(readings, tensor, self.spot)
             ordered = shown is not None and shown < len(readings)
             if tensor.ndim == 3:
                 shown = self._of_tokens(cells, readings, given, tensor)
@@ -173,9 +184,10 @@ class CellOrder:
             self.lost = True
             self.of_tokens[cells] = len(readings)
         for tokens in (*before, tensor):
-            shown = _shown(readings, tokens)
+            shown = _shown(readings, tokens, self.spot)
             if shown == len(readings):
-                self.lost = self.lost or self._is_seen(cells, _sorted_change(readings[0], tokens))
+                change = _sorted_change(readings[0], tokens)
+                self.lost = self.lost or self.guessed or self._is_seen(cells, change)
                 if self.lost:
                     self.of_tokens[cells] = shown
             elif shown is not None:
@@ -218,7 +230,7 @@ def _readings(layout: Layout, tensor: Tensor) -> list[Layout]:
     return [layout, CHANNELS_LAST if layout is CHANNELS_FIRST else CHANNELS_FIRST]
 
 
-def _shown(readings: Sequence[Layout], tensor: Tensor) -> int | None:
+def _shown(readings: Sequence[Layout], tensor: Tensor, spot: Spot) -> int | None:
     """The number of the reading in which the change arrives at the spot.
 
     One more than the last stands for tokens in another order; None where the change shows nothing,
@@ -233,7 +245,7 @@ def _shown(readings: Sequence[Layout], tensor: Tensor) -> int | None:
             return None
         changes.append(change if few else torch.zeros_like(change))
     for near in _NEAR:
-        reaching = [_reaches_spot(change, near) for change in changes]
+        reaching = [_reaches_spot(change, near, spot) for change in changes]
         if any(reaching):
             return reaching.index(True)
     return len(readings) if tensor.ndim == 3 else None
@@ -271,21 +283,22 @@ def _is_in_few_cells(change: Tensor) -> bool:
     """
     changed = int((change > _CHANGED * change.max()).sum())
     of_spot = 1.0
-    for (first, last), cells in zip(_SPOT, change.shape):
+    for (first, last), cells in zip(SPOT, change.shape):
         of_spot *= (last - first) * cells + 2
     most = min(max(of_spot, _FEW * change.numel()), _MOST * change.numel())
     return 0 < changed <= most
 
 
-def _reaches_spot(change: Tensor, near: float) -> bool:
+def _reaches_spot(change: Tensor, near: float, spot: Spot) -> bool:
     """Whether cells at the spot change, be it less than others that attend to them.
 
     Args:
         change: (rows, columns).
         near: how far from the spot cells count as its own.
+        spot: that was changed.
     """
     own = []
-    for share, cells in zip(_SPOT, change.shape):
+    for share, cells in zip(spot, change.shape):
         middles = torch.arange(cells, device=change.device) + 0.5
         own.append((middles - cells * sum(share) / 2).abs() <= near)
     at_spot = change[own[0]][:, own[1]]

@@ -98,6 +98,7 @@ def interpret(
     >>> interpret(logits, logits, "", OutputSpec(), torch.zeros(1, 1, 4, 4)).probabilities
     tensor([[0.5000, 0.5000]])
     """
+    _check_axes(output, images)
     logits = full(label_axes(logits, images, spec.task))
     output = full(label_axes(output, images, spec.task))
     if len(logits) != len(images) or logits.shape[1:] != output.shape[1:]:
@@ -125,6 +126,20 @@ def interpret(
     return BatchOutput(
         logits, probabilities, task, labels, about, overlapping, scaled, notes, region
     )
+
+
+def _check_axes(output: Tensor, images: Tensor) -> None:
+    """Whether the labels of a dense output come before its positions.
+
+    Raises:
+        ModelMismatchError: they come last.
+    """
+    size = images.shape[2:]
+    if output.ndim == images.ndim > 3 and output.shape[1:-1] == size != output.shape[2:]:
+        raise ModelMismatchError(
+            f"the model's output has shape {tuple(output.shape)}, with its labels on the last axis",
+            "wrap it so that forward returns (B, C, H, W): movedim(-1, 1)",
+        )
 
 
 def _about(task: Task, final: str, spec: OutputSpec) -> dict[str, Any]:

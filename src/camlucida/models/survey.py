@@ -7,7 +7,7 @@ pass that goes no further than the layer which ``auto`` takes. Two images show w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
 from camlucida.core.noise import generator_kept
-from camlucida.models.cell_order import CellOrder, changed_spot, needs_order
+from camlucida.models.cell_order import BESIDE, SPOT, CellOrder, changed_spot, needs_order
 from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, without
 from camlucida.models.grids import GridTracer, TokenGrid, differs, is_attention
@@ -262,15 +262,40 @@ class _Run:
         if not unsure or not can_be_seen:
             return
         order = CellOrder({ref: self.current[ref] for ref in own}, shapes)
+        if not self._run_order(order):
+            return
+        for ref, shown in order.orders.items():
+            self._reorder(ref, shown)
+        self._check_guessed(unsure, shapes)
+
+    def _check_guessed(
+        self, refs: Sequence[LayerRef], shapes: Mapping[LayerRef, tuple[int, ...]]
+    ) -> None:
+        """Refuse grids that were guessed from the number of tokens, and are others."""
+        maps = {
+            firing.cells for ref, firing in self.firings.items() if len(shapes.get(ref, ())) > 3
+        }
+        guessed = {ref: self.current[ref] for ref in refs if ref in self.current}
+        for ref in list(guessed):
+            if self.firings[ref].cells in maps or self.firings[ref].unordered:
+                del guessed[ref]
+        for spot in (SPOT, BESIDE) if guessed else ():
+            order = CellOrder(guessed, shapes, spot, guessed=True)
+            self._run_order(order)
+            for ref in order.orders:
+                if ref in self.current and not self.firings[ref].unordered:
+                    self._reorder(ref, None)
+
+    def _run_order(self, order: CellOrder) -> bool:
+        """Run the model on an image and on that with another spot; whether it ran."""
         inputs = _same_twice(self.inputs)
-        inputs[self.image] = changed_spot(images)
+        inputs[self.image] = changed_spot(self.inputs[self.image], order.spot)
         try:
             with generator_kept():
                 order.run(self.model, tuple(inputs))
         except ModelError:
-            return
-        for ref, shown in order.orders.items():
-            self._reorder(ref, shown)
+            return False
+        return True
 
     def _reorder(self, ref: LayerRef, layout: Layout | None) -> None:
         before = self.current.pop(ref)
