@@ -293,3 +293,19 @@ def test_each_of_two_labels_has_a_sheet_and_means(project, tmp_path):
     assert "A mask names no label" in text
     assert "Dice (lesion): 1 (" in text
     assert "2 images × labels" in text
+
+
+@pytest.mark.parametrize(
+    "methods", [("input_x_gradient", "gradcam"), ("input_x_gradient",), ("gradcam", "legrad")]
+)
+def test_methods_of_the_pixels_and_those_that_do_not_fit(project, tmp_path, methods):
+    result = explained(project, tmp_path, methods=methods, targets=("predicted",))
+    rows = pd.read_csv(result.out / "statistics.csv")
+    expected = {"input_x_gradient": {"(input)"}, "gradcam": set(LAYERS)}
+    fitting = [method for method in methods if method in expected]
+    for method in fitting:
+        assert set(rows["layer"][rows["method"] == method]) == expected[method]
+    assert set(rows["method"]) == set(fitting)
+    assert rows["ratio"].notna().any()
+    sheets = {path.name for path in result.out.rglob("*_analysis.png")}
+    assert len(sheets) == rows["image"].nunique() * len(fitting)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.identical import identical_methods
+from camlucida.attribution.input_probe import INPUT
 from camlucida.core.files import slug
 from camlucida.core.messages import Value, declare
 from camlucida.figures.files import save_figure
@@ -95,15 +96,20 @@ class _Pictures:
 
     @cached_property
     def layers(self) -> list[str]:
-        """Paths, in the order of the request."""
+        """Paths, in the order of the request; the input where no map is of a layer."""
         mapped = {layer for _, _, layer in self.index_of}
-        return [layer.path for layer in self.run.layers if layer.path in mapped]
+        return [layer.path for layer in self.run.layers if layer.path in mapped] or [INPUT]
+
+    def _index(self, target: str, method: str) -> int | None:
+        """The row of a method's map at the first layer; one of the pixels has one map."""
+        at_layer = self.index_of.get((target, method, self.layers[0]))
+        return self.index_of.get((target, method, INPUT)) if at_layer is None else at_layer
 
     def sheets(self, stem: str) -> dict[str, Figure]:
         """File name → sheet of each target and method, at the first layer."""
         sheets: dict[str, Figure] = {}
         for target, method in product(self.targets, self.methods):
-            index = self.index_of.get((target, method, self.layers[0]))
+            index = self._index(target, method)
             if index is not None:
                 # The sheet of the first target and method has the short name.
                 part = "" if target == self.targets[0] else f"_{slug(target)}"
@@ -116,14 +122,13 @@ class _Pictures:
         layer = self.layers[0]
         grid: dict[str, list[int | None]] = {}
         for target in self.targets:
-            keys = ((target, method, layer) for method in self.methods)
-            grid[target] = list(map(self.index_of.get, keys))
+            grid[target] = [self._index(target, method) for method in self.methods]
         title = _text("methods", image=self.case.image, layer=self.run.layer(layer).name)
         return method_comparison(self._grid_rows(grid), title, self._identical(layer))
 
     def layers_figure(self) -> Figure:
-        """The first method at all layers, a row a target."""
-        method = self.methods[0]
+        """The first method of layers at all of them, a row a target."""
+        method = next(method for _, method, layer in self.index_of if layer != INPUT)
         grid: dict[str, list[int | None]] = {}
         for target in self.targets:
             keys = ((target, method, layer) for layer in self.layers)

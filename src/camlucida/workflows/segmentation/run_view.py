@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from camlucida.analysis.cases.annotations import background_label
+from camlucida.attribution.input_probe import INPUT
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, quoted
@@ -111,7 +112,9 @@ class SegmentationRun:
         return target_name(label, region, len(self.labels) > 1)
 
     def layer(self, path: str) -> Layer:
-        """A layer by its resolved path."""
+        """A layer by its resolved path; of a map of the pixels, the input."""
+        if path == INPUT:
+            return Layer(INPUT, INPUT, ())
         return next(layer for layer in self.layers if layer.path == path)
 
     @cached_property
