@@ -194,6 +194,15 @@ def test_nothing_can_be_read(tmp_path, capsys):
     assert not (folder / "out/test_metrics.json").exists()
 
 
+def test_a_method_that_does_not_fit_is_one_line(tmp_path, capsys):
+    folder = write_study(tmp_path)
+    assert command(folder, folder / "out", "--method", "legrad") == 2
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1
+    assert "self-attention" in error
+    assert "choose a method that works at a layer" in error
+
+
 def test_a_model_of_two_values_is_refused(tmp_path, capsys):
     folder = write_study(tmp_path, outputs=2)
     assert command(folder, folder / "out") == 2

@@ -238,12 +238,19 @@ def _evaluate(
     result: RegressionResult,
     measuring: Progress,
 ) -> None:
-    """Everything after the run."""
+    """Everything after the run.
+
+    Raises:
+        UsageError: the run has no map at all, as by a method that does not fit the model.
+    """
+    cases = case_table([run])
+    if cases.empty:
+        reason = run.failures[0]
+        raise UsageError(reason.what, reason.fix)
     width = settings.bin_width or usual_width(predictions.frame["truth"])
     result.prediction_settings = PredictionSettings(within=settings.within, bin_width=width)
     result.figures = evaluate_predictions(predictions, result.prediction_settings)
-    cases = case_table([run])
-    masked = cases[_have_masks(run, cases)]
+    masked = cases.loc[_have_masks(run, cases)]
     heat = attribution_table([run], masked, measuring)
     _add_problems(result.failures, heat.attrs["problems"])
     groups, pairs = _groups(predictions, settings.threshold, width)
