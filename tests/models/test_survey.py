@@ -649,18 +649,21 @@ def test_labels_with_branches_of_their_own_share_a_layer(labels: int) -> None:
 class Pooled(nn.Module):
     """Four tokens of a row that follow each other become one: as many as merging would leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, stride: bool = False) -> None:
         super().__init__()
+        self.stride = stride
         self.patches, self.norm = nn.Conv2d(1, 16, 8, 8), nn.LayerNorm(16)
         self.head = nn.Linear(16, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        tokens = nn.functional.avg_pool1d(self.patches(x).flatten(2), 4)
+        tokens = self.patches(x).flatten(2)
+        tokens = tokens[..., ::4] if self.stride else nn.functional.avg_pool1d(tokens, 4)
         return self.head(self.norm(tokens.transpose(1, 2)).tanh().mean(1))
 
 
-def test_tokens_that_are_pooled_one_after_the_other_are_no_grid() -> None:
-    model, image = nets.seeded(Pooled()), nets.images(1, 1, 48, 64)
+@pytest.mark.parametrize("stride", [True, False])
+def test_tokens_that_are_pooled_one_after_the_other_are_no_grid(stride: bool) -> None:
+    model, image = nets.seeded(Pooled(stride)), nets.images(1, 1, 48, 64)
     with pytest.raises(LayerError, match="lie neither in rows nor in columns"):
         explain(model, image, 0, layer="norm")
     assert explain(model, image, 0)[0].layer == "patches"

@@ -22,6 +22,7 @@ from camlucida.attribution.watch import Captured
 from camlucida.core.messages import Message, declare
 from camlucida.core.noise import generator_kept
 from camlucida.core.tensors import full
+from camlucida.models.libraries import is_of_a_library
 from camlucida.models.walk import parts_hash
 
 declare(
@@ -58,16 +59,6 @@ _VERDICTS: weakref.WeakKeyDictionary[nn.Module, dict[_Key, str]] = weakref.WeakK
 
 "" stands for nothing wrong.
 """
-
-_LIBRARIES = {
-    "torchvision",
-    "timm",
-    "torchxrayvision",
-    "segmentation_models_pytorch",
-    "transformers",
-    "monai",
-}
-"""Their networks are known to keep places and images apart, and need no test."""
 
 _STRIPS = 16
 """Into which each axis is cut at most."""
@@ -114,19 +105,6 @@ def find_misplaced(
         else:
             layer.misplaced = message
     return notes
-
-
-def is_of_a_library(model: nn.Module) -> bool:
-    """Whether a network is one of a library that is known to keep places and images apart.
-
-    Args:
-        model: a plain module.
-
-    >>> is_of_a_library(nn.Sequential())
-    False
-    """
-    package = type(model).__module__.partition(".")[0]
-    return package in _LIBRARIES and "forward" not in vars(model)
 
 
 def _first(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from camlucida.attribution.alignment import is_of_a_library
 from camlucida.attribution.batches import Batch
 from camlucida.attribution.capture import Forward
 from camlucida.attribution.capture_errors import MixedBatchError
@@ -27,6 +26,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.core.noise import generator_kept
 from camlucida.core.output_spec import OutputSpec
 from camlucida.core.tensors import full
+from camlucida.models.libraries import is_of_a_library
 from camlucida.models.output_choice import choose
 from camlucida.models.outputs import label_axes
 from camlucida.models.walk import named_modules, parts_hash

@@ -21,6 +21,7 @@ from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, without
 from camlucida.models.grids import GridTracer, TokenGrid, differs, is_attention
 from camlucida.models.layers import LayerRef, Layouts, resolve
+from camlucida.models.libraries import is_inside_a_library
 from camlucida.models.output_choice import is_dense
 from camlucida.models.score_gradients import ScoreGradients
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
@@ -277,13 +278,17 @@ class _Run:
         }
         guessed = {ref: self.current[ref] for ref in refs if ref in self.current}
         for ref in list(guessed):
-            if self.firings[ref].cells in maps or self.firings[ref].unordered:
+            trusted = self.firings[ref].cells in maps or is_inside_a_library(self.model, ref.path)
+            if trusted or self.firings[ref].unordered:
                 del guessed[ref]
         for spot in (SPOT, BESIDE) if guessed else ():
             order = CellOrder(guessed, shapes, spot, guessed=True)
-            self._run_order(order)
-            for ref in order.orders:
-                if ref in self.current and not self.firings[ref].unordered:
+            if not self._run_order(order):
+                return
+            for ref in guessed:
+                # Also where no layer of the grid shows that it is one.
+                shown = ref not in order.orders and self.firings[ref].cells in order.of_tokens
+                if not shown and not self.firings[ref].unordered:
                     self._reorder(ref, None)
 
     def _run_order(self, order: CellOrder) -> bool:
