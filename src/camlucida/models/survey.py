@@ -273,14 +273,7 @@ class _Run:
         self, refs: Sequence[LayerRef], shapes: Mapping[LayerRef, tuple[int, ...]]
     ) -> None:
         """Refuse grids that were guessed from the number of tokens, and are others."""
-        maps = {
-            firing.cells for ref, firing in self.firings.items() if len(shapes.get(ref, ())) > 3
-        }
-        guessed = {ref: self.current[ref] for ref in refs if ref in self.current}
-        for ref in list(guessed):
-            trusted = self.firings[ref].cells in maps or is_inside_a_library(self.model, ref.path)
-            if trusted or self.firings[ref].unordered:
-                del guessed[ref]
+        guessed = self._guessed(refs, shapes)
         for spot in (SPOT, BESIDE) if guessed else ():
             order = CellOrder(guessed, shapes, spot, guessed=True)
             if not self._run_order(order):
@@ -290,6 +283,18 @@ class _Run:
                 shown = ref not in order.orders and self.firings[ref].cells in order.of_tokens
                 if not shown and not self.firings[ref].unordered:
                     self._reorder(ref, None)
+
+    def _guessed(
+        self, refs: Sequence[LayerRef], shapes: Mapping[LayerRef, tuple[int, ...]]
+    ) -> dict[LayerRef, Layout]:
+        """Layers of tokens on a grid that no map has, outside of networks that keep places."""
+        maps = {self.firings[ref].cells for ref, shape in shapes.items() if len(shape) > 3}
+        guessed = {}
+        for ref in refs:
+            known = self.firings[ref].cells in maps or self.firings[ref].unordered
+            if ref in self.current and not known and not is_inside_a_library(self.model, ref.path):
+                guessed[ref] = self.current[ref]
+        return guessed
 
     def _run_order(self, order: CellOrder) -> bool:
         """Run the model on an image and on that with another spot; whether it ran."""
