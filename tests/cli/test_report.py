@@ -1,10 +1,12 @@
 """``camlucida report`` as it is typed."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.failures import Failure
 from camlucida.report.build import build_report
 from camlucida.report.sections import SECTIONS, SectionEntry
 from camlucida.runs import Run
@@ -129,5 +131,10 @@ def test_a_section_that_fails_is_reported_and_the_rest_is_written(
 def test_a_report_needs_something_done(small_run, tmp_path):
     with pytest.raises(UsageError, match="no run"):
         build_report([], tmp_path)
-    with pytest.raises(UsageError, match="nothing is done"):
+    with pytest.raises(UsageError, match=r"nothing is done .* yet"):
         build_report([Run(small_run.folder, small_run.about, ())], tmp_path)
+    reason = Failure("a.png", "no_evidence", "a.png: no attention", "choose gradcam")
+    failed = [replace(entry, state="failed", failure=reason) for entry in small_run.entries]
+    with pytest.raises(UsageError, match=r"nothing is done in .*: a.png: no attention") as error:
+        build_report([Run(small_run.folder, small_run.about, tuple(failed))], tmp_path)
+    assert error.value.fix == "choose gradcam"

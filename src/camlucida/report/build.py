@@ -86,11 +86,7 @@ def _check_done(runs: Sequence[Run]) -> None:
     if not runs:
         raise UsageError("no run to report", "give the folder of a run")
     for run in runs:
-        if not run.counts["done"]:
-            raise UsageError(
-                f"nothing is done in {run.folder.root} yet",
-                "finish it with: camlucida run COHORT --resume",
-            )
+        run.check_done()
 
 
 def _check_rules(runs: Sequence[Run], rules: Sequence[str]) -> None:

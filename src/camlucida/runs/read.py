@@ -85,6 +85,16 @@ class Run:
         failed = [entry.failure for entry in self.entries if entry.failure is not None]
         return list(dict.fromkeys([*problems, *failed]))
 
+    def check_done(self) -> None:
+        """Refuse a run in which nothing is done: UsageError, with the reason of what failed."""
+        if self.counts["done"]:
+            return
+        failed = [entry.failure for entry in self.entries if entry.failure is not None]
+        what = f"nothing is done in {self.folder.root}"
+        if failed:
+            raise UsageError(f"{what}: {failed[0].what}", failed[0].fix)
+        raise UsageError(f"{what} yet", "finish it with: camlucida run COHORT --resume")
+
     @property
     def notes(self) -> list[Message]:
         """What was noted when the cohort was read and the run was resumed, and of single items."""

@@ -39,11 +39,7 @@ def passports(run: Run, folder: Path, model: str = "") -> list[Passport]:
     models = {str(each["name"]): each for each in run.about["models"]}
     if model and model not in models:
         raise UsageError(f"the run has no model {model!r}", did_you_mean(model, list(models)))
-    if not run.counts["done"]:
-        raise UsageError(
-            f"nothing is done in {run.folder.root} yet",
-            "finish it with: camlucida run COHORT --resume",
-        )
+    run.check_done()
     content = content_hash(run.folder)
     report = gather((run,), folder, parts=PARTS)
     return [
