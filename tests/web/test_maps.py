@@ -159,15 +159,16 @@ def events(client, job):
 def test_long_work_is_followed_to_its_end(client, model, film, monkeypatch):
     monkeypatch.setattr(jobs, "INTERVAL", 0.0)  # an event a pass: on a busy machine some are missed
     request = {"model": model, "film": film, "target": "0"}
-    occlusion = asked(client, "jobs", kind="occlusion", cells=3, **request)
     curve = asked(client, "jobs", kind="curve", cells=3, **request)
     probe = asked(client, "jobs", kind="map", method="scorecam", **request)
+    # Followed first and done last: it waits until somebody looks.
+    occlusion = asked(client, "jobs", kind="occlusion", cells=6, **request)
     seen = {job["id"]: events(client, job["id"]) for job in (occlusion, curve, probe)}
     done = {number: of_job[-1] for number, of_job in seen.items()}
     assert [job["state"] for job in done.values()] == ["done"] * 3
     drop = done[occlusion["id"]]["result"]["drop"]
-    assert np.shape(drop) == (3, 3)
-    assert done[occlusion["id"]]["done"] == done[occlusion["id"]]["total"] == 10
+    assert np.shape(drop) == (6, 6)
+    assert done[occlusion["id"]]["done"] == done[occlusion["id"]]["total"] == 37
     # The film as it is comes first, then the pass, row by row, as far as it has come.
     before = done[occlusion["id"]]["result"]["before"]["score"]
     passed = [before, *(before - np.ravel(drop))]
