@@ -9,9 +9,10 @@ What is there is not measured again without --again, so a run that was stopped g
 The contestants of a case, each with a network of its own, take turns, round by round, and the
 median counts. The ratio is one of processor time, which other work on the machine hardly changes.
 Before each run the threads of the one before come to rest: those of NumPy's linear algebra go on
-spinning for a while, and their time would be the next one's. A contestant that takes longer than
-the limit is stopped; its ratio is a lower bound. Memory is the growth of the resident set in a run
-that is not the first, over that of a plain forward. Weights are random: they change no time.
+spinning for a while, and their time would be the next one's; then each warms up once. A contestant
+that takes longer than the limit is stopped; its ratio is a lower bound. Memory is the growth of the
+resident set in a run that is not the first, over that of a plain forward. Weights are random: they
+change no time.
 """
 
 from __future__ import annotations
@@ -281,6 +282,7 @@ def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]
 
 def _timed(run: Run) -> float:
     time.sleep(REST)
+    run()
     start = time.process_time()
     run()
     return time.process_time() - start

@@ -53,6 +53,23 @@ def over_grid(weights: Tensor, like: Tensor) -> Tensor:
     return weights.reshape(*weights.shape, *trailing)
 
 
+def mean_over_grid(x: Tensor) -> Tensor:
+    """The mean of each channel.
+
+    Args:
+        x: (B, K, *grid). Where all cells of a channel are one number in memory, it is read once.
+
+    Returns:
+        (B, K).
+
+    >>> mean_over_grid(torch.tensor([[[1.0, 3.0]]]))
+    tensor([[2.]])
+    >>> mean_over_grid(torch.ones(1, 1).expand(1, 2, 9))
+    tensor([[1., 1.]])
+    """
+    return x.mean(spatial(x)) if any(x.stride()[2:]) else x.flatten(2)[..., 0]
+
+
 def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
     """Σ_k w_k A_k.
 

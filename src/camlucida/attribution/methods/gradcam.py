@@ -4,7 +4,7 @@ from torch import Tensor
 
 from camlucida.attribution.methods.base import method
 from camlucida.core.messages import Message, declare
-from camlucida.core.tensors import spatial, weighted_sum
+from camlucida.core.tensors import mean_over_grid, spatial, weighted_sum
 
 declare(
     "caution",
@@ -88,4 +88,4 @@ def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     tensor([[[0.5000, 1.0000],
              [0.0000, 2.0000]]])
     """
-    return weighted_sum(gradients.mean(spatial(gradients)), activations)
+    return weighted_sum(mean_over_grid(gradients), activations)
