@@ -9,7 +9,7 @@ from torch import Tensor
 
 from camlucida.attribution.methods.base import method
 from camlucida.attribution.probe import Probe
-from camlucida.core.tensors import over_grid, resize, spatial
+from camlucida.core.tensors import mean_over_grid, over_grid, resize
 
 GROUPS = 32
 """Groups of successive channels; a layer of fewer channels has as many groups as channels."""
@@ -65,7 +65,7 @@ def groupcam(probe: Probe) -> Tensor:
     base = probe.score(blurred)[:, 0]
     maps = []
     for number, gradient in enumerate(gradients):
-        weights = over_grid(gradient.mean(spatial(gradient)), gradient)
+        weights = over_grid(mean_over_grid(gradient), gradient)
         total = torch.zeros_like(gradient[0, 0])
         masks = group_masks((weights * activations)[0], probe.inputs.shape[2:])
         probe.steps.expect(len(masks) * (len(gradients) - number))

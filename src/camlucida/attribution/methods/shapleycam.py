@@ -10,7 +10,7 @@ from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.graph import Graph
 from camlucida.attribution.methods.base import method
 from camlucida.attribution.probe import Probe
-from camlucida.core.tensors import full, spatial, weighted_sum
+from camlucida.core.tensors import full, mean_over_grid, weighted_sum
 
 
 @method(
@@ -81,4 +81,4 @@ def _weights(graph: Graph, score: Tensor) -> Tensor:
     values = full(gradient.detach())
     if product is not None:
         values = values - full(product) / 2
-    return values.mean(spatial(values))
+    return mean_over_grid(values)
