@@ -86,8 +86,9 @@ class Spot:
             place = 1 - self.place[axis] if axis in mirrored else self.place[axis]
             cells = self.change.shape[axis]
             distant = distant or abs(place - middle) > max(_AWAY[0] / cells, _AWAY[1])
-            first = max(0, round(place * cells) - 1)
-            near = near.narrow(axis, first, min(2, cells - first))
+            reach = max(1, round(cells * _SPOT / 2))  # of the spot itself
+            first = max(0, round(place * cells) - reach)
+            near = near.narrow(axis, first, min(2 * reach, cells - first))
         return distant and float(near.amax()) < _AT_PLACE * float(self.change.amax())
 
 
