@@ -6,6 +6,7 @@ from torch import nn
 
 import camlucida as cl
 from camlucida.attribution import alignment
+from camlucida.attribution.alignment_spots import Spot
 from camlucida.core.errors import LayerError
 from tests.support import nets
 
@@ -227,3 +228,12 @@ def test_branches_beside_the_chosen_layer_are_said():
 
     assert notes(Ensemble()) == ["layer.branched"]
     assert notes(Inside(lambda x: x)) == []
+
+
+def test_a_spot_is_many_cells_of_a_fine_grid() -> None:
+    change = torch.zeros(64, 64)
+    change[9, 52] = 0.7  # within the spot, off its middle
+    change[40, 20] = 1.0
+    assert not Spot((0.2, 0.85), change).is_away([])
+    change[9, 52] = 0
+    assert Spot((0.2, 0.85), change).is_away([])
