@@ -20,8 +20,11 @@ from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST
 from camlucida.models.layers import LayerRef
 from camlucida.models.state import forwarding, items_of, main_tensor
 
-Spot = tuple[tuple[float, float], tuple[float, float]]
-"""Shares of rows and of columns, each from and to."""
+Spot = tuple[tuple[float, float], ...]
+"""Shares of each axis, from and to."""
+
+Note = Callable[[LayerRef, Any, Tensor], None]
+"""Called with a layer, what its module was given first, and its output."""
 
 SPOT: Spot = ((0.3, 0.34), (0.73, 0.77))
 """A spot that another order of two axes moves to another place."""
@@ -70,16 +73,16 @@ def changed_spot(images: Tensor, spot: Spot = SPOT) -> Tensor:
     """The first image, and the same with another spot.
 
     Args:
-        images: (B, C, rows, columns).
-        spot: that is changed.
+        images: (B, C, *axes).
+        spot: that is changed, with as many axes.
 
     >>> first, second = changed_spot(torch.zeros(1, 1, 20, 20))
     >>> (first != second).nonzero()[0].tolist()
     [0, 6, 14]
     """
     first, second = images[:1].detach(), images[:1].detach().clone()
-    rows, columns = (_pixels(share, size) for share, size in zip(spot, images.shape[2:]))
-    part = second[:, :, rows, columns]
+    pixels = (_pixels(share, size) for share, size in zip(spot, images.shape[2:]))
+    part = second[(slice(None), slice(None), *pixels)]
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(part.shape, generator=generator).to(part)
     part += 2 * (float(first.float().std(correction=0)) or 1.0) * noise
@@ -89,6 +92,49 @@ def changed_spot(images: Tensor, spot: Spot = SPOT) -> Tensor:
 def _pixels(share: tuple[float, float], size: int) -> slice:
     first = int(share[0] * size)
     return slice(first, max(first + 1, int(share[1] * size)))
+
+
+def run_noting(
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    shapes: Mapping[LayerRef, tuple[int, ...]],
+    note: Note,
+) -> None:
+    """Run a model once, and note the outputs of layers in the order of the run.
+
+    Args:
+        model: a plain module, frozen.
+        inputs: of the model.
+        shapes: of the outputs that are noted, by their layers.
+        note: called with each.
+
+    Raises:
+        ModelError: the model cannot run on the inputs.
+    """
+    handles = []
+    for path in dict.fromkeys(ref.path for ref in shapes):
+        hook = _noting(path, shapes, note)
+        module = model.get_submodule(path)
+        handles.append(module.register_forward_hook(hook, with_kwargs=True))
+    try:
+        with forwarding(inputs) as given, torch.no_grad():
+            model(*given)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _noting(path: str, shapes: Mapping[LayerRef, tuple[int, ...]], note: Note) -> Any:
+    refs = [ref for ref in shapes if ref.path == path]
+
+    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        given = next(iter((*args, *kwargs.values())), None)
+        for ref in refs:
+            tensor = main_tensor(output) if ref.index is None else _item(output, ref.index)
+            if isinstance(tensor, Tensor) and tuple(tensor.shape) == shapes[ref]:
+                note(ref, given, tensor)
+
+    return hook
 
 
 @dataclass
@@ -128,31 +174,8 @@ class CellOrder:
         Raises:
             ModelError: it cannot run on them.
         """
-        paths = {ref.path for ref in self.layouts}
-        handles = []
-        for path in paths:
-            module = model.get_submodule(path)
-            handles.append(module.register_forward_hook(self._hook(path), with_kwargs=True))
-        try:
-            with forwarding(inputs) as given, torch.no_grad():
-                model(*given)
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _hook(self, path: str) -> Callable[..., None]:
-        refs = [ref for ref in self.layouts if ref.path == path]
-
-        def hook(
-            module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
-        ) -> None:
-            given = next(iter((*args, *kwargs.values())), None)
-            for ref in refs:
-                tensor = main_tensor(output) if ref.index is None else _item(output, ref.index)
-                if isinstance(tensor, Tensor) and tuple(tensor.shape) == self.shapes[ref]:
-                    self._note(ref, given, tensor)
-
-        return hook
+        shapes = {ref: self.shapes[ref] for ref in self.layouts}
+        run_noting(model, inputs, shapes, self._note)
 
     def _note(self, ref: LayerRef, given: Any, tensor: Tensor) -> None:
         layout = self.layouts[ref]

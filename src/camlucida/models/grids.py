@@ -20,6 +20,7 @@ from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 from camlucida.core.errors import UsageError
 from camlucida.models.families import Layout
 from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, around, one_stride, tokens
+from camlucida.models.other_tokens import TOLERANCE, OtherTokens
 from camlucida.models.patch_grids import Cells, patches_taken, unfolded
 from camlucida.models.token_choice import ChosenTokens
 
@@ -28,14 +29,8 @@ _STEPS = (_ConvNd, _MaxPoolNd, _AvgPoolNd)
 
 _CHANNELS_FIRST = (*_STEPS, _NormBase, nn.GroupNorm)
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
-_TOLERANCE = 1e-5
-"""Relative to a tensor's largest value: what the arithmetic of two equal images may differ by."""
-
-_CHANNELS = 16
-"""Channels by which tokens are compared: enough to tell an image, few enough to cost nothing."""
-
-_USUAL_PREFIXES = (1, 2)
-"""A class token, or one and a distillation token, of networks that do not show their number."""
+_MOST_OTHERS = 16
+"""Tokens beside the cells that are looked for where all depend on the image."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +102,12 @@ class GridTracer:
         batch: images in the run.
         stated: what the user states of tokens.
         others: sizes of further images that the network takes.
+
+    Attributes:
+        chosen: tokens that were chosen by the image.
+        options: layout of tokens of which it is not known which are cells → the layouts that they
+            can have, by the number of tokens before the cells.
+        unlikely: of these, layouts that count only where the cells are seen at their place.
     """
 
     def __init__(
@@ -122,10 +123,10 @@ class GridTracer:
         self._stated = stated or TokenGrid()
         self._known: list[Cells] = []
         self._counts: set[int] = set()
-        self._ends: dict[int, tuple[int, int]] = {}
-        self._inner: dict[int, tuple[int, int]] = {}
-        self._others: list[tuple[int, int]] = []
+        self._others = OtherTokens()
         self.chosen = ChosenTokens()
+        self.options: dict[Layout, list[Layout]] = {}
+        self.unlikely: set[Layout] = set()
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
         """The layout of one output.
@@ -257,22 +258,32 @@ class GridTracer:
                 return None
         if isinstance(given, Tensor) and given.shape == output.shape:
             # What no image changes is seen before an attention mixes the tokens.
-            self._note_ends(given.movedim(axis, 0))
+            self._others.note(given.movedim(axis, 0))
         return self._layout(output.movedim(axis, 0), axis, channels_last=True)
 
     def _layout(self, rows: Tensor, axis: int, channels_last: bool) -> Layout | None:
         """Of tokens (B, N, K), which the layer returns in another order."""
         match = self._match(rows)
+        count = rows.shape[1]
+        unlikely = match is None
+        if match is None:
+            match = self._unlikely_match(count)
         if match is None:
             return None
-        count = rows.shape[1]
-        self._counts.add(count)
         prefix, grid = match
-        self._learn(grid)
+        if not unlikely:
+            self._counts.add(count)
+            self._learn(grid)
         layout = tokens(prefix, grid, axis, channels_last)
-        start, others = self._inner.get(count, (0, 0))
-        if prefix == 0 and 0 < others == count - math.prod(grid):
-            return around(layout, start, others, 1 - axis if channels_last else 2)
+        number = count - math.prod(grid)
+        start = self._others.between(count, number) if prefix == 0 else None
+        if start is not None:
+            return around(layout, start, number, 1 - axis if channels_last else 2)
+        if self._stated == TokenGrid() and not self._others.are_unchanged(count, number):
+            places = range(number + 1)
+            self.options[layout] = [tokens(place, grid, axis, channels_last) for place in places]
+            if unlikely:
+                self.unlikely.add(layout)
         return layout
 
     def _match(self, rows: Tensor) -> tuple[int, Cells] | None:
@@ -287,24 +298,22 @@ class GridTracer:
         match = self._fitting(count, exact, self._known)
         if match is not None:
             return match
-        self._note_ends(rows)
-        queries = self._ends[count] == (count, 0)
+        self._others.note(rows)
+        queries = self._others.are_queries(count)
         grids = self._known if queries else list(self._grids())
-        others = [*exact, *self._others_for(count)] if self._stated.prefix is None else exact
-        return self._fitting(count, others, grids)
+        likely = self._others.likely(count, self._grids()) if self._stated.prefix is None else []
+        return self._fitting(count, [*exact, *likely], grids)
 
-    def _note_ends(self, rows: Tensor) -> None:
-        """Note, at the first sight of so many tokens, which of them no image changes.
-
-        Rows that no image changes are positions, or queries, which depend on it later.
-        """
-        count = rows.shape[1]
-        if self._ends.get(count, (count, 0)) == (count, 0):
-            ends = _unchanged_ends(rows[..., :_CHANNELS]) if len(rows) == 2 else (0, 0)
-            first = self._ends.setdefault(count, ends)
-            self._ends[count] = ends if sum(ends) else first
-            if len(rows) == 2 and not sum(ends):
-                self._inner[count] = _unchanged_inside(rows[..., :_CHANNELS])
+    def _unlikely_match(self, count: int) -> tuple[int, Cells] | None:
+        """Where tokens may be the cells of a grid, and other tokens of any likely number."""
+        if self._stated != TokenGrid() or self._batch != 2:
+            return None
+        fitting = []
+        for grid in self._grids():
+            number = count - math.prod(grid)
+            if 0 < number <= min(_MOST_OTHERS, math.prod(grid)):
+                fitting.append((number, grid))
+        return min(fitting, default=None)
 
     def _fitting(
         self, count: int, others: Sequence[tuple[int, int]], grids: Sequence[Cells]
@@ -314,19 +323,6 @@ class GridTracer:
                 if count == before + math.prod(grid) + behind:
                     return before, grid
         return None
-
-    def _others_for(self, count: int) -> list[tuple[int, int]]:
-        """How many tokens before and behind the cells no image changes, likely numbers first.
-
-        Those between the cells count as behind them.
-        """
-        seen = self._ends[count]
-        inner = self._inner.get(count, (0, 0))[1]
-        if inner and count - inner in map(math.prod, self._grids()):
-            return [(0, inner)]
-        if sum(seen) and count - sum(seen) in map(math.prod, self._grids()):
-            self._others = [seen, *(other for other in self._others if other != seen)]
-        return self._others or [(prefix, 0) for prefix in _USUAL_PREFIXES]
 
 
 def differs(output: Tensor) -> bool:
@@ -341,31 +337,8 @@ def differs(output: Tensor) -> bool:
     if output.ndim == 0 or len(output) != 2:
         return False
     first, second = output.detach().float()
-    limit = _TOLERANCE * float(first.abs().max()) if first.numel() else 0
+    limit = TOLERANCE * float(first.abs().max()) if first.numel() else 0
     return not bool(((first - second).abs() <= limit).all())
-
-
-def _unchanged_ends(rows: Tensor) -> tuple[int, int]:
-    """How many tokens at the beginning and at the end are equal in both images."""
-    changed = _changed(rows).nonzero().flatten().tolist()
-    count = rows.shape[1]
-    if not changed:
-        return count, 0
-    return changed[0], count - 1 - changed[-1]
-
-
-def _unchanged_inside(rows: Tensor) -> tuple[int, int]:
-    """Where tokens that are equal in both images begin and how many; (0, 0) if they are apart."""
-    unchanged = (~_changed(rows)).nonzero().flatten().tolist()
-    if not unchanged or unchanged[-1] - unchanged[0] != len(unchanged) - 1:
-        return 0, 0
-    return unchanged[0], len(unchanged)
-
-
-def _changed(rows: Tensor) -> Tensor:
-    """(N,) bool: which tokens of (2, N, K) differ between the two images."""
-    first, second = rows.detach().float().unbind()
-    return (first - second).abs().amax(1) > _TOLERANCE * float(first.abs().max())
 
 
 def has_one_cell(shape: Sequence[int]) -> bool:

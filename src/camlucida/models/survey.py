@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
 from camlucida.core.noise import generator_kept
-from camlucida.models.cell_order import BESIDE, SPOT, CellOrder, changed_spot, needs_order
+from camlucida.models.cell_order import BESIDE, SPOT, CellOrder, Spot, changed_spot, needs_order
 from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, without
 from camlucida.models.grids import GridTracer, TokenGrid, differs, is_attention
@@ -25,6 +25,7 @@ from camlucida.models.libraries import is_inside_a_library
 from camlucida.models.output_choice import is_dense
 from camlucida.models.score_gradients import ScoreGradients
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
+from camlucida.models.token_places import SPOTS, TokenPlaces
 
 Inputs = tuple[Tensor, ...]
 
@@ -73,6 +74,7 @@ def survey(
             error = failure
             continue
         explained = score(output, images[0]) if run.named is None else run.named
+        run.place_cells()
         run.order_cells()
         return run.survey(explained, whole)
     assert error is not None
@@ -253,6 +255,32 @@ class _Run:
         if layout is not None:
             self.current[ref] = layout
 
+    def place_cells(self) -> None:
+        """See by further passes where cells begin among tokens that all depend on the image."""
+        options = {}
+        for ref, layout in self.current.items():
+            if layout in self.tracer.options and not self.family.covers(ref.path):
+                options[ref] = self.tracer.options[layout]
+        places = self._token_places(options) if options else {}
+        for ref, layouts in options.items():
+            place = places.get(ref)
+            if place is not None:
+                self._reorder(ref, layouts[place] if place >= 0 else None)
+            elif self.current[ref] in self.tracer.unlikely:
+                self._reorder(ref, None, unordered=False)
+
+    def _token_places(
+        self, options: Mapping[LayerRef, Sequence[Layout]]
+    ) -> Mapping[LayerRef, int | None]:
+        """:meth:`TokenPlaces.places`; nothing where the model cannot show them."""
+        axes = self.inputs[self.image].ndim - 2
+        if self.batch != 2 or not 0 < axes <= 3:
+            return {}
+        shapes = {ref: tuple(self.tensors[ref].shape) for ref in self.current}
+        places = TokenPlaces(self.current, options, shapes)
+        ran = [self._run_spot(places.run, spot[-axes:]) for spot in SPOTS]
+        return places.places() if all(ran) else {}
+
     def order_cells(self) -> None:
         """See by one more forward pass in which order cells lie, where no shape shows it."""
         images = self.inputs[self.image]
@@ -297,26 +325,32 @@ class _Run:
         return guessed
 
     def _run_order(self, order: CellOrder) -> bool:
+        return self._run_spot(lambda model, inputs, spot: order.run(model, inputs), order.spot)
+
+    def _run_spot(self, run: Callable[[nn.Module, Inputs, Spot], None], spot: Spot) -> bool:
         """Run the model on an image and on that with another spot; whether it ran."""
         inputs = _same_twice(self.inputs)
-        inputs[self.image] = changed_spot(self.inputs[self.image], order.spot)
+        inputs[self.image] = changed_spot(self.inputs[self.image], spot)
         try:
             with generator_kept():
-                order.run(self.model, tuple(inputs))
+                run(self.model, tuple(inputs), spot)
         except ModelError:
             return False
         return True
 
-    def _reorder(self, ref: LayerRef, layout: Layout | None) -> None:
+    def _reorder(self, ref: LayerRef, layout: Layout | None, unordered: bool = True) -> None:
         before = self.current.pop(ref)
         known = [entry for entry in self.layouts[ref] if entry[2] is not before]
         if layout is None:
-            self.firings[ref] = replace(self.firings[ref], cells=(), channels=0, unordered=True)
+            firing = replace(self.firings[ref], cells=(), channels=0, unordered=unordered)
+            self.firings[ref] = firing
         else:
             self.current[ref] = layout
             tensor = self.tensors[ref]
             axis = 0 if tensor.shape[0] == self.batch else 1
-            known.insert(0, (axis, without(tuple(tensor.shape), axis), layout))
+            rest = without(tuple(tensor.shape), axis)
+            known = [entry for entry in known if entry[:2] != (axis, rest)]
+            known.insert(0, (axis, rest, layout))
             channels = layout.to_grid(tensor).shape[1]
             self.firings[ref] = replace(self.firings[ref], channels=channels)
         self.layouts[ref] = known
