@@ -27,6 +27,7 @@ from camlucida.attribution.layer_gradients import layer_gradients
 from camlucida.attribution.methods import Method
 from camlucida.attribution.methods.base import Kind
 from camlucida.attribution.probe import Probe
+from camlucida.attribution.second_order import second_order_gradients
 from camlucida.attribution.steps import Steps
 from camlucida.attribution.targets import Target
 from camlucida.attribution.watch import Captured
@@ -56,9 +57,9 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
             # First, since the last backward pass of the gradient methods frees the graph.
             with explained.fitting(*by_kind["attention"]):
                 attention_maps(explained, by_kind["attention"], run, maps)
-        if by_kind["gradient"]:
-            with explained.fitting(*by_kind["gradient"]):
-                _gradient_maps(explained, by_kind["gradient"], maps)
+        for methods_alike in _by_evidence(by_kind["gradient"]):
+            with explained.fitting(*methods_alike):
+                _gradient_maps(explained, methods_alike, run, maps)
         if by_kind["activation"] and explained.rounds:
             _activation_maps(explained, by_kind["activation"], maps)
         _probe_maps(explained, by_kind["probe"], run, maps)
@@ -84,12 +85,41 @@ def _unreached_layers(explained: ExplainedBatch) -> tuple[set[int], set[int]]:
     return independent, broken
 
 
-def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
-    """Maps of the first target of every image, then of the second, and so on."""
+def _by_evidence(methods: Sequence[Method]) -> list[list[Method]]:
+    """Methods of the same gradients; last those of the score's own, which free the graph."""
+    alike: dict[object, list[Method]] = {}
+    for method in methods:
+        alike.setdefault((method.contrast, method.second_order), []).append(method)
+    plain = alike.pop((None, False), [])
+    return [*alike.values(), *([plain] if plain else [])]
+
+
+def _evidence(
+    explained: ExplainedBatch, method: Method, run: ModelRuns
+) -> Iterator[list[Tensor | None]]:
+    """The gradients of which a method makes its maps, as of :func:`layer_gradients`."""
+    if method.second_order:
+        return second_order_gradients(explained, run)
+    if method.contrast is not None:
+        return layer_gradients(explained.contrasted(method.contrast), keep_graph=True)
+    return layer_gradients(explained)
+
+
+def _gradient_maps(
+    explained: ExplainedBatch, methods: Sequence[Method], run: ModelRuns, maps: BatchMaps
+) -> None:
+    """Maps of the first target of every image, then of the second, and so on.
+
+    Args:
+        explained: the batch.
+        methods: of the same gradients.
+        run: the model.
+        maps: to which these are added.
+    """
     layers = explained.forward.layers
     made: list[tuple[int, str, int, Tensor]] = []
     nonzero: list[tuple[int, int, Tensor]] = []
-    for t, gradients in enumerate(layer_gradients(explained)):
+    for t, gradients in enumerate(_evidence(explained, methods[0], run)):
         having = explained.having(t)
         for index, (layer, gradient) in enumerate(zip(layers, gradients)):
             if gradient is None:
@@ -102,7 +132,12 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
                     made.append((t, method.name, index, raw))
                     keys = [MapKey(i, t, method.name, index) for i in having]
                     maps.note(keys, method, raw, activations, gradient)
-    _keep(explained, made, nonzero, maps)
+    _keep(explained, made, maps)
+    for (t, index, _), flags in zip(nonzero, _on_host([flags for *_, flags in nonzero])):
+        empty = [i for i in explained.having(t) if not flags[i]]
+        for method in methods:
+            keys = [MapKey(i, t, method.name, index) for i in empty]
+            maps.zero_gradients.update(keys)
 
 
 def _nonzero(gradient: Tensor) -> Tensor:
@@ -119,22 +154,17 @@ def _nonzero(gradient: Tensor) -> Tensor:
 def _keep(
     explained: ExplainedBatch,
     made: Sequence[tuple[int, str, int, Tensor]],
-    nonzero: Sequence[tuple[int, int, Tensor]],
     maps: BatchMaps,
 ) -> None:
-    """Add maps, and where gradients are zero, to those of a batch.
+    """Add maps to those of a batch.
 
     Args:
         explained: the batch.
         made: number of the target, method, layer, and (B, *grid) maps.
-        nonzero: number of the target, layer, and (B,) whether the gradient is not zero everywhere.
         maps: to which these are added.
     """
     for (t, name, index, _), raw in zip(made, _on_host([raw for *_, raw in made])):
         maps.raw.update((MapKey(i, t, name, index), raw[i]) for i in explained.having(t))
-    for (t, index, _), flags in zip(nonzero, _on_host([flags for *_, flags in nonzero])):
-        empty = (i for i in explained.having(t) if not flags[i])
-        maps.zero_gradients.update((i, t, index) for i in empty)
 
 
 def _on_host(tensors: Sequence[Tensor]) -> list[Tensor]:

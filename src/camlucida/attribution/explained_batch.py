@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -15,11 +15,12 @@ from camlucida.attribution.batches import Batch
 from camlucida.attribution.capture import Forward
 from camlucida.attribution.explained_model import ExplainedModel
 from camlucida.attribution.methods import Method
+from camlucida.attribution.methods.base import Contrast
 from camlucida.attribution.steps import Progress, unreported
 from camlucida.attribution.targets import Label, Target
 from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError
 from camlucida.core.messages import Message
-from camlucida.models.outputs import BatchOutput
+from camlucida.models.outputs import BatchOutput, on_host
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,20 @@ class ExplainedBatch:
         """
         return [method for method in methods if method.name not in (self.left_out or ())]
 
+    def contrasted(self, contrast: Contrast) -> ExplainedBatch:
+        """The batch with other targets in the place of its own, and nothing kept of the others'.
+
+        Args:
+            contrast: as of :class:`~camlucida.attribution.methods.Method`.
+        """
+        logits = on_host(self.output.logits.detach())
+        targets = []
+        for of_image, own in zip(logits, self.targets):
+            targets.append([contrast(target, of_image) for target in own])
+        kept = self.forward
+        forward = Forward(kept.inputs, kept.output, kept.layers, kept.notes, kept.hooked)
+        return replace(self, targets=targets, forward=forward)
+
     def having(self, target: int) -> dict[int, Target]:
         """Image → its ``target``-th target, of the images that have so many."""
         numbered = enumerate(self.targets)
@@ -112,7 +127,7 @@ class BatchMaps:
 
     Attributes:
         raw: (*grid) signed maps, on the CPU.
-        zero_gradients: (image, target, layer) where the score's gradient is zero everywhere.
+        zero_gradients: maps whose gradient is zero everywhere.
         replays: (image, method, layer) → how a perturbation method replayed the model.
         precisions: (image, method, layer) → of which precision scores are, where some are rounded.
         blocks: (image, method) → the blocks whose attention a map is made of, in order.
@@ -124,7 +139,7 @@ class BatchMaps:
     """
 
     raw: dict[MapKey, Tensor] = field(default_factory=dict)
-    zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
+    zero_gradients: set[MapKey] = field(default_factory=set)
     replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
     precisions: dict[tuple[int, str, int], dict[str, float]] = field(default_factory=dict)
     blocks: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
@@ -182,7 +197,7 @@ class BatchMaps:
             return None
         if method.kind != "gradient" and key.layer in self.independent:
             return Message("empty.independent")
-        if method.kind == "gradient" and (key.image, key.target, key.layer) in self.zero_gradients:
+        if key in self.zero_gradients:
             return Message("empty.gradient")
         return Message("empty.target" if method.relu else "empty.zero")
 

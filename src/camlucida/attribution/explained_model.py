@@ -261,7 +261,7 @@ class ModelRuns:
         Returns:
             (B, K, *grid) activations and (B, C, …) logits.
         """
-        layers, logits = self._captured([layer], inputs)
+        layers, logits = self.captured_layers([layer], *inputs)
         return layers[0].activations, logits
 
     def coarsest_layers(self, most: int, *inputs: Tensor) -> tuple[list[Captured], Tensor]:
@@ -282,11 +282,20 @@ class ModelRuns:
         missing = cut_off(layers, refs) if len(refs) < most else None
         if missing is not None:
             refs = [missing, *refs]
-        return self._captured(list(map(str, refs)), inputs)
+        return self.captured_layers(list(map(str, refs)), *inputs)
 
-    def _captured(
-        self, layers: Sequence[str], inputs: tuple[Tensor, ...]
+    def captured_layers(
+        self, layers: Sequence[str], *inputs: Tensor
     ) -> tuple[list[Captured], Tensor]:
+        """Layers of a forward pass, as :meth:`captured` gives one.
+
+        Args:
+            layers: as results have them.
+            inputs: the image batch (B, C, *spatial), then any further inputs.
+
+        Returns:
+            The layers in the order of the request, and (B, C, …) logits.
+        """
         model = self.model
         with self._autocast():
             forward = capture(model.module, inputs, layers, model.spec, stated=model.tokens)

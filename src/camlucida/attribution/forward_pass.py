@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from camlucida.attribution.explained_model import ExplainedModel
 from camlucida.attribution.layers_without_grid import added_up
 from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.methods import Method
+from camlucida.attribution.second_order import without_fused_attention
 from camlucida.models.detectors import FollowedBoxes
 
 
@@ -23,6 +24,8 @@ def forward_pass(
     methods: Sequence[Method],
 ) -> tuple[Forward, AttentionRecord | None]:
     """Run the model once. Attention is recorded only where a method is made of it.
+
+    Where a method needs second derivatives, attention is not fused.
 
     Args:
         model: that is run, frozen.
@@ -42,7 +45,9 @@ def forward_pass(
             raise error
     about = layers, model.spec, "probe" in kinds, model.tokens
     if "attention" not in kinds:
-        return capture(model.module, inputs, *about), None
+        curved = any(method.second_order for method in methods)
+        around = without_fused_attention if curved else nullcontext
+        return capture(model.module, inputs, *about, around), None
     records: list[AttentionRecord] = []
 
     @contextmanager

@@ -35,13 +35,16 @@ half precision, in which autograd rounds, four machine epsilons."""
 _Way = Pooling | ReadTokens
 
 
-def layer_gradients(explained: ExplainedBatch) -> Iterator[list[Tensor | None]]:
+def layer_gradients(
+    explained: ExplainedBatch, keep_graph: bool = False
+) -> Iterator[list[Tensor | None]]:
     """∂score/∂activations of each layer: for the first target of every image, for the second, ….
 
     The images of a batch are independent, so the gradient of a sum over them holds each one's.
 
     Args:
         explained: the batch after its forward pass, frozen.
+        keep_graph: whether other backward passes follow the last of these.
 
     Yields:
         (B, K, *grid) each, in at least float32; None where a score does not depend on the layer.
@@ -57,7 +60,7 @@ def layer_gradients(explained: ExplainedBatch) -> Iterator[list[Tensor | None]]:
         yield from map(list, zip(*(way.gradients(known) for way in ways)))
         return
     for t in rounds:
-        yield _by_autograd(explained, t, keep_graph=t < rounds[-1])
+        yield _by_autograd(explained, t, keep_graph or t < rounds[-1])
 
 
 def _by_autograd(explained: ExplainedBatch, t: int, keep_graph: bool) -> list[Tensor | None]:

@@ -5,8 +5,12 @@ import pytest
 import torch
 from sklearn.decomposition import KernelPCA
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from camlucida import explain
+from camlucida.attribution.batches import scans_of
+from camlucida.attribution.explained_model import explained_model
+from camlucida.attribution.kept import KeptImage
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.messages import Message
@@ -107,7 +111,7 @@ def test_segeigencam_warns_of_even_signs() -> None:
     assert run(clear, ones).tolist() == [[[3.0, -1.0, 0.0]]]
 
 
-# --- more passes than one -------------------------------------------------------------------------
+# --- other gradients of the same pass -------------------------------------------------------------
 
 
 def test_finercam_is_gradcam_of_the_difference(bent: tuple[nn.Module, Tensor]) -> None:
@@ -148,6 +152,59 @@ def test_shapleycam_behind_a_linear_head_is_gradcam() -> None:
     net, image = nets.seeded(nets.Cnn()).double(), signed(1, 3, 9, 7)
     pair = explain(net, image, 1, ["gradcam", "shapleycam"], "features")
     torch.testing.assert_close(pair[1].raw, pair[0].raw)
+
+
+@pytest.mark.parametrize("method", ["finercam", "shapleycam"])
+def test_the_pass_of_the_batch_serves_all_images_and_labels(method: str) -> None:
+    net, inputs, calls = nets.seeded(Bent()).double(), signed(3, 2, 4, 5), []
+    explain(net, inputs, 0, method, "features")  # what it is, is found out once a model
+    net.register_forward_hook(lambda *_: calls.append(1))
+    several = explain(net, inputs, [0, 3], method, "features")
+    assert len(calls) == 1
+    for image in range(3):
+        alone = explain(net, inputs[image : image + 1], [0, 3], method, "features")
+        for one, other in zip(several[2 * image :], alone):
+            torch.testing.assert_close(one.raw, other.raw, rtol=1e-9, atol=1e-12)
+
+
+def test_an_empty_map_is_explained_by_its_own_gradient() -> None:
+    """A label without weights has no gradient, and is set apart from the others all the same."""
+    net = nets.seeded(nets.Cnn()).double()
+    net.head.weight.data[0] = 0
+    pair = explain(net, signed(1, 3, 9, 7), 0, ["gradcam", "finercam"], "features")
+    assert pair[0].empty_reason == Message("empty.gradient")
+    assert pair[1].empty_reason != Message("empty.gradient")
+    assert pair[1].raw.any()
+
+
+@pytest.fixture
+def vit() -> nn.Module:
+    return nets.seeded(VisionTransformer(8, 4, 2, 2, 8, 12, num_classes=3)).double().eval()
+
+
+def test_shapleycam_beside_other_methods_of_a_transformer(vit: nn.Module) -> None:
+    """Fused attention has no second derivative, and the pass is shared."""
+    images = signed(2, 3, 8, 8)
+    methods = ["gradcam", "shapleycam", "legrad"]
+    layer = "encoder.layers.encoder_layer_1.ln_1"
+    together = explain(vit, images, [0, 2], methods, layer)
+    for number, method in enumerate(methods):
+        alone = explain(vit, images, [0, 2], method, layer)
+        for one, other in zip(together[number::3], alone, strict=True):
+            torch.testing.assert_close(one.raw, other.raw, rtol=1e-9, atol=1e-12)
+
+
+def test_a_kept_pass_has_maps_of_other_gradients_too(vit: nn.Module) -> None:
+    (scan,) = scans_of((signed(1, 3, 8, 8),))
+    layer = "encoder.layers.encoder_layer_1.ln_1"
+    kept = KeptImage.of(explained_model(vit), scan, [layer])
+    for method in ("finercam", "gradcam", "shapleycam", "gradcam"):
+        (fresh,) = explain(vit, scan, 1, method, layer)
+        again = kept.explain(1, method, layer)
+        torch.testing.assert_close(again.raw, fresh.raw, rtol=1e-9, atol=1e-12)
+
+
+# --- more passes than one -------------------------------------------------------------------------
 
 
 def test_smooth_gradcam_pp_as_in_the_paper(bent: tuple[nn.Module, Tensor]) -> None:

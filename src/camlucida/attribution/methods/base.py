@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, TypeVar
 
+from torch import Tensor
+
+from camlucida.attribution.targets import Target
 from camlucida.core.messages import Message, declare
 from camlucida.core.registry import Registry
 
@@ -17,6 +20,8 @@ Kind = Literal["gradient", "activation", "probe", "input", "attention"]
 Unit = Literal["score", "activation", "none"]
 
 Caution = Callable[..., Sequence[Message | None]]
+
+Contrast = Callable[[Target, Tensor], Target]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,10 @@ class Method:
         samples: over which runs of the model maps are gathered, a key of
             :data:`~camlucida.attribution.samples.SAMPLES`; "" for the image as it is.
         spread: of maps that are gathered: their standard deviation, not their mean.
+        contrast: of a gradient method: a target, and an image's logits (C, …) → the target that is
+            differentiated in its place. None: the target itself.
+        second_order: of a gradient method: from its gradients, half the Hessian of the score times
+            the activations is subtracted.
     """
 
     name: str
@@ -73,6 +82,8 @@ class Method:
     sanity: str = ""
     samples: str = ""
     spread: bool = False
+    contrast: Contrast | None = None
+    second_order: bool = False
 
     @property
     def by_name(self) -> bool:
@@ -196,6 +207,8 @@ def method(
     use: str = "",
     avoid: str = "",
     sanity: str = "",
+    contrast: Contrast | None = None,
+    second_order: bool = False,
 ) -> Callable[[F], F]:
     """Register a function as a method: a decorator.
 
@@ -221,6 +234,7 @@ def method(
         caution: as in :class:`Method`; of gradient and activation methods.
         slow, extra: as in :class:`Method`.
         formula, use, avoid, sanity: of the table in the documentation, as in :class:`Method`.
+        contrast, second_order: as in :class:`Method`; of gradient methods.
 
     Returns:
         The decorator, which returns the function unchanged.
@@ -240,9 +254,9 @@ def method(
     def register(run: F) -> F:
         traits = (kind, relu, class_specific, unit, cost, paper)
         guide = (formula, use, avoid, sanity)
-        registered = METHODS.add(
-            name, Method(name, title, run, *traits, description, caution, slow, extra, *guide)
-        )
+        about = Method(name, title, run, *traits, description, caution, slow, extra, *guide)
+        evidence = replace(about, contrast=contrast, second_order=second_order)
+        registered = METHODS.add(name, evidence)
         declare("methods", {name: description or registered.summary.rstrip(".")})
         return run
 

@@ -24,7 +24,7 @@ OF_ACTIVATIONS = frozenset(
 )
 """Methods that weigh activations by what the model answers, without gradients."""
 
-OF_GRADIENTS = frozenset(("smooth_gradcam_pp", "finercam", "shapleycam"))
+OF_GRADIENTS = frozenset(("smooth_gradcam_pp",))
 """Methods that weigh activations by gradients of several passes."""
 
 
