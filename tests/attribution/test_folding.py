@@ -175,6 +175,29 @@ def test_where_logits_would_differ_nothing_is_folded() -> None:
     torch.testing.assert_close(torch.cat(parts), net(images), rtol=1e-12, atol=1e-12)
 
 
+def test_folded_weights_are_checked_again_only_where_they_changed() -> None:
+    net, images = with_statistics(Net()), nets.images(6, 3, 6, 6).double()
+    net.head.weight.data *= 0.5
+
+    def count_of_images() -> int:
+        seen: list[int] = []
+        handle = net.head.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+        with frozen(net):
+            runs = AlteredRuns(net)
+            parts = [runs.logits(part, net) for part in images.split(2)]
+        handle.remove()
+        torch.testing.assert_close(torch.cat(parts), net(images), rtol=1e-12, atol=1e-12)
+        return sum(seen)
+
+    count_of_images()
+    assert count_of_images() == 6
+    net.norm.running_var *= 2
+    assert count_of_images() == 7
+    net.conv.weight.data[0] *= -1
+    assert count_of_images() == 7
+    assert count_of_images() == 6
+
+
 def test_score_cam_is_that_of_the_model_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     net, images = with_statistics(Net()), nets.images(1, 3, 9, 9).double()
     net.conv = nn.Conv2d(3, 20, 3).double()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 
 import torch
@@ -9,10 +10,15 @@ from torch import Tensor, nn
 
 from camlucida.attribution.folding import Fold, Foldable, folded
 from camlucida.attribution.memory_order import in_fastest_order
+from camlucida.models.walk import parts_hash
 
 TOLERANCE = 1e-4
 """Largest difference of logits with folded normalisation, as a share of the largest."""
 
+
+_VERDICTS: weakref.WeakKeyDictionary[nn.Module, tuple[object, bool]] = weakref.WeakKeyDictionary()
+"""What would be folded, with its weights, and whether the logits are the same; the last of each
+model."""
 
 Run = Callable[[Tensor], Tensor]
 """images (N, C, *spatial) → logits of them, (N, …)"""
@@ -22,7 +28,8 @@ class AlteredRuns:
     """Runs a model, its weights unchanged meanwhile, on altered images batch by batch.
 
     The first batch runs as the model is. If more follow on a CPU, batch normalisation is folded
-    into the convolutions from then on, provided that the first image has the same logits with it.
+    into the convolutions from then on, provided that the first image has the same logits with it:
+    that is tried once a model, until its weights change.
 
     Args:
         model: that is run, frozen.
@@ -66,7 +73,18 @@ class AlteredRuns:
         if not folds or self._first is None:
             return ()
         image, logits, run = self._first
-        with folded(folds):
-            again = run(in_fastest_order(self._model, image, run))
-        tolerance = TOLERANCE * float(logits.abs().max())
-        return folds if torch.allclose(again, logits, rtol=0, atol=tolerance) else ()
+        key = parts_hash(self._model), image.shape, [_numbers(each) for each in folds]
+        before, agree = _VERDICTS.get(self._model, (None, False))
+        if before != key:
+            with folded(folds):
+                again = run(in_fastest_order(self._model, image, run))
+            tolerance = TOLERANCE * float(logits.abs().max())
+            agree = torch.allclose(again, logits, rtol=0, atol=tolerance)
+            _VERDICTS[self._model] = key, agree
+        return folds if agree else ()
+
+
+def _numbers(fold: Fold) -> tuple[object, ...]:
+    """Which parts are folded, and numbers that change with their weights."""
+    parts = id(fold.convolution), id(fold.norm)
+    return *parts, float(fold.weight.sum()), float(fold.weight.norm()), float(fold.bias.sum())

@@ -20,7 +20,7 @@ A score of another batch size differs by as much.
     unit="activation",
     kind="probe",
     relu=True,
-    cost="1 forward + K replays of what follows the layer",
+    cost="1 forward + K + 2 replays of the tail",
     description=(
         "activations weighted by the fall of the score when the channel is removed, "
         "then ReLU [@ramaswamy2020]"

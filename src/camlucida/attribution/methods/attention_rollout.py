@@ -13,7 +13,7 @@ from camlucida.attribution.token_attention import TokenAttention
     kind="attention",
     class_specific=False,
     unit="none",
-    cost="1 forward",
+    cost="1 forward + 1 backward pass of a block",
     description=(
         "the attention of all layers of a transformer multiplied, half of each layer passing by "
         "it; the same for every target [@abnar2020]"

@@ -41,7 +41,8 @@ class Method:
         class_specific: False when the map is the same for every target.
         unit: of the map: "score" (the explained score's own), "activation" (the layer's), or "none"
             (a baseline's).
-        cost: in forward passes of one image, for people.
+        cost: of one image, for people: forward passes and replays of the tail, which serve all
+            labels, and backward passes, which are of each label.
         paper: authors, year, venue, equation.
         description: how the map is made, as a clause of a report; may cite, as ``[@key]``. Declared
             as ``methods.NAME`` (:mod:`camlucida.core.messages`).
@@ -198,7 +199,7 @@ def method(
     relu: bool = False,
     class_specific: bool = True,
     unit: Unit = "score",
-    cost: str = "1 forward",
+    cost: str = "",
     description: str = "",
     caution: Caution | None = None,
     slow: bool = False,
@@ -228,7 +229,8 @@ def method(
             applies it, and ``raw`` keeps its sign.
         class_specific: False when the map is the same for every target.
         unit: of the map: ``"score"``, ``"activation"`` or ``"none"``.
-        cost: in forward passes of one image, for people.
+        cost: as in :class:`Method`; "" of a method that needs the forward pass alone, and of one of
+            gradients a backward pass.
         description: how the map is made, as a clause of a report; "" takes the first line of the
             function's docstring.
         caution: as in :class:`Method`; of gradient and activation methods.
@@ -252,7 +254,8 @@ def method(
     """
 
     def register(run: F) -> F:
-        traits = (kind, relu, class_specific, unit, cost, paper)
+        usual = "1 forward + 1 backward pass" if kind == "gradient" else "1 forward"
+        traits = (kind, relu, class_specific, unit, cost or usual, paper)
         guide = (formula, use, avoid, sanity)
         about = Method(name, title, run, *traits, description, caution, slow, extra, *guide)
         evidence = replace(about, contrast=contrast, second_order=second_order)

@@ -12,6 +12,7 @@ from camlucida.core.tensors import over_grid, spatial, weighted_sum
     "cam",
     "CAM",
     "Zhou et al. 2016, CVPR, Eq. 2",
+    cost="1 forward",
     description="activations weighted by the classifier's own weights [@zhou2016]",
     formula="Σ_k w_k A_k",
     use="pooling and one linear head: the score, cell by cell",

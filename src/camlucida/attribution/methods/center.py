@@ -16,7 +16,7 @@ DEVIATION = 0.25
     kind="activation",
     class_specific=False,
     unit="none",
-    cost="no forward",
+    cost="1 forward",
     description=(
         "a Gaussian in the middle of the image, a baseline that does not depend on the model"
     ),

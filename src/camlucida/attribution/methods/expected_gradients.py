@@ -21,7 +21,7 @@ NODES = 32
     "Expected gradients",
     "Erion et al. 2021, Nature Machine Intelligence 3:620–631",
     kind="input",
-    cost="5 + 128 forwards",
+    cost="5 + 128 forwards + 128 backward passes",
     description=(
         "integrated gradients, the mean over references: flat images of four grey levels that "
         "occur in the image itself [@erion2021]"

@@ -80,7 +80,6 @@ def contrast(target: Target, logits: Tensor) -> Contrast:
     "Finer-CAM",
     "Zhang et al. 2025, CVPR, Eq. 4–6",
     relu=True,
-    cost="1 forward",
     description=(
         "Grad-CAM of the label's logit less 0.6 times the mean logit of the three labels with the "
         "nearest logits, then ReLU [@zhang2025]"

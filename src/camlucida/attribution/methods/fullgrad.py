@@ -32,7 +32,7 @@ declare(
     "Srinivas & Fleuret 2019, NeurIPS, Eq. 4–5",
     kind="input",
     unit="none",
-    cost="2 forwards",
+    cost="2 forwards + 1 backward pass",
     description=(
         "the magnitudes of input times gradient and of every bias times its gradient, each layer "
         "scaled to 1 and summed [@srinivas2019]"

@@ -39,6 +39,9 @@ _TITLES = {
     "dropout": "dropout",
 }
 
+_RUNS = {"aug": 3, "aug_flip": 6, "dropout": 16}
+"""Of the model, beside that of the image as it is."""
+
 
 def gathered(samples: str, spread: bool, method: Method) -> Method:
     """A method whose map is the mean or the standard deviation of its maps over runs of the model.
@@ -68,6 +71,7 @@ def gathered(samples: str, spread: bool, method: Method) -> Method:
         name=f"{method.name}:{suffix}",
         title=f"{method.title}, {'spread' if spread else 'mean'} over {_TITLES[samples]}",
         relu=method.relu and not spread,
+        cost=f"1 forward + {_RUNS[samples]} × ({method.cost})",
         samples=samples,
         spread=spread,
     )

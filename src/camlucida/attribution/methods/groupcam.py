@@ -27,7 +27,7 @@ RADIUS = 25 / 224
     "Zhang et al. 2021, arXiv 2103.13859, Eq. 2–7",
     kind="probe",
     relu=True,
-    cost="3 + 32 forwards a label",
+    cost="3 forwards + 32 forwards a label + 1 backward pass",
     description=(
         "Grad-CAM's weighted activations in 32 groups, each a mask between the blurred image and "
         "the image and weighted by what it adds to the score, then ReLU [@zhang2021]"

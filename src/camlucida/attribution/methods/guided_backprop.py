@@ -14,7 +14,7 @@ from camlucida.core.errors import NoEvidenceError
     "Springenberg et al. 2015, ICLR Workshops, Section 3.4",
     kind="input",
     unit="none",
-    cost="2 forwards",
+    cost="2 forwards + 1 backward pass",
     description=(
         "the gradient of the score by each pixel without what is negative behind a ReLU; it hardly "
         "changes when the model's weights are randomised [@springenberg2015]"

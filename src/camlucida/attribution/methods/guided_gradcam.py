@@ -15,7 +15,7 @@ from camlucida.core.tensors import resize
     "Selvaraju et al. 2017, ICCV, Section 3.2",
     kind="probe",
     unit="none",
-    cost="3 forwards",
+    cost="3 forwards + 2 backward passes",
     description=(
         "guided backpropagation, multiplied by the enlarged Grad-CAM of the layer; its detail is "
         "that of the image's edges [@selvaraju2017]"

@@ -11,7 +11,7 @@ from camlucida.attribution.methods.base import method
     "Input × gradient",
     "Shrikumar et al. 2016, arXiv 1605.01713, Section 2",
     kind="input",
-    cost="2 forwards",
+    cost="2 forwards + 1 backward pass",
     description=(
         "each pixel's value times the gradient of the score by it, summed over colours "
         "[@shrikumar2016]"

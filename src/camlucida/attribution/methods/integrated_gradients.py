@@ -18,7 +18,7 @@ NODES = 32
     "Integrated gradients",
     "Sundararajan et al. 2017, ICML, Eq. 1",
     kind="input",
-    cost="2 + 32 forwards",
+    cost="2 + 32 forwards + 32 backward passes",
     description=(
         "each pixel's value times the gradient of the score by it, averaged on the way from an "
         "image of zeros [@sundararajan2017]"

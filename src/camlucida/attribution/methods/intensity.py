@@ -14,7 +14,7 @@ from camlucida.attribution.methods.base import method
     kind="input",
     class_specific=False,
     unit="none",
-    cost="no forward",
+    cost="1 forward",
     description="the image's own brightness, a baseline that does not depend on the model",
     formula="x − min x",
     use="a baseline of every score",

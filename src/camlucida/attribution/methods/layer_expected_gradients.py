@@ -14,7 +14,7 @@ from camlucida.attribution.probe import Probe
     "Erion et al. 2021, Nature Machine Intelligence 3:620–631, with activations in the place of "
     "pixels",
     kind="probe",
-    cost="5 forwards + 132 replays of the tail",
+    cost="5 forwards + 134 replays of the tail + 132 backward passes",
     description=(
         "layer integrated gradients, the mean over references: the activations of flat images of "
         "four grey levels that occur in the image itself [@erion2021]"

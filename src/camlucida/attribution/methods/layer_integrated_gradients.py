@@ -18,7 +18,7 @@ NODES = 32
     "Layer integrated gradients",
     "Sundararajan et al. 2017, ICML, Eq. 1, with activations in the place of pixels",
     kind="probe",
-    cost="2 forwards + 33 replays of the tail",
+    cost="2 forwards + 35 replays of the tail + 33 backward passes",
     description=(
         "each activation, less that of an image of zeros, times the gradient of the score by it, "
         "averaged on the way between the two [@sundararajan2017]"

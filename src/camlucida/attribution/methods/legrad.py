@@ -12,7 +12,7 @@ from camlucida.attribution.token_attention import TokenAttention
     "LeGrad",
     "Bousselham et al. 2025, ICCV, Section 3.2",
     kind="attention",
-    cost="1 forward + a head and a block's backward pass a layer",
+    cost="1 forward + L − 1 replays of the head + L backward passes of a block",
     description=(
         "the positive gradient of the score that the head gives the tokens of each layer of a "
         "transformer by this layer's attention, averaged over layers [@bousselham2025]"

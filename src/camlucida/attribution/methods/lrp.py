@@ -18,7 +18,7 @@ from camlucida.core.tensors import full
     "Bach et al. 2015, PLOS ONE 10(7):e0130140, Eq. 56–60; z⁺ of Montavon et al. 2017",
     kind="probe",
     extra="lrp",
-    cost="3 forwards",
+    cost="2 forwards + 1 backward pass",
     description=(
         "the score, propagated back to the layer by the rules of layer-wise relevance propagation "
         "(z⁺ for convolutions, ε for linear layers) [@bach2015]"

@@ -21,7 +21,7 @@ from camlucida.core.tensors import full, spatial
     kind="probe",
     extra="lrp",
     relu=True,
-    cost="3 forwards",
+    cost="2 forwards + 2 backward passes",
     description=(
         "activations weighted by the sum of each channel's relevance for the label less that for "
         "the others, then ReLU [@lee2021]"

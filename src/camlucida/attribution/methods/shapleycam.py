@@ -13,7 +13,7 @@ from camlucida.attribution.methods.gradcam import gradcam
     "ShapleyCAM",
     "Cai 2025, arXiv 2501.06261, Eq. 12–14",
     relu=True,
-    cost="1 forward",
+    cost="1 forward + 2 backward passes",
     description=(
         "activations weighted by the mean gradient less half the Hessian times the activations, "
         "then ReLU [@cai2025]"

@@ -23,7 +23,7 @@ DEVIATION = 0.15
     "Omeiza et al. 2019, arXiv 1908.01224, Eq. 6–8",
     kind="probe",
     relu=True,
-    cost="1 + 16 forwards",
+    cost="1 + 16 forwards + 16 backward passes",
     description=(
         "Grad-CAM++ with the moments of the gradient over 16 noisy copies of the image, then ReLU "
         "[@omeiza2019]"

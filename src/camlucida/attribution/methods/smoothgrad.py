@@ -19,7 +19,7 @@ DEVIATION = 0.15
     "Smilkov et al. 2017, arXiv 1706.03825, Section 3",
     kind="input",
     unit="none",
-    cost="1 + 25 forwards",
+    cost="1 + 25 forwards + 25 backward passes",
     description=(
         "the mean gradient of the score by each pixel over 25 noisy copies of the image "
         "[@smilkov2017]"

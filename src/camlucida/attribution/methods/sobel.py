@@ -17,7 +17,7 @@ from camlucida.attribution.methods.intensity import grey
     kind="input",
     class_specific=False,
     unit="none",
-    cost="no forward",
+    cost="1 forward",
     description="the strength of the image's edges, a baseline that does not depend on the model",
     formula="|∇x|",
     use="a baseline of every score",

@@ -39,7 +39,7 @@ ADDED = 50
     "XRAI",
     "Kapishnikov et al. 2019, ICCV, Algorithm 1",
     kind="input",
-    cost="3 + 64 forwards",
+    cost="3 + 64 forwards + 64 backward passes",
     description=(
         "integrated gradients from black and from white, averaged over segments of the image, "
         "which are taken in the order of their mean [@kapishnikov2019]"
