@@ -478,3 +478,25 @@ def test_an_input_that_a_model_changes_stays(method: str) -> None:
     assert [each.score for each in together] == pytest.approx(scores, abs=1e-6)
     (alone,) = explain(net, inputs[1:], 1, method, "features")
     torch.testing.assert_close(together[1].raw, alone.raw, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["backward_hook", "full_backward_hook", "full_backward_pre_hook"])
+@pytest.mark.parametrize("method", ["gradcam", "scorecam", "integrated_gradients", "fullgrad"])
+def test_backward_hooks_of_modules_neither_run_nor_warn_nor_change_a_map(kind, method):
+    net, x = nets.seeded(nets.Cnn()), nets.images(2, 3, 16, 16)
+    expected = explain(net, x, 1, method, "features")
+    calls = []
+
+    def doubled(module, *gradients):
+        calls.append(module)
+        return tuple(2 * gradient for gradient in gradients[0])
+
+    handles = [getattr(module, f"register_{kind}")(doubled) for module in net.modules()]
+    for e, before in zip(explain(net, x, 1, method, "features"), expected):
+        assert torch.equal(e.raw, before.raw)
+    assert not calls
+    hooked = sum(len(module._backward_hooks) for module in net.modules())
+    assert hooked + sum(len(module._backward_pre_hooks) for module in net.modules()) == len(handles)
+    for handle in handles:
+        handle.remove()
+    assert not any(m._backward_hooks or m._backward_pre_hooks for m in net.modules())

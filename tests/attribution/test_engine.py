@@ -216,7 +216,7 @@ def test_two_inputs():
         (torch.zeros(0, 3, 8, 8), "no image"),
         ([], "no image"),
         ((), "no image"),
-        (torch.zeros(8, 8), "give a floating-point batch"),
+        (torch.zeros(8, 8), r"give x\[None, None\] of one"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "uint8"),
         (torch.zeros(1, 3, 0, 8), "without pixels"),
         ([torch.zeros(3, 8, 8)], "hold a Tensor"),

@@ -169,7 +169,7 @@ def exported():
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        (lambda: images()[0], r"four axes \(B, C, H, W\): give image\[None\] of one"),
+        (lambda: images()[0], r"four axes \(B, C, H, W\): give x\[None\] of one"),
         (lambda: {"image": images()}, "inputs are a mapping.*give a tuple of tensors"),
     ],
     ids=["no batch", "mapping"],

@@ -359,10 +359,12 @@ def _why_unreached(
     names = ", ".join(sorted({target.name for target in targets}))
     module = model.module
     others = usable_layers(module, tensors, str(layer.ref), model.spec)
-    choose = "choose an earlier layer"
     what = f"the score of {names} does not depend on layer {layer.ref}"
-    where = where_gradient_stops(module, tensors, layer) if depends else ""
-    if depends and not where and has_quantised_head(module):
+    if not depends:
+        return NoEvidenceError(what, f"choose one that it depends on; {others}")
+    choose = "choose an earlier layer"
+    where = where_gradient_stops(module, tensors, layer)
+    if not where and has_quantised_head(module):
         where = QUANTISED
     if where:
         what = (

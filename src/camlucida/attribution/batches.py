@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message, declare
 from camlucida.core.scan import Scan
+from camlucida.models.image_axes import axes_fix, has_channels_last
 
 declare("preprocessing", {"tensor": "given as a tensor"})
 
@@ -171,10 +173,20 @@ def _listed_cases(inputs: Inputs) -> list[tuple[Scan, ...]]:
             "give a tuple of tensors, the images first; a forward that takes a dict needs a module "
             "round it that makes one",
         )
+    if isinstance(inputs, np.ndarray):
+        raise UsageError(
+            f"the images are an array {inputs.shape} of {inputs.dtype}",
+            f"prepare them as in training, and give a tensor: {_as_tensor(inputs.shape)}",
+        )
     is_collection = isinstance(inputs, Iterable) and not isinstance(inputs, Scan)
     items = list(cast(Iterable[Scan | tuple[Scan, ...]], inputs if is_collection else [inputs]))
     cases = [item if isinstance(item, tuple) else (item,) for item in items]
     for item in chain.from_iterable(cases):
+        if isinstance(item, np.ndarray):
+            raise UsageError(
+                f"inputs hold an array {item.shape} of {item.dtype}",
+                f"prepare it as in training, and give a tensor: {_as_tensor(item.shape)}",
+            )
         if not isinstance(item, Scan):
             raise UsageError(
                 f"inputs hold a {type(item).__name__}",
@@ -187,6 +199,20 @@ def _listed_cases(inputs: Inputs) -> list[tuple[Scan, ...]]:
             "give a tuple of Scans an image, one an input of the model",
         )
     return cases
+
+
+def _of_floats(images: Tensor) -> str:
+    """What to give instead of a tensor of integers, or of too few axes."""
+    parts = [axes_fix(images.shape)]
+    if not images.is_floating_point():
+        parts.insert(0, "prepare the images as in training, of floating-point numbers")
+    return "; ".join(filter(None, parts)) or "give a floating-point batch (B, C, H, W)"
+
+
+def _as_tensor(shape: tuple[int, ...]) -> str:
+    """What makes a tensor (B, C, *spatial) of an array of this shape."""
+    call, fix = "x = torch.from_numpy(array).float()", axes_fix(shape)
+    return f"{call} ({fix})" if fix else call
 
 
 def _checked_cases(inputs: Inputs) -> list[tuple[Scan, ...]]:
@@ -243,7 +269,13 @@ def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
     if images.ndim < 3 or not images.is_floating_point():
         raise UsageError(
             f"inputs have shape {shape} and type {images.dtype}",
-            "give a floating-point batch (B, C, H, W)",
+            _of_floats(images),
+        )
+    if has_channels_last(shape):
+        raise UsageError(
+            f"inputs have shape {shape}, channels last",
+            f"{axes_fix(shape)}; a model that takes them last needs a module round it that "
+            "permutes them back",
         )
     if 0 in shape[1:]:
         raise UsageError(f"inputs have shape {shape}: an image without pixels")

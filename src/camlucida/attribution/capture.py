@@ -15,7 +15,12 @@ from camlucida.attribution.alignment import find_misplaced
 from camlucida.attribution.capture_errors import differentiating, shared_out
 from camlucida.attribution.capture_inputs import find_images, image_inputs
 from camlucida.attribution.graph_nodes import reaches
-from camlucida.attribution.layers_without_grid import stacked_images, stacked_parts, without_grid
+from camlucida.attribution.layers_without_grid import (
+    no_layer,
+    stacked_images,
+    stacked_parts,
+    without_grid,
+)
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
 from camlucida.attribution.positive_part import find_positive, known_positive
 from camlucida.attribution.rectified import split_pre
@@ -225,19 +230,7 @@ class _Known:
         firings = self.survey().firings
         stacked = stacked_images(self.model, self.inputs[0].shape, firings)
         stacked = stacked or stacked_parts(len(image_inputs(self.inputs)), firings)
-        if stacked is not None:
-            return stacked
-        if any(firing.depends and has_one_cell(firing.shape) for firing in firings):
-            return LayerError(
-                "no layer of this model has more than one cell on images of this size, and a map "
-                "of one cell shows nothing of place",
-                "give larger images, or a model that keeps rows and columns",
-            )
-        return LayerError(
-            "no layer of this model has a spatial grid",
-            "a class activation map needs one; of a transformer whose tokens cannot be "
-            "traced state grid= (and prefix=)",
-        )
+        return stacked or no_layer(firings)
 
     def layout(self, ref: LayerRef, output: Tensor) -> Layout | None:
         """How a layer's output lies on a grid; None without one."""

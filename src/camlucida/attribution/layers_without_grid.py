@@ -11,6 +11,36 @@ from camlucida.models.firings import Firing
 from camlucida.models.grids import has_one_cell
 from camlucida.models.layers import LayerRef
 
+_NO_MAP = "a class activation map is not defined"
+
+
+def no_layer(firings: Sequence[Firing]) -> LayerError:
+    """The error of a model none of whose layers has a grid.
+
+    Args:
+        firings: of a survey of the model.
+
+    >>> print(no_layer([Firing(LayerRef("fc"), "Linear", (1, 2), depends=True)]).what)
+    no layer of this model has a spatial grid
+    """
+    if any(firing.depends and has_one_cell(firing.shape) for firing in firings):
+        return LayerError(
+            "no layer of this model has more than one cell on images of this size, and a map of "
+            "one cell shows nothing of place",
+            "give larger images, or a model that keeps rows and columns",
+        )
+    if any(firing.complex and len(firing.shape) > 3 for firing in firings):
+        return LayerError(
+            f"layers of this model return complex numbers, of which {_NO_MAP}, and no other has a "
+            "spatial grid",
+            "choose a method that works at the input, as occlusion or integrated_gradients",
+        )
+    return LayerError(
+        "no layer of this model has a spatial grid",
+        "a class activation map needs one; of a transformer whose tokens cannot be traced state "
+        "grid= (and prefix=)",
+    )
+
 
 def without_grid(
     name: str, ref: LayerRef, shape: tuple[int, ...], firings: Sequence[Firing], fix: str
@@ -31,6 +61,10 @@ def without_grid(
     firing = next((firing for firing in firings if firing.ref == ref), None)
     if firing is None:
         return LayerError(what, fix)
+    if firing.complex:
+        return LayerError(
+            f"layer {name!r} returns complex numbers {shape}, of which {_NO_MAP}", fix
+        )
     if firing.windows:
         around = _block_around(ref, firings)
         block = f"choose the block around it, {around}" if around else fix

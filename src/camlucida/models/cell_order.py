@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.models.families import Layout
-from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST
+from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, FOLDED
 from camlucida.models.layers import LayerRef
 from camlucida.models.state import forwarding, items_of, main_tensor
 
@@ -237,6 +237,8 @@ def needs_order(layout: Layout, shape: Sequence[int]) -> bool:
     >>> needs_order(CHANNELS_FIRST, (1, 8, 4, 4)), needs_order(CHANNELS_FIRST, (1, 4, 4, 4))
     (False, True)
     """
+    if layout is FOLDED:
+        return False
     tokens = layout is not CHANNELS_FIRST and layout is not CHANNELS_LAST
     return tokens or tuple(shape[1:-1]) == tuple(shape[2:])
 

@@ -49,6 +49,7 @@ class Firing:
         inner: whether it is passed over by ``auto``: its input handed on, tokens that a linear
             layer made (a query, a key or a value, say), or steps of a recurrent layer.
         unordered: whether it holds tokens that lie neither in rows nor in columns.
+        complex: whether it holds complex numbers.
     """
 
     ref: LayerRef
@@ -62,6 +63,7 @@ class Firing:
     connected: bool | None = None
     inner: bool = False
     unordered: bool = False
+    complex: bool = False
 
 
 @dataclass(frozen=True)

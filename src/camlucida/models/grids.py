@@ -19,9 +19,16 @@ from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
 from camlucida.core.errors import UsageError
 from camlucida.models.families import Layout
-from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, around, one_stride, tokens
+from camlucida.models.families.base import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    FOLDED,
+    around,
+    one_stride,
+    tokens,
+)
 from camlucida.models.other_tokens import TOLERANCE, OtherTokens
-from camlucida.models.patch_grids import Cells, patches_taken, unfolded
+from camlucida.models.patch_grids import Cells, patches_of_resized, patches_taken, unfolded
 from camlucida.models.token_choice import ChosenTokens
 
 _STEPS = (_ConvNd, _MaxPoolNd, _AvgPoolNd)
@@ -123,6 +130,7 @@ class GridTracer:
         self._stated = stated or TokenGrid()
         self._known: list[Cells] = []
         self._counts: set[int] = set()
+        self._stacks: set[tuple[int, ...]] = set()
         self._others = OtherTokens()
         self.chosen = ChosenTokens()
         self.options: dict[Layout, list[Layout]] = {}
@@ -146,6 +154,8 @@ class GridTracer:
         layout = None
         if output.ndim == self._axes + 2 and output.shape[0] == self._batch:
             layout = self._map(module, args, output)
+        if output.ndim == self._axes + 3 and output.shape[0] == self._batch:
+            layout = self._stack(module, output)
         if layout is None and output.ndim == 3:
             layout = self._tokens(module, args, output)
         if layout is None or max(layout.to_grid(output).shape[2:]) < 2:
@@ -187,6 +197,15 @@ class GridTracer:
             if any(one_stride(cells, size) for size in self._sizes):
                 return self._seen(module, layout, cells)
         return None
+
+    def _stack(self, module: nn.Module, output: Tensor) -> Layout | None:
+        """Of (B, K, G, *grid): G counts rotations of a group, or slices that are channels."""
+        cells, shape = tuple(output.shape[3:]), tuple(output.shape[1:])
+        on_image = cells in self._grids() or any(one_stride(cells, size) for size in self._sizes)
+        if not on_image or not (isinstance(module, _CHANNELS_FIRST) or shape in self._stacks):
+            return None
+        self._stacks.add(shape)
+        return self._seen(module, FOLDED, cells)
 
     def _takes_grid(self, args: tuple[Any, ...], output: Tensor) -> bool:
         """Whether a layer was called with the image, or with a known grid, and keeps its axes."""
@@ -242,6 +261,8 @@ class GridTracer:
             cells = patches_taken(given, size, self._channels, self._batch)
             if cells is not None:
                 self._learn(cells)
+        if not self._known:
+            self._learn(patches_of_resized(given, self._sizes[0], self._channels, self._batch))
 
     def _tokens(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
         """Of (B, N, K), (N, B, K) or (B, K, N)."""
@@ -366,6 +387,8 @@ def is_attention(output: Tensor) -> bool:
     (True, False)
     """
     if output.ndim < 3 or abs(output.shape[-1] - output.shape[-2]) > 2 or not output.numel():
+        return False
+    if output.is_complex():
         return False
     first = output.detach().flatten(0, -3)[:1].float()
     sums = first.sum(-1)

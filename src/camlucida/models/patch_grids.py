@@ -36,6 +36,34 @@ def patches_taken(patches: Tensor, size: Cells, channels: int, batch: int) -> Ce
     return cells if math.prod(cells) == patches.shape[1] else None
 
 
+def patches_of_resized(patches: Tensor, size: Cells, channels: int, batch: int) -> Cells:
+    """The likely grid of the patches that a layer takes, where the image was resized before.
+
+    Args:
+        patches, size, channels, batch: as of :func:`patches_taken`.
+
+    Returns:
+        That of the image's own shape, else a square; () where neither has as many patches.
+
+    >>> import torch
+    >>> patches_of_resized(torch.zeros(1, 24, 48), (100, 150), 3, 1)
+    (4, 6)
+    >>> patches_of_resized(torch.zeros(1, 49, 48), (100, 150), 3, 1)
+    (7, 7)
+    """
+    if patches.ndim != 3 or len(patches) != batch or len(size) != 2:
+        return ()
+    count, values = patches.shape[1:]
+    side = math.isqrt(values // channels)
+    if channels * side**2 != values or side < 2:
+        return ()
+    rows = math.isqrt(count * size[0] // size[1])
+    if rows and count % rows == 0 and rows * size[1] == count // rows * size[0]:
+        return rows, count // rows
+    rows = math.isqrt(count)
+    return (rows, rows) if rows**2 == count else ()
+
+
 def unfolded(module: nn.Unfold, size: Cells) -> Cells:
     """The grid of the blocks that a module cuts.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -18,12 +19,16 @@ from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError, ModelMismatchError
 from camlucida.models.buffers import buffers_kept
+from camlucida.models.image_axes import axes_fix
 from camlucida.models.recomputation import plain_checkpoints
 from camlucida.models.unexplainable import check_explainable
 from camlucida.models.walk import walked
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
+
+_BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
+"""The tables of a module's backward hooks."""
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -49,7 +54,8 @@ def frozen(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, parameters without gradients, one thread at a time.
 
     Everything is restored afterwards, also after an exception. Works under ``no_grad`` and
-    ``inference_mode``, which it lifts for its body. Gradient checkpointing becomes a plain call.
+    ``inference_mode``, which it lifts for its body. Gradient checkpointing becomes a plain call,
+    and backward hooks of modules, which are for training and may change gradients, do not run.
 
     Args:
         model: a plain module (see :func:`unwrap`).
@@ -83,7 +89,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
             )
         training = [module for module in modules if module.training]
         learning = [parameter for parameter in parameters if parameter.requires_grad]
-        with _uncompiled(modules), buffers_kept(model, modules):
+        with _uncompiled(modules), _without_backward_hooks(modules), buffers_kept(model, modules):
             try:
                 for module in training:
                     module.training = False
@@ -129,6 +135,23 @@ def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @contextmanager
+def _without_backward_hooks(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Modules have no backward hooks; their tables of hooks are put aside, not changed."""
+    aside = []
+    for module in modules:
+        for table in _BACKWARD_HOOKS:
+            if module.__dict__.get(table):
+                aside.append((module.__dict__, table, module.__dict__[table]))
+    try:
+        for attributes, table, _ in aside:
+            attributes[table] = OrderedDict()
+        yield
+    finally:
+        for attributes, table, hooks in aside:
+            attributes[table] = hooks
+
+
+@contextmanager
 def forwarding(inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
     """What a model raises in its forward becomes one line.
 
@@ -162,9 +185,7 @@ def forwarding(inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
         if isinstance(error, torch.OutOfMemoryError):
             raise ModelError(what, "use a smaller --batch-size") from error
         kind = ModelMismatchError if len(inputs[0]) == 1 else ModelError
-        is_flat = inputs[0].ndim == 3
-        fix = "images have four axes (B, C, H, W): give image[None] of one" if is_flat else ""
-        raise kind(what, fix) from error
+        raise kind(what, axes_fix(inputs[0].shape, str(error))) from error
 
 
 def instance_forward(module: nn.Module) -> Any:

@@ -20,6 +20,7 @@ from camlucida.models.cell_order import BESIDE, SPOT, CellOrder, Spot, changed_s
 from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, without
 from camlucida.models.grids import GridTracer, TokenGrid, differs, is_attention
+from camlucida.models.image_pairs import different_pair, equal_pair
 from camlucida.models.layers import LayerRef, Layouts, resolve
 from camlucida.models.libraries import is_inside_a_library
 from camlucida.models.output_choice import is_dense
@@ -62,7 +63,7 @@ def survey(
         ModelError: the model cannot run on these inputs.
     """
     # A model may be for one image alone, or forbid gradients inside: then less can be seen.
-    attempts = [(_two_images(inputs), True), (_two_images(inputs), False)]
+    attempts = [(different_pair(inputs), True), (different_pair(inputs), False)]
     attempts += [(inputs, True), (inputs, False)]
     error: ModelError | None = None
     for images, differentiable in attempts:
@@ -79,30 +80,6 @@ def survey(
         return run.survey(explained, whole)
     assert error is not None
     raise error
-
-
-def _two_images(inputs: Inputs) -> Inputs:
-    """The first image, and the same with noise."""
-    images, batch = inputs[0], len(inputs[0])
-    generator = torch.Generator().manual_seed(0)
-    pairs = []
-    for x in inputs:
-        if x.ndim == 0 or len(x) != batch:
-            pairs.append(x)
-            continue
-        first = x.detach()[:1]
-        second = first
-        if x.ndim == images.ndim and x.is_floating_point():
-            noise = torch.randn(first.shape, generator=generator).to(first)
-            spread = float(first.float().std(correction=0)) or 1.0
-            second = first + spread * noise
-        pairs.append(torch.cat([first, second]))
-    return tuple(pairs)
-
-
-def _same_twice(inputs: Inputs) -> list[Tensor]:
-    """The first of the two images that :func:`_two_images` made, twice."""
-    return [torch.cat([x[:1], x[:1]]) if x.ndim and len(x) == 2 else x for x in inputs]
 
 
 @dataclass
@@ -204,6 +181,7 @@ class _Run:
             windows=depends and self.tracer.windows(tensor),
             depends=depends,
             unordered=tensor in self.tracer.chosen,
+            complex=tensor.is_complex(),
         )
         if layout is not None:
             grid = layout.to_grid(tensor).shape
@@ -329,7 +307,7 @@ class _Run:
 
     def _run_spot(self, run: Callable[[nn.Module, Inputs, Spot], None], spot: Spot) -> bool:
         """Run the model on an image and on that with another spot; whether it ran."""
-        inputs = _same_twice(self.inputs)
+        inputs = equal_pair(self.inputs)
         inputs[self.image] = changed_spot(self.inputs[self.image], spot)
         try:
             with generator_kept():

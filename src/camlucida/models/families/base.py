@@ -29,6 +29,9 @@ class Layout:
 CHANNELS_FIRST = Layout(lambda x: x, lambda grid, _: grid)
 CHANNELS_LAST = Layout(lambda x: x.movedim(-1, 1), lambda grid, _: grid.movedim(1, -1))
 
+FOLDED = Layout(lambda x: x.flatten(1, 2), lambda grid, x: grid.unflatten(1, x.shape[1:3]))
+"""Of (B, K, G, *grid), where G is no axis of the image: each K of each G is a channel."""
+
 
 def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
     """Whether cells of one shape would fill the image with this grid.
