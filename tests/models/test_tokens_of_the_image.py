@@ -214,6 +214,27 @@ def test_each_branch_has_its_own_place(layer: str, start: int) -> None:
     torch.testing.assert_close(e.raw, product[start : start + 24].reshape(4, 6))
 
 
+@pytest.mark.parametrize("finest_first", [True, False])
+def test_cells_of_another_level_are_no_global_tokens(finest_first: bool) -> None:
+    """A map of the finer level alone would be a part of the evidence."""
+
+    class Levels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine, self.coarse = nn.Conv2d(3, 16, 16, 16), nn.Conv2d(16, 16, 2, 2)
+            self.block, self.head = Block(16), nn.Linear(16, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            fine = self.fine(x)
+            levels = [level.flatten(2).mT for level in (fine, self.coarse(fine))]
+            tokens = torch.cat(levels if finest_first else levels[::-1], 1)
+            return self.head(self.block(tokens).mean(1))
+
+    net, x = nets.seeded(Levels()).eval(), nets.images(1, 3, 64, 96)
+    with pytest.raises(LayerError, match="neither in rows nor in columns"):
+        explain(net, x, 1, layer="block")
+
+
 def test_a_batch_and_single_images_have_the_same_maps() -> None:
     net, x = nets.seeded(Scene(behind=1)).eval(), nets.images(3, 3, 32, 48)
     together = explain(net, x, 1, GRADIENT, "blocks.0")

@@ -7,6 +7,7 @@ which a feature map of the same grid shows, or the geometry alone. Tokens are co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,13 +47,17 @@ class _Seen:
         ref: the layer.
         kind: of its tokens.
         similar: (options, 2) to the change of a map, cells by rows or by columns, for each spot.
-        unmixed: for each spot, whether no more tokens changed than cells of a map and other tokens.
+        few: for each spot, whether no more tokens changed than cells do, and other tokens.
+        by_map: whether a map shows which cells change, and not the geometry alone.
+        changed: (tokens,) bool for each spot.
     """
 
     ref: LayerRef
     kind: _Kind
     similar: list[Tensor] = field(default_factory=list)
-    unmixed: list[bool] = field(default_factory=list)
+    few: list[bool] = field(default_factory=list)
+    by_map: bool = False
+    changed: list[Tensor] = field(default_factory=list)
 
     @property
     def place(self) -> int | None:
@@ -60,8 +65,25 @@ class _Seen:
         mean = torch.stack(self.similar).mean(0)
         best = mean.amax(1).sort(descending=True)
         if best.values[0] < _ALIKE:
-            return -1 if all(self.unmixed) else None
-        return int(best.indices[0]) if best.values[0] - best.values[1] > _BETTER else None
+            # The geometry may be of a crop.
+            return -1 if self.by_map and self.are_unmixed else None
+        place = int(best.indices[0])
+        if self._has_cells_beside(place):
+            return -1
+        return place if best.values[0] - best.values[1] > _BETTER else None
+
+    @property
+    def are_unmixed(self) -> bool:
+        """Whether nothing has mixed the tokens yet."""
+        return all(self.few)
+
+    def _has_cells_beside(self, place: int) -> bool:
+        """Whether other tokens follow other spots than their like, as cells of another level do."""
+        grid, _ = self.kind
+        changed = torch.stack(self.changed).float()
+        others = torch.cat([changed[:, :place], changed[:, place + math.prod(grid) :]], 1)
+        alone = others.T @ (1 - others)  # by how many spots one token changes and another does not
+        return bool(((alone > 0) & (alone.T > 0)).any())
 
 
 @dataclass
@@ -132,13 +154,13 @@ class TokenPlaces:
             readings = [layout, by_columns(layout)] if len(grid) == 2 else [layout]
             rows.append([_cosine(_change(reading, tokens), wanted) for reading in readings])
         seen.similar.append(torch.tensor(rows))
-        # The other order of a map is known from it alone; the geometry may be of a crop.
         first, *_, last = self.options[seen.ref]
         changed = torch.cat(
             [_change(first, tokens).flatten(), _change(last, tokens).flatten()[-others:]]
         )
-        few = grid in maps and _count(changed) <= _count(wanted) + others
-        seen.unmixed.append(_count(changed) > 0 and few)
+        seen.changed.append(changed > _CHANGED * changed.max())
+        seen.few.append(0 < _count(changed) <= _count(wanted) + others)
+        seen.by_map = grid in maps
 
     def places(self) -> dict[LayerRef, int | None]:
         """Layer → the number of tokens before its cells; -1 for cells in another order.
@@ -149,7 +171,7 @@ class TokenPlaces:
         last: dict[_Kind, int] = {}
         for seen in self._seen:
             place = seen.place
-            if place is not None:
+            if place is not None and (seen.are_unmixed or seen.kind not in last):
                 last[seen.kind] = place
             places[seen.ref] = last.get(seen.kind)
         return places
