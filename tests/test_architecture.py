@@ -31,26 +31,32 @@ def parsed(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def imported(path):
     """Names of modules and objects that a file imports, and whether it does so at import time."""
-    pending = [(parsed(path), True)]
+    found, pending = [], [(parsed(path), True)]
     while pending:
         node, at_import = pending.pop()
         if isinstance(node, ast.Import):
-            yield from ((alias.name, at_import) for alias in node.names)
+            found += [(alias.name, at_import) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield from ((f"{node.module}.{alias.name}", at_import) for alias in node.names)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            found += [(f"{node.module}.{alias.name}", at_import) for alias in node.names]
+        elif isinstance(node, ast.If) and name_of(node.test) == "TYPE_CHECKING":
             pending += [(child, at_import) for child in node.orelse]
         else:
             inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             pending += [(child, at_import and not inside) for child in ast.iter_child_nodes(node)]
+    return found
+
+
+def name_of(function):
+    return getattr(function, "attr", getattr(function, "id", ""))
 
 
 def called_with_names(path, function):
     """Literal beginnings of the package's modules that a file hands to a function."""
     for node in ast.walk(parsed(path)):
-        if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(function):
+        if not isinstance(node, ast.Call) or name_of(node.func) != function:
             continue
         strings = [part for part in ast.walk(node) if isinstance(part, ast.Constant)]
         yield from (str(part.value) for part in strings if "camlucida" in str(part.value))

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -257,23 +258,31 @@ def module_name(path):
     return ".".join(parts).removesuffix(".__init__")
 
 
-TREES = {module_name(path): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
+@cache
+def trees():
+    """Module → its syntax tree."""
+    return {module_name(path): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
 
 
-def calls(tree, function):
-    named_calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
-    return [call for call in named_calls if getattr(call.func, "id", "") == function]
+@cache
+def calls():
+    """Function called by its name → (module, call) of each call with arguments."""
+    found = defaultdict(list)
+    for module, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name):
+                found[node.func.id].append((module, node))
+    return found
 
 
 def declared_in():
     """Code, or "table." where names are made at registration → the modules that declare it."""
     modules = defaultdict(set)
-    for module, tree in TREES.items():
-        for call in calls(tree, "declare"):
-            table, texts = call.args
-            for key in texts.keys:
-                name = key.value if isinstance(key, ast.Constant) else ""
-                modules[f"{table.value}.{name}"].add(module)
+    for module, call in calls()["declare"]:
+        table, texts = call.args
+        for key in texts.keys:
+            name = key.value if isinstance(key, ast.Constant) else ""
+            modules[f"{table.value}.{name}"].add(module)
     return modules
 
 
@@ -288,12 +297,10 @@ def codes_of(node):
     return []
 
 
-USES = [
-    (module, *use)
-    for module, tree in TREES.items()
-    for call in calls(tree, "Message")
-    for use in codes_of(call.args[0])
-]
+def uses():
+    """(module, code or its beginning, whether it is whole) of each message that is made."""
+    made = calls()["Message"]
+    return [(module, *use) for module, call in made for use in codes_of(call.args[0])]
 
 
 def at_import(statements):
@@ -302,7 +309,7 @@ def at_import(statements):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
         yield node
-        typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        typing_only = isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
         for branch in ("orelse",) if typing_only else ("body", "orelse", "handlers", "finalbody"):
             yield from at_import(getattr(node, branch, []))
 
@@ -315,12 +322,12 @@ def with_packages(module):
 def imported_by(module):
     """The modules of the package that importing ``module`` imports at once."""
     names = set()
-    for node in at_import(TREES[module].body):
+    for node in at_import(trees()[module].body):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    reached = set().union(*map(with_packages, {module} | (names & set(TREES))))
+    reached = set().union(*map(with_packages, {module} | (names & set(trees()))))
     return reached - {module}
 
 
@@ -336,19 +343,19 @@ def loaded_with(module, graph):
 
 def test_every_code_that_is_used_is_declared():
     import_all()
-    missing = [(module, code) for module, code, whole in USES if whole and code not in ENGLISH]
+    missing = [(module, code) for module, code, whole in uses() if whole and code not in ENGLISH]
     assert not missing
-    begun = [(module, code) for module, code, whole in USES if not whole]
+    begun = [(module, code) for module, code, whole in uses() if not whole]
     assert not [use for use in begun if not any(code.startswith(use[1]) for code in ENGLISH)]
 
 
 def test_who_uses_a_code_imports_the_module_that_declares_it():
     """A code whose module is not imported would be rendered as the code itself."""
-    graph = {module: imported_by(module) for module in TREES}
-    loaded = {module: loaded_with(module, graph) for module in {use[0] for use in USES}}
+    graph = {module: imported_by(module) for module in trees()}
+    loaded = {module: loaded_with(module, graph) for module in {use[0] for use in uses()}}
     declared = declared_in()
     missing = []
-    for module, code, whole in USES:
+    for module, code, whole in uses():
         table = f"{code.partition('.')[0]}."
         if whole:
             declaring = declared.get(code) or declared.get(table, set())
