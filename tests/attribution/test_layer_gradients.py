@@ -1,6 +1,7 @@
 """Maps by the closed form are those of autograd, and where it does not hold autograd makes them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from camlucida import explain
-from camlucida.attribution import layer_gradients
+from camlucida.attribution import batch_maps, layer_gradients
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Difference, Label
 from camlucida.core.errors import NoEvidenceError
@@ -161,6 +162,41 @@ def test_a_score_that_is_constant_has_no_evidence() -> None:
     maps(net)
     with pytest.raises(NoEvidenceError, match="does not depend on layer 0"):
         maps(net, Named(lambda logits: logits.new_zeros(len(logits))))
+
+
+def test_labels_of_one_image_are_maps_of_each_alone_from_one_call_of_the_method(
+    monkeypatch,
+) -> None:
+    net, calls = network(nn.Linear(6, 18)), []
+    image, labels = INPUTS[:1], list(range(18))
+
+    def gathered() -> list[Tensor]:
+        return [e.raw for e in explain(net, image, labels, GRADIENT, layer="0")]
+
+    def counted(activations: Tensor, gradients: Tensor) -> Tensor:
+        calls.append(len(gradients))
+        return gradients.mean((2, 3)).sum(1)[:, None, None] * activations.sum(1)
+
+    together = gathered()
+    singles = [e.raw for i in labels for e in explain(net, image, i, GRADIENT, layer="0")]
+    torch.testing.assert_close(together, singles, rtol=1e-12, atol=1e-12)
+    monkeypatch.setattr(batch_maps, "_TOGETHER", 0)  # as where the activations are many
+    torch.testing.assert_close(gathered(), singles, rtol=1e-12, atol=1e-12)
+    monkeypatch.undo()
+    METHODS.add("counted", replace(METHODS["gradcam"], name="counted", run=counted))
+    explain(net, image, labels, "counted", layer="0")
+    METHODS.remove("counted")
+    assert calls == [18]
+
+
+def test_a_label_without_a_weight_is_named_beside_others() -> None:
+    """What is said of one map stays with it, and with no other."""
+    net = network(nn.Linear(6, 3))
+    with torch.no_grad():
+        net[-1].weight[1] = 0
+    made = explain(net, INPUTS[:1], [0, 1, 2], "gradcam", layer="0")
+    codes = [getattr(each.empty_reason, "code", "") for each in made]
+    assert [code == "empty.gradient" for code in codes] == [False, True, False]
 
 
 def test_images_of_different_numbers_of_targets() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -117,27 +117,69 @@ def _gradient_maps(
         maps: to which these are added.
     """
     layers = explained.forward.layers
-    made: list[tuple[int, str, int, Tensor]] = []
-    nonzero: list[tuple[int, int, Tensor]] = []
-    for t, gradients in enumerate(_evidence(explained, methods[0], run)):
-        having = explained.having(t)
+    made: list[tuple[_Rows, str, int, Tensor]] = []
+    nonzero: list[tuple[_Rows, int, Tensor]] = []
+    for rows, gradients in _together(explained, _evidence(explained, methods[0], run)):
         for index, (layer, gradient) in enumerate(zip(layers, gradients)):
             if gradient is None:
-                raise _independent(explained, index, having)
-            activations = full(layer.activations.detach())
-            nonzero.append((t, index, _nonzero(gradient)))
+                raise _independent(explained, index, explained.having(rows[0].target))
+            activations = full(layer.activations.detach()).expand_as(gradient)
+            nonzero.append((rows, index, _nonzero(gradient)))
             for method in explained.remaining(methods):
                 with torch.no_grad(), explained.fitting(method):
                     raw = method.run(activations, gradient)
-                    made.append((t, method.name, index, raw))
-                    keys = [MapKey(i, t, method.name, index) for i in having]
+                    made.append((rows, method.name, index, raw))
+                    keys = {MapKey(i, t, method.name, index): row for row, i, t in rows}
                     maps.note(keys, method, raw, activations, gradient)
-    _keep(explained, made, maps)
-    for (t, index, _), flags in zip(nonzero, _on_host([flags for *_, flags in nonzero])):
-        empty = [i for i in explained.having(t) if not flags[i]]
-        for method in methods:
-            keys = [MapKey(i, t, method.name, index) for i in empty]
-            maps.zero_gradients.update(keys)
+    for (rows, name, index, _), raw in zip(made, _on_host([raw for *_, raw in made])):
+        maps.raw.update((MapKey(i, t, name, index), raw[row]) for row, i, t in rows)
+    for (rows, index, _), flags in zip(nonzero, _on_host([flags for *_, flags in nonzero])):
+        of_rows = flags.tolist()
+        for (row, i, t), method in product(rows, methods):
+            if not of_rows[row]:
+                maps.zero_gradients.add(MapKey(i, t, method.name, index))
+
+
+class _Row(NamedTuple):
+    """Which row of a tensor is of which image and of which of its targets."""
+
+    row: int
+    image: int
+    target: int
+
+
+_Rows = Sequence[_Row]
+
+_TOGETHER = 2**22
+"""So many numbers of activations, 16 MiB, may be read at once for several labels."""
+
+
+def _together(
+    explained: ExplainedBatch, evidence: Iterator[list[Tensor | None]]
+) -> Iterator[tuple[_Rows, list[Tensor | None]]]:
+    """Gradients target by target; those of one image's targets as rows of a batch.
+
+    Of a small network, a few operations a label cost more than the arithmetic. Rows have to be
+    copied, which is for nothing where all cells of a channel have one gradient.
+    """
+    targets = range(explained.rounds)
+    activations = [layer.activations for layer in explained.forward.layers]
+    fits = len(targets) * sum(x.numel() for x in activations) <= _TOGETHER
+    for t, gradients in enumerate(evidence):
+        alike = all(g is not None and not any(g.stride()[2:]) for g in gradients)
+        if len(explained.targets) == 1 and fits and alike:
+            rest = zip(gradients, *evidence)
+            yield [_Row(row, 0, row) for row in targets], [_as_rows(layer) for layer in rest]
+            return
+        yield [_Row(i, i, t) for i in explained.having(t)], gradients
+
+
+def _as_rows(gradients: Sequence[Tensor | None]) -> Tensor:
+    """(T, K, *grid) of T gradients (1, K, *grid), each with one number for all cells."""
+    given = [gradient for gradient in gradients if gradient is not None]
+    grid = given[0].shape[2:]
+    channels = torch.cat([gradient.flatten(2)[..., 0] for gradient in given])
+    return channels.reshape(*channels.shape, *(1 for _ in grid)).expand(*channels.shape, *grid)
 
 
 def _nonzero(gradient: Tensor) -> Tensor:
@@ -149,22 +191,6 @@ def _nonzero(gradient: Tensor) -> Tensor:
     axes = sorted(range(1, gradient.ndim), key=gradient.stride, reverse=True)
     numbers = gradient.permute(0, *axes).flatten(1)
     return numbers.abs().amax(1).ne(0)  # a tenth of the time that any() or aminmax() takes
-
-
-def _keep(
-    explained: ExplainedBatch,
-    made: Sequence[tuple[int, str, int, Tensor]],
-    maps: BatchMaps,
-) -> None:
-    """Add maps to those of a batch.
-
-    Args:
-        explained: the batch.
-        made: number of the target, method, layer, and (B, *grid) maps.
-        maps: to which these are added.
-    """
-    for (t, name, index, _), raw in zip(made, _on_host([raw for *_, raw in made])):
-        maps.raw.update((MapKey(i, t, name, index), raw[i]) for i in explained.having(t))
 
 
 def _on_host(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -188,7 +214,8 @@ def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps:
                 made = method.run(activations)
                 raw = torch.zeros_like(made).cpu() if index in maps.independent else made.cpu()
                 for i, targets in enumerate(explained.targets):
-                    keys = [MapKey(i, t, method.name, index) for t in range(len(targets))]
+                    numbers = range(len(targets))
+                    keys = dict.fromkeys((MapKey(i, t, method.name, index) for t in numbers), i)
                     maps.raw.update(dict.fromkeys(keys, raw[i]))
                     if index not in maps.independent:
                         maps.note(keys, method, made, activations)

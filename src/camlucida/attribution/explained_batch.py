@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
@@ -148,11 +148,13 @@ class BatchMaps:
     broken: set[int] = field(default_factory=set)
     cautions: dict[MapKey, Message] = field(default_factory=dict)
 
-    def note(self, keys: Iterable[MapKey], method: Method, made: Tensor, *evidence: Tensor) -> None:
+    def note(
+        self, rows: Mapping[MapKey, int], method: Method, made: Tensor, *evidence: Tensor
+    ) -> None:
         """Keep what is to be said of maps.
 
         Args:
-            keys: of maps of one layer.
+            rows: of maps of one layer, their rows in what follows.
             method: by which they were made.
             made: the maps themselves, as the method returned them.
             evidence: activations, and gradients of a gradient method.
@@ -160,8 +162,8 @@ class BatchMaps:
         if method.caution is None:
             return
         messages = method.caution(made, *evidence)
-        for key in keys:
-            message = messages[key.image]
+        for key, row in rows.items():
+            message = messages[row]
             if message is not None:
                 self.cautions[key] = message
 
