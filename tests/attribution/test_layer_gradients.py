@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from camlucida import explain
-from camlucida.attribution import batch_maps, layer_gradients
+from camlucida.attribution import gradient_maps, layer_gradients
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Difference, Label
 from camlucida.core.errors import NoEvidenceError
@@ -180,7 +180,7 @@ def test_labels_of_one_image_are_maps_of_each_alone_from_one_call_of_the_method(
     together = gathered()
     singles = [e.raw for i in labels for e in explain(net, image, i, GRADIENT, layer="0")]
     torch.testing.assert_close(together, singles, rtol=1e-12, atol=1e-12)
-    monkeypatch.setattr(batch_maps, "_TOGETHER", 0)  # as where the activations are many
+    monkeypatch.setattr(gradient_maps, "_TOGETHER", 0)  # as where the activations are many
     torch.testing.assert_close(gathered(), singles, rtol=1e-12, atol=1e-12)
     monkeypatch.undo()
     METHODS.add("counted", replace(METHODS["gradcam"], name="counted", run=counted))
