@@ -50,6 +50,9 @@ class Attentions(TorchFunctionMode):
     Where gradients are enabled the probabilities are on a graph, which starts at the first of them
     if not before.
 
+    Args:
+        start: number of the attention at which the graph starts instead, if not before.
+
     Attributes:
         probabilities: (B, heads, queries, keys) of each attention, in the order in which they ran;
             (B·heads, queries, keys) where the model has it so.
@@ -65,8 +68,9 @@ class Attentions(TorchFunctionMode):
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
         super().__init__()
+        self._start = start
         self.probabilities: list[Tensor] = []
         self.weighted: dict[int, Weighted] = {}
         self.hooked = False
@@ -92,7 +96,8 @@ class Attentions(TorchFunctionMode):
         return result
 
     def _keep(self, probabilities: Tensor) -> None:
-        if torch.is_grad_enabled() and not probabilities.requires_grad:
+        on_graph = torch.is_grad_enabled() and len(self.probabilities) >= self._start
+        if on_graph and not probabilities.requires_grad:
             probabilities.requires_grad_()
         self.probabilities.append(probabilities)
 
@@ -122,7 +127,7 @@ class Attentions(TorchFunctionMode):
         probabilities = scores.softmax(-1)
         self._keep(probabilities)
         mixed = F.dropout(probabilities, dropout_p) @ value
-        if not dropout_p:
+        if not dropout_p and probabilities.requires_grad:
             self.weighted[len(self.probabilities) - 1] = Weighted(value.detach(), mixed.grad_fn)
         return mixed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from camlucida.attribution.attention_record import AttentionRecord, recording
 from camlucida.attribution.attention_rows import gradient_by_rows
+from camlucida.attribution.attention_start import remember, remembered
 from camlucida.attribution.capture import surveyed
 from camlucida.attribution.capture_inputs import image_inputs
 from camlucida.attribution.explained_batch import (
@@ -62,19 +63,32 @@ def attention_maps(
     rows = [i for i, targets in enumerate(explained.targets) if targets]
     if not rows:
         return
-    record, logits = explained.attention, explained.output.logits
-    if record is None:
-        together = _attended(explained, range(len(logits)), run)
-    else:
-        layers = attention_layers(record.probabilities, logits)
-        every = range(len(logits))
-        together = _Pass(explained, run, every, tensors, logits, layers, record)
+    logits = explained.output.logits
+    together = _own_pass(explained, run) or _attended(explained, range(len(logits)), run)
     if heads_apart(together.layers, len(logits)):
         passes = [together]
     else:
         passes = [_attended(explained, [i], run) for i in rows]
     for each in passes:
         _add(each, methods, maps)
+
+
+def _own_pass(explained: ExplainedBatch, run: ModelRuns) -> _Pass | None:
+    """The batch's own forward pass, if its attention was recorded."""
+    record, logits = explained.attention, explained.output.logits
+    if record is None:
+        return None
+    about = explained.model, explained.batch.tensors, record
+    layers: Sequence[Tensor] | None
+    if record.start:
+        layers = remembered(*about, logits)
+    else:
+        layers = attention_layers(record.probabilities, logits)
+        remember(*about, layers)
+    if layers is None:
+        return None
+    every = range(len(logits))
+    return _Pass(explained, run, every, explained.batch.tensors, logits, layers, record)
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,20 @@ class _Pass:
         having = self.explained.having(target)
         return {n: having[row] for n, row in enumerate(self.rows) if row in having}
 
+    @property
+    def whole(self) -> _Pass:
+        """A pass of the same images with a graph of all attentions: itself, unless it has less."""
+        return self._again if self.record.start else self
+
+    @cached_property
+    def _again(self) -> _Pass:
+        return _attended(self.explained, self.rows, self.run)
+
+    def gradients(self, targets: Mapping[int, Target]) -> Sequence[Tensor]:
+        """The gradient by each layer of the sum of the targets' scores."""
+        score = sum_of_targets(self.whole.logits, targets)
+        return gradients_by(score, self.whole.layers)
+
     @cached_property
     def logits_behind(self) -> list[Tensor]:
         """Of each layer but the last, the logits that the head gives the tokens behind its block.
@@ -124,12 +152,13 @@ class _Pass:
                 logits.append(self.run.logits(*self.tensors))
         return logits
 
-    def own_gradients(self, targets: Mapping[int, Target]) -> list[Tensor]:
+    def own_gradients(self, targets: Mapping[int, Target]) -> Iterator[Tensor]:
         """The gradient by each layer of the sum of the targets' scores behind its block."""
-        logits = [*self.logits_behind, self.logits]
-        scores = [sum_of_targets(of_layer, targets) for of_layer in logits]
-        blocks = self.record.blocks.around(self.layers)
-        return [self._own_gradient(*each) for each in zip(scores, self.layers, blocks)]
+        whole = self.whole
+        logits = [*whole.logits_behind, whole.logits]
+        blocks = whole.record.blocks.around(whole.layers)
+        for of_layer, layer, block in zip(logits, whole.layers, blocks):
+            yield whole._own_gradient(sum_of_targets(of_layer, targets), layer, block)
 
     def _own_gradient(self, score: Tensor, layer: Tensor, block: Block | None) -> Tensor:
         weighted = self.record.weighted(layer)
@@ -158,8 +187,9 @@ def _add(attended: _Pass, methods: Sequence[Method], maps: BatchMaps) -> None:
         if not having:
             continue
         score = sum_of_targets(attended.logits, having)
+        gradients = partial(attended.gradients, having)
         own = partial(attended.own_gradients, having)
-        attention = TokenAttention(attended.layers, score, cells, own)
+        attention = TokenAttention(attended.layers, score, cells, gradients, own)
         blocks = attended.record.blocks.paths(attended.layers)
         for method in explained.remaining(methods):
             with explained.fitting(method):

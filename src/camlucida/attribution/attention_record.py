@@ -19,10 +19,12 @@ class AttentionRecord:
     Attributes:
         attentions: in the order in which they ran, parts of the graph.
         blocks: the modules around them.
+        start: number of the attention at which the graph starts, if not before.
     """
 
     attentions: Attentions
     blocks: Blocks
+    start: int = 0
 
     @property
     def probabilities(self) -> Sequence[Tensor]:
@@ -45,11 +47,12 @@ class AttentionRecord:
 
 
 @contextmanager
-def recording(module: nn.Module) -> Iterator[AttentionRecord]:
+def recording(module: nn.Module, start: int = 0) -> Iterator[AttentionRecord]:
     """The model runs inside. Its graph starts at its first attention, if not before.
 
     Args:
         module: the model.
+        start: number of the attention at which the graph starts instead, if not before.
 
     >>> import torch
     >>> attention = nn.MultiheadAttention(4, 2, batch_first=True)
@@ -59,6 +62,6 @@ def recording(module: nn.Module) -> Iterator[AttentionRecord]:
     >>> [tuple(layer.shape) for layer in record.probabilities]
     [(2, 3, 3)]
     """
-    attentions, blocks = Attentions(), Blocks(module)
+    attentions, blocks = Attentions(start), Blocks(module)
     with attentions, blocks.noted(attentions):
-        yield AttentionRecord(attentions, blocks)
+        yield AttentionRecord(attentions, blocks, start)

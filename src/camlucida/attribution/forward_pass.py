@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from torch import Tensor
 
 from camlucida.attribution.attention_record import AttentionRecord, recording
+from camlucida.attribution.attention_start import first_on_graph
 from camlucida.attribution.capture import Forward, capture, run_output, surveyed
 from camlucida.attribution.explained_model import ExplainedModel
 from camlucida.attribution.layers_without_grid import added_up
@@ -49,10 +50,11 @@ def forward_pass(
         around = without_fused_attention if curved else nullcontext
         return capture(model.module, inputs, *about, around), None
     records: list[AttentionRecord] = []
+    start = first_on_graph(model, inputs, methods)
 
     @contextmanager
     def kept() -> Iterator[None]:
-        with recording(model.module) as record:
+        with recording(model.module, start) as record:
             records.append(record)
             yield
 

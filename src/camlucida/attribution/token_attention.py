@@ -6,7 +6,7 @@ refused, each in one line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -26,9 +26,10 @@ class TokenAttention:
     """The self-attention of a batch of images, and one score of each.
 
     Args:
-        layers: probabilities of each layer as the model made them, parts of the graph.
+        layers: probabilities of each layer as the model made them; the last is part of the graph.
         score: the sum of the images' scores, a scalar of the graph.
         cells: (B, N) numbers of tokens → (B, *grid).
+        gradients: makes the gradient of the score by each layer.
         own: makes, of each layer, the gradient by its attention of the sum of the scores that the
             model's head gives the tokens behind its block.
     """
@@ -38,9 +39,11 @@ class TokenAttention:
         layers: Sequence[Tensor],
         score: Tensor,
         cells: Cells,
-        own: Callable[[], Sequence[Tensor]],
+        gradients: Callable[[], Sequence[Tensor]],
+        own: Callable[[], Iterator[Tensor]],
     ) -> None:
-        self._layers, self._score, self._own = layers, score, own
+        self._layers, self._score = layers, score
+        self._gradients, self._own = gradients, own
         self.cells = cells
 
     @cached_property
@@ -51,7 +54,7 @@ class TokenAttention:
     @cached_property
     def gradients(self) -> list[Tensor]:
         """∂score/∂A: (B, heads, N, N) of each layer, in at least float32."""
-        return [_heads(gradient) for gradient in gradients_by(self._score, self._layers)]
+        return [_heads(gradient) for gradient in self._gradients()]
 
     @cached_property
     def read_by_score(self) -> Tensor:
@@ -68,13 +71,15 @@ class TokenAttention:
         weights = is_read / is_read.sum(1, keepdim=True).clamp(min=1)
         return weights.to(gradient.dtype)
 
-    def gradients_of_own_scores(self) -> list[Tensor]:
+    def gradients_of_own_scores(self) -> Iterator[Tensor]:
         """(B, heads, N, N) of each layer: the gradient of the score of the tokens behind it.
+
+        One after the other, for together they would take as much memory as all attentions.
 
         Raises:
             NoEvidenceError: the blocks are not modules that follow each other.
         """
-        return [_heads(gradient) for gradient in self._own()]
+        return map(_heads, self._own())
 
 
 def gradients_by(score: Tensor, layers: Sequence[Tensor]) -> tuple[Tensor, ...]:

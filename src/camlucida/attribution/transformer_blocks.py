@@ -56,6 +56,7 @@ class Blocks:
         self.hooked = False
         self._module = module
         self._blocks: dict[int, Block] = {}
+        self._paths: dict[int, str] = {}
         self._calls: Counter[str] = Counter()
         self._before: dict[tuple[str, int], tuple[Tensor, int]] = {}
 
@@ -96,9 +97,11 @@ class Blocks:
             one = len(probabilities) == start + 1
             if one and isinstance(given, Tensor) and made is not None and given.shape == made.shape:
                 # Of nested modules the outermost ends last.
-                call = self._calls[path]
-                block = Block(path, call, given, made, output)
-                self._blocks[id(probabilities[start])] = block
+                attention = id(probabilities[start])
+                self._paths[attention] = path
+                if made.requires_grad:  # else no gradient is taken of it, and it need not be kept
+                    call = self._calls[path]
+                    self._blocks[attention] = Block(path, call, given, made, output)
             if not probabilities and isinstance(output, Tensor):
                 self._keep(path, output)
             self._calls[path] += 1
@@ -154,8 +157,8 @@ class Blocks:
         Args:
             layers: attention probabilities.
         """
-        blocks = [block for block in self.around(layers) if block is not None]
-        return tuple(block.path for block in blocks) if len(blocks) == len(layers) else ()
+        paths = [self._paths.get(id(layer)) for layer in layers]
+        return tuple(path for path in paths if path is not None) if all(paths) else ()
 
 
 def _same(tokens: Tensor, given: Tensor) -> bool:

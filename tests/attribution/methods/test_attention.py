@@ -1,7 +1,10 @@
 """Maps of a transformer's attention, against rewrites of their papers in float64."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -14,6 +17,9 @@ from torch import Tensor, nn
 from camlucida import explain
 from camlucida.attribution import attention_maps
 from camlucida.attribution.attention import Attentions
+from camlucida.attribution.engine import explain_by
+from camlucida.attribution.methods import METHODS as METHODS_BY_NAME
+from camlucida.attribution.token_attention import TokenAttention
 from camlucida.attribution.transformer_blocks import Blocks
 from camlucida.core.errors import ModelError, NoEvidenceError
 from camlucida.phantom.nets import small_vit
@@ -261,6 +267,62 @@ def test_all_methods_and_images_share_one_forward_pass() -> None:
         image = inputs[int(e.scan.id[-1])][None]
         (alone,) = explain(net, image, int(e.target), e.method, "blocks.0")
         torch.testing.assert_close(e.raw, alone.raw)
+
+
+def on_graph(net: nn.Module, method: object, inputs: Tensor) -> list[bool]:
+    """Whether the score has a gradient by each attention of the pass of which maps are made."""
+    kept = []
+
+    def noted(attention: TokenAttention) -> Tensor:
+        kept.append([layer.requires_grad for layer in attention._layers])
+        return METHODS_BY_NAME["attention_rollout"].run(attention)
+
+    explain_by(net, inputs, replace(method, run=noted), LABEL)
+    return kept[0]
+
+
+def test_rollout_has_a_graph_from_the_last_attention_on_alone() -> None:
+    net, inputs = small_timm(), images(2)
+    rollout, legrad = (METHODS_BY_NAME[name] for name in ("attention_rollout", "legrad"))
+    first = raw(net, "attention_rollout", inputs)  # which attentions there are
+    assert on_graph(net, rollout, inputs) == [False, True]
+    assert on_graph(net, legrad, inputs) == [True, True]
+    torch.testing.assert_close(raw(net, "attention_rollout", inputs), first, rtol=0, atol=0)
+    (again,) = {e.provenance["attention_blocks"][0] for e in explain(net, inputs, 1, rollout.name)}
+    assert again == "blocks.0"
+    net.blocks.append(deepcopy(net.blocks[0]))
+    assert on_graph(net, rollout, inputs) == [True, True, True]
+    assert on_graph(net, rollout, inputs) == [False, False, True]
+
+
+def test_a_method_without_labels_may_ask_for_gradients_all_the_same() -> None:
+    net, inputs = small_timm(), images(2)
+    raw(net, "attention_rollout", inputs)
+    for name in ("gradient_rollout", "legrad"):
+        expected = raw(net, name, inputs)
+        method = replace(METHODS_BY_NAME[name], class_specific=False)
+        made = torch.stack([e.raw for e in explain_by(net, inputs, method, LABEL)])
+        torch.testing.assert_close(made, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pass_is_gone_with_its_maps(method: str) -> None:
+    """Without waiting for the garbage collector: a graph is a hundred MiB."""
+    net, inputs = small_timm(), images(1)
+    raw(net, method, inputs)
+    alive: list[weakref.ref[Tensor]] = []
+    handle = net.blocks[-1].register_forward_hook(
+        lambda module, args, output: alive.append(weakref.ref(output))
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        raw(net, method, inputs)
+        assert alive
+        assert not any(reference() is not None for reference in alive)
+    finally:
+        gc.enable()
+        handle.remove()
 
 
 @pytest.mark.parametrize(
