@@ -214,6 +214,37 @@ def test_each_branch_has_its_own_place(layer: str, start: int) -> None:
     torch.testing.assert_close(e.raw, product[start : start + 24].reshape(4, 6))
 
 
+def to_and_fro(numbers: Tensor) -> Tensor:
+    return torch.stack([row.flip(0) if i % 2 else row for i, row in enumerate(numbers)])
+
+
+def every_second(numbers: Tensor) -> Tensor:
+    return torch.cat([numbers[::2], numbers[1::2]])
+
+
+ORDERS = {
+    "to and fro": to_and_fro,
+    "to and fro by columns": lambda numbers: to_and_fro(numbers.T),
+    "even rows, then odd ones": every_second,
+    "moved by a cell": lambda numbers: numbers.roll((1, 1), (0, 1)),
+    "backwards": lambda numbers: numbers.flatten().flip(0),
+}
+
+
+@pytest.mark.parametrize("learned", [0, 1])
+@pytest.mark.parametrize("size", [(64, 96), (56, 56), (112, 112)])
+@pytest.mark.parametrize("name", ORDERS)
+def test_an_order_that_leaves_some_cells_at_their_place_is_refused(name, size, learned) -> None:
+    rows, columns = (pixels // 8 for pixels in size)
+    order = ORDERS[name](torch.arange(rows * columns).reshape(rows, columns)).flatten()
+    net = Scene(first=learned, order=lambda cells: cells.flatten(2).mT[:, order], post=True)
+    net, x = nets.seeded(net).eval(), nets.images(1, 3, *size)
+    with pytest.raises(LayerError, match="neither in rows nor in columns"):
+        explain(net, x, 1, layer="blocks.0")
+    (e,) = explain(net, x, 1)
+    assert e.layer == "patches"
+
+
 @pytest.mark.parametrize("finest_first", [True, False])
 def test_cells_of_another_level_are_no_global_tokens(finest_first: bool) -> None:
     """A map of the finer level alone would be a part of the evidence."""

@@ -40,7 +40,9 @@ class Entry:
 
     def __init__(self, model: nn.Module, layer: Captured, image: Tensor) -> None:
         self._model, self._layer = model, layer
-        self._axes, self._channels = image.ndim, {image.shape[1], *_CHANNELS}
+        # Twice as many are the two parts of complex numbers, as of a spectrum.
+        self._axes = image.ndim
+        self._channels = {image.shape[1], 2 * image.shape[1], *_CHANNELS}
         self._records: list[tuple[str, Tensor]] = []
         self._calls: list[int] = []
         self._number: int | None = None

@@ -173,8 +173,10 @@ def _relu(way: _Way, node: Any, index: int) -> _Way | None:
 
 
 def _permuted(way: _Way, node: Any, index: int) -> _Way | None:
+    if way.flat:  # a view has other axes than the activations
+        return None
     axes = [way.axes[axis] for axis in map(signed, node._saved_dims)]
-    return None if way.flat else replace(way, axes=tuple(axes))
+    return replace(way, axes=tuple(axes))
 
 
 def _viewed(way: _Way, node: Any, index: int) -> _Way | None:

@@ -255,7 +255,9 @@ class GridTracer:
             return
         if isinstance(module, nn.Unfold):
             self._learn(unfolded(module, tuple(given.shape[2:])))
-        if type(module) not in _CHANNELS_LAST:
+        if isinstance(module, nn.Conv1d) and given.ndim == 3:
+            given = given.mT
+        elif type(module) not in _CHANNELS_LAST:
             return
         for size in self._sizes:
             cells = patches_taken(given, size, self._channels, self._batch)

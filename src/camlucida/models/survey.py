@@ -234,25 +234,36 @@ class _Run:
             self.current[ref] = layout
 
     def place_cells(self) -> None:
-        """See by further passes where cells begin among tokens that all depend on the image."""
-        options = {}
-        for ref, layout in self.current.items():
-            if layout in self.tracer.options and not self.family.covers(ref.path):
-                options[ref] = self.tracer.options[layout]
+        """See by further passes where cells lie among tokens, and whether at their place."""
+        options = self._token_options()
         places = self._token_places(options) if options else {}
         for ref, layouts in options.items():
             place = places.get(ref)
-            if place is not None:
-                self._reorder(ref, layouts[place] if place >= 0 else None)
-            elif self.current[ref] in self.tracer.unlikely:
+            if place is None and self.current[ref] in self.tracer.unlikely:
                 self._reorder(ref, None, unordered=False)
+            elif place == -1:
+                self._reorder(ref, None)
+            elif place is not None and len(layouts) > 1:
+                self._reorder(ref, layouts[place])
+
+    def _token_options(self) -> dict[LayerRef, Sequence[Layout]]:
+        """What the layouts of tokens can be; of networks that keep places, where it is not sure."""
+        options: dict[LayerRef, Sequence[Layout]] = {}
+        for ref, layout in self.current.items():
+            if self.tensors[ref].ndim != 3 or self.family.covers(ref.path):
+                continue
+            if layout in self.tracer.options:
+                options[ref] = self.tracer.options[layout]
+            elif not is_inside_a_library(self.model, ref.path):
+                options[ref] = [layout]
+        return options
 
     def _token_places(
         self, options: Mapping[LayerRef, Sequence[Layout]]
     ) -> Mapping[LayerRef, int | None]:
         """:meth:`TokenPlaces.places`; nothing where the model cannot show them."""
         axes = self.inputs[self.image].ndim - 2
-        if self.batch != 2 or not 0 < axes <= 3:
+        if self.batch != 2 or not 0 < axes <= 3 or self.tracer.is_stated:
             return {}
         shapes = {ref: tuple(self.tensors[ref].shape) for ref in self.current}
         places = TokenPlaces(self.current, options, shapes)

@@ -1,8 +1,9 @@
-"""Where the cells begin among tokens that all depend on the image.
+"""Where the cells lie among tokens, seen at several spots of the image.
 
 A global token may be computed from the image, as a mean of its cells or by layers beside, and stand
-before the cells or behind them. Where spots of the image are changed, the cells of these change,
-which a feature map of the same grid shows, or the geometry alone. Tokens are compared with them.
+before the cells or behind them. Cells may lie in an order that leaves some of them at their place,
+as a scan to and fro does. Where a spot of the image is changed, the cells of it change, which
+feature maps of the same grid show, or the geometry alone. Tokens are compared with them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,15 +21,19 @@ from camlucida.models.cell_order import Spot, by_columns, run_noting
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
 
-SPOTS: tuple[Spot, ...] = (
-    ((0.3, 0.34), (0.08, 0.12), (0.73, 0.77)),
-    ((0.73, 0.77), (0.53, 0.57), (0.2, 0.24)),
-    ((0.53, 0.57), (0.88, 0.92), (0.6, 0.64)),
-)
-"""One near the first row, one in the middle, one near the last; the last axes count."""
+_FIRST, _SECOND, _THIRD, _LAST = (0.205, 0.235), (0.435, 0.465), (0.665, 0.695), (0.915, 0.945)
 
-_ALIKE = 0.8
-"""How similar (cosine) the change of tokens at their place is to that of a map, at least."""
+SPOTS: tuple[Spot, ...] = (
+    (_SECOND, _FIRST, _THIRD),
+    (_THIRD, _SECOND, _LAST),
+    (_FIRST, _THIRD, _SECOND),
+    (_LAST, _LAST, _FIRST),
+)
+"""Of grids of usual sizes, they lie in even rows and in odd ones; the last axes count."""
+
+_ALIKE, _APART = 0.8, 0.5
+"""How similar (cosine) the changes of tokens and of a map are on the mean, at least, where the
+cells are at their place; and at one spot, at most, where they are not."""
 
 _BETTER = 0.02
 """By how much the place of cells must be more similar than any other."""
@@ -35,45 +41,56 @@ _BETTER = 0.02
 _CHANGED = 1e-3
 """A token is changed from this share of the largest change on."""
 
-_Kind = tuple[tuple[int, ...], int]
-"""A grid, and the number of tokens beside its cells."""
+_MAPS = 6
+"""Maps of a grid that tokens are compared with."""
+
+_Grid = tuple[int, ...]
 
 
 @dataclass
 class _Seen:
-    """What the changes of some tokens showed.
+    """What the changes of some tokens showed; lists have an item a spot.
 
     Attributes:
         ref: the layer.
-        kind: of its tokens.
-        similar: (options, 2) to the change of a map, cells by rows or by columns, for each spot.
-        few: for each spot, whether no more tokens changed than cells do, and other tokens.
+        kind: the grid of its tokens, and the number of tokens beside the cells.
+        similar: (maps, options, 2) to the change of each map, cells by rows or by columns.
+        few: whether no more tokens changed than cells do, and other tokens.
+        same: whether cells at their place changed by as much in an earlier layer.
         by_map: whether a map shows which cells change, and not the geometry alone.
-        changed: (tokens,) bool for each spot.
+        changed: (tokens,) bool.
     """
 
     ref: LayerRef
-    kind: _Kind
+    kind: tuple[_Grid, int]
     similar: list[Tensor] = field(default_factory=list)
     few: list[bool] = field(default_factory=list)
+    same: list[bool] = field(default_factory=list)
     by_map: bool = False
     changed: list[Tensor] = field(default_factory=list)
 
-    @property
-    def place(self) -> int | None:
-        """Tokens before the cells; -1 for cells in another order, None for an unknown place."""
-        mean = torch.stack(self.similar).mean(0)
-        best = mean.amax(1).sort(descending=True)
-        if best.values[0] < _ALIKE:
-            # The geometry may be of a crop.
-            return -1 if self.by_map and self.are_unmixed else None
+    def place(self, is_first: bool) -> int | None:
+        """Tokens before the cells; -1 for cells in another order, None for an unknown place.
+
+        Args:
+            is_first: whether nothing is known of earlier tokens of this kind.
+        """
+        similar = torch.stack(self.similar)  # (spots, maps, options, 2)
+        mean = similar.mean(0)
+        of_options = mean.amax((0, 2))
+        best = of_options.sort(descending=True)
         place = int(best.indices[0])
+        at_spots = similar.flatten(1)[:, int(mean.flatten().argmax())]
+        if best.values[0] < _ALIKE or bool(at_spots.min() < _APART):
+            is_shown = is_first and self.by_map and self.is_unmixed and len(of_options) > 1
+            return -1 if is_shown or all(self.same) else None
         if self._has_cells_beside(place):
             return -1
-        return place if best.values[0] - best.values[1] > _BETTER else None
+        is_clear = len(of_options) == 1 or best.values[0] - best.values[1] > _BETTER
+        return place if is_clear else None
 
     @property
-    def are_unmixed(self) -> bool:
+    def is_unmixed(self) -> bool:
         """Whether nothing has mixed the tokens yet."""
         return all(self.few)
 
@@ -87,12 +104,38 @@ class _Seen:
 
 
 @dataclass
+class _Run:
+    """One run: by how much the cells of maps changed, those of tokens from the least on."""
+
+    spot: Spot
+    maps: dict[_Grid, list[Tensor]] = field(default_factory=dict)
+    changes: dict[_Grid, list[Tensor]] = field(default_factory=dict)
+
+    def note_map(self, change: Tensor) -> None:
+        """Note a feature map's (*grid) change."""
+        self.maps.setdefault(tuple(change.shape), []).append(change)
+        self.note_placed(change)
+
+    def note_placed(self, change: Tensor) -> None:
+        """Note the (*grid) change of cells that are at their place."""
+        self.changes.setdefault(tuple(change.shape), []).append(_ordered(change))
+
+    def is_seen(self, change: Tensor) -> bool:
+        """Whether cells at their place changed by as much in an earlier layer."""
+        ordered = _ordered(change)
+        tolerance = 1e-3 * float(ordered[-1])
+        earlier = self.changes.get(tuple(change.shape), [])
+        return any(bool(((ordered - other).abs() <= tolerance).all()) for other in earlier)
+
+
+@dataclass
 class TokenPlaces:
     """The places of cells among tokens; run it with each of :data:`SPOTS`.
 
     Attributes:
         layouts: of all layers that may be a map of the same grid, as they were traced.
-        options: of layers of tokens, what their layout can be, by the number of tokens before.
+        options: of layers of tokens, what their layout can be, by the number of tokens before; one
+            alone where it is known.
         shapes: of the outputs, for two images.
     """
 
@@ -112,19 +155,19 @@ class TokenPlaces:
         Raises:
             ModelError: it cannot run on them.
         """
-        maps: dict[tuple[int, ...], Tensor] = {}
+        run = _Run(spot)
         seen = iter(self._seen) if self._seen else None
 
         def note(ref: LayerRef, given: Any, tensor: Tensor) -> None:
             if ref not in self.options:
                 change = _change(self.layouts[ref], tensor)
-                if tensor.ndim == change.ndim + 2 and bool(change.any()):
-                    maps[tuple(change.shape)] = change
+                if tensor.ndim == change.ndim + 2:
+                    run.note_map(change)
                 return
             # What a module is given comes first: an attention mixes it.
             before = [given] if isinstance(given, Tensor) and given.shape == tensor.shape else []
             for tokens in (*before, tensor):
-                self._compare(self._next(seen, ref), tokens, maps, spot)
+                self._compare(self._next(seen, ref), tokens, run)
 
         shapes = {ref: self.shapes[ref] for ref in (*self.layouts, *self.options)}
         run_noting(model, inputs, shapes, note)
@@ -138,29 +181,23 @@ class TokenPlaces:
         self._seen.append(_Seen(ref, (tuple(grid), len(options) - 1)))
         return self._seen[-1]
 
-    def _compare(
-        self,
-        seen: _Seen,
-        tokens: Tensor,
-        maps: Mapping[tuple[int, ...], Tensor],
-        spot: Spot,
-    ) -> None:
+    def _compare(self, seen: _Seen, tokens: Tensor, run: _Run) -> None:
         grid, others = seen.kind
-        wanted = maps.get(grid)
-        if wanted is None:
-            wanted = _overlap(spot, grid).to(tokens.device)
-        rows = []
-        for layout in self.options[seen.ref]:
-            readings = [layout, by_columns(layout)] if len(grid) == 2 else [layout]
-            rows.append([_cosine(_change(reading, tokens), wanted) for reading in readings])
-        seen.similar.append(torch.tensor(rows))
-        first, *_, last = self.options[seen.ref]
-        changed = torch.cat(
-            [_change(first, tokens).flatten(), _change(last, tokens).flatten()[-others:]]
-        )
+        options = self.options[seen.ref]
+        wanted = run.maps.get(grid, [])[-_MAPS:]
+        seen.by_map = bool(wanted)
+        wanted = [*wanted, _overlap(run.spot, grid).to(tokens.device)]
+        rows = [_readings(layout, tokens) for layout in options]
+        similar = torch.stack([_similar(rows, change) for change in wanted])
+        seen.similar.append(similar)
+        seen.same.append(any(run.is_seen(row[0]) for row in rows))
+        best = similar.amax((0, 2))
+        if best.max() >= _ALIKE:
+            run.note_placed(rows[int(best.argmax())][0])
+        cells = rows[0][0].flatten()
+        changed = torch.cat([cells, rows[-1][0].flatten()[-others:]]) if others else cells
         seen.changed.append(changed > _CHANGED * changed.max())
-        seen.few.append(0 < _count(changed) <= _count(wanted) + others)
-        seen.by_map = grid in maps
+        seen.few.append(0 < _count(changed) <= max(map(_count, wanted)) + others)
 
     def places(self) -> dict[LayerRef, int | None]:
         """Layer → the number of tokens before its cells; -1 for cells in another order.
@@ -168,10 +205,11 @@ class TokenPlaces:
         Mixed tokens have the place of those before them. None stands for an unknown one.
         """
         places: dict[LayerRef, int | None] = {}
-        last: dict[_Kind, int] = {}
+        last: dict[tuple[_Grid, int], int] = {}
         for seen in self._seen:
-            place = seen.place
-            if place is not None and (seen.are_unmixed or seen.kind not in last):
+            is_first = seen.kind not in last
+            place = seen.place(is_first)
+            if place is not None and (is_first or seen.is_unmixed):
                 last[seen.kind] = place
             places[seen.ref] = last.get(seen.kind)
         return places
@@ -181,6 +219,23 @@ def _change(layout: Layout, tensor: Tensor) -> Tensor:
     """(*grid): by how much each cell differs between two images."""
     grid = layout.to_grid(tensor.detach()).float()
     return (grid[1] - grid[0]).abs().sum(0)
+
+
+def _readings(layout: Layout, tokens: Tensor) -> list[Tensor]:
+    """The changes of cells that lie by rows, and on two axes of those that lie by columns."""
+    change = _change(layout, tokens)
+    return [change, _change(by_columns(layout), tokens)] if change.ndim == 2 else [change]
+
+
+def _ordered(change: Tensor) -> Tensor:
+    return change.flatten().sort().values
+
+
+def _similar(rows: Sequence[Sequence[Tensor]], wanted: Tensor) -> Tensor:
+    """(options, readings): the cosines of changes and the wanted one."""
+    readings = len(rows[0])
+    cosines = [_cosine(change, wanted) for change in chain.from_iterable(rows)]
+    return torch.tensor(cosines).reshape(-1, readings)
 
 
 def _cosine(change: Tensor, wanted: Tensor) -> float:
