@@ -188,6 +188,16 @@ def test_a_crop_that_the_grid_is_too_coarse_to_place_is_said():
     assert [note.code for note in explanation.scan.warnings] == ["misplaced.border"]
 
 
+def test_both_parts_of_a_spectrum_are_no_places():
+    def spectrum(x):
+        both = torch.fft.fft2(x, norm="ortho")
+        return torch.cat([both.real, both.imag], 1)
+
+    model = Inside(spectrum)
+    model.encoder[0] = nn.Conv2d(2, 4, 3, 2, 1)
+    assert code_of(model) == "misplaced.elsewhere"
+
+
 def test_the_raw_map_stays_and_has_no_place():
     model = nets.seeded(Inside(lambda x: x.flip(-1)))
     (explanation,) = cl.explain(model, torch.rand(1, 1, 32, 32), target=0, layer="encoder")

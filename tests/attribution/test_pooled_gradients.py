@@ -59,6 +59,9 @@ OTHERS: dict[str, Head] = {
     "twice": lambda x: LINEAR((x + x).mean((2, 3))),
     "one axis after the other": lambda x: LINEAR(x.mean(3).mean(2)),
     "another view": lambda x: LINEAR(x.reshape(2, 30, 4).mean(1)),
+    "capsules": lambda x: LINEAR(
+        x.unflatten(1, (2, 2)).permute(0, 3, 4, 1, 2).flatten(3).mean((1, 2))
+    ),
     "dense": lambda x: F.conv2d(x, KERNEL),
     "overwritten": lambda x: _overwritten(x),
 }

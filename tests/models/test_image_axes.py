@@ -157,6 +157,21 @@ def test_patches_of_a_resized_image_have_its_shape_or_a_square(size, grid) -> No
         torch.testing.assert_close(e.raw, row.reshape(grid))
 
 
+def test_patches_that_a_convolution_of_one_axis_takes() -> None:
+    class OneAxis(Unfolded):
+        def __init__(self) -> None:
+            super().__init__((64, 96))
+            self.project = nn.Conv1d(3 * 64, 16, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.project(nn.functional.unfold(x, 8, stride=8)).mT
+            return self.head(self.block(tokens).mean(1))
+
+    net, x = nets.seeded(OneAxis()).eval(), nets.images(1, 3, 64, 96)
+    (e,) = explain(net, x, 1, GRADIENT, "block")
+    torch.testing.assert_close(e.raw, by_hand(net, x, "block")[0].sum(-1).reshape(8, 12))
+
+
 def test_patches_of_a_resized_image_in_another_order_are_refused() -> None:
     def shuffled(tokens: Tensor) -> Tensor:
         return tokens[:, torch.randperm(54, generator=torch.Generator().manual_seed(1))]
