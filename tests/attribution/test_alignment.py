@@ -188,6 +188,48 @@ def test_a_crop_that_the_grid_is_too_coarse_to_place_is_said():
     assert [note.code for note in explanation.scan.warnings] == ["misplaced.border"]
 
 
+class Rolled(nn.Module):
+    """Cells that are shifted round the border, for windows, and not shifted back."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+        self.cells, self.encoder = nn.Conv2d(1, 6, 4, 4), nn.Conv2d(6, 6, 2, 2)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        shifted = self.cells(x).relu().roll(self.by, (2, 3))
+        return self.head(self.encoder(shifted).mean((2, 3)))
+
+
+@pytest.mark.parametrize("size", [(64, 96), (64, 64), (56, 56)])
+@pytest.mark.parametrize("by", [(-2, -2), (2, 2), (0, 0)])
+def test_a_shift_of_a_cell_round_the_border_is_seen_in_the_corners(by, size):
+    expected = "misplaced.elsewhere" if any(by) else None
+    assert code_of(Rolled(by), torch.rand(1, 1, *size)) == expected
+
+
+class Blocks(nn.Module):
+    """As many blocks of cells as rows, of as many cells as columns."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells, self.encoder, self.head = (
+            nn.Conv2d(1, 6, 4, 4),
+            nn.LayerNorm(6),
+            nn.Linear(6, 2),
+        )
+
+    def forward(self, x):
+        cells = self.cells(x).unflatten(3, (2, 6)).unflatten(2, (4, 2))
+        blocks = cells.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
+        return self.head(self.encoder(blocks).mean((1, 2)))
+
+
+def test_blocks_of_cells_are_no_rows():
+    assert code_of(Blocks(), torch.rand(1, 1, 32, 48)) == "misplaced.elsewhere"
+
+
 def test_both_parts_of_a_spectrum_are_no_places():
     def spectrum(x):
         both = torch.fft.fft2(x, norm="ortho")

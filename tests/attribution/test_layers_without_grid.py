@@ -169,3 +169,17 @@ def test_pixels_of_the_images_of_a_stack_are_told_apart():
     images.requires_grad_()
     (gradient,) = torch.autograd.grad(model(images)[0, 0], images)
     torch.testing.assert_close(e.raw, (gradient * images)[0].sum(0).detach())
+
+
+def test_slices_as_channels_are_no_stack_of_one_image():
+    class Slices(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(12, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.conv(x[:, 0]).relu().mean((2, 3)))
+
+    net, x = nets.seeded(Slices()), nets.images(1, 1, 12, 16, 16)
+    with pytest.raises(LayerError, match="or slices as channels"):
+        explain(net, x, 1)

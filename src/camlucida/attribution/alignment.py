@@ -75,7 +75,7 @@ def find_misplaced(
 ) -> list[Message]:
     """Note in each layer why its map lies over no image: ``Captured.misplaced``.
 
-    This takes a forward pass of one image, two for each of its axes and three for spots, once a
+    This takes a forward pass of one image, two for each of its axes and five for spots, once a
     model, layer and input size. Networks of known libraries are not tested.
 
     Args:
@@ -196,8 +196,8 @@ class _Strips:
             Those that a part of the grid follows; none where the layer mixes all places.
         """
         spots = []
-        for middles in SPOTS:
-            region, place = region_of(middles[-len(self.grid) :], self._changed.shape[2:])
+        for middles, share in SPOTS:
+            region, place = region_of(middles[-len(self.grid) :], self._changed.shape[2:], share)
             change = self._relative(self._follow(region))
             self._note_entry(dict(enumerate(place)))
             if change is not None and is_in_few_cells(change):

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SPOTS = ((0.85, 0.2, 0.15), (0.2, 0.85, 0.8), (0.35, 0.15, 0.65))
-"""Middles of spots, in shares of slices, rows and columns; those of an image are the last two."""
-
 _SPOT = 1 / 8
 """Size of a spot, in shares of an axis."""
+
+SPOTS = (
+    ((0.85, 0.2, 0.15), _SPOT),
+    ((0.2, 0.85, 0.8), _SPOT),
+    ((0.35, 0.15, 0.65), _SPOT),
+    ((0.65, 0.03, 0.97), _SPOT / 2),
+    ((0.5, 0.97, 0.03), _SPOT / 2),
+)
+"""Middles of spots, in shares of slices, rows and columns, and their sizes; of an image, the last
+two axes count. A shift round the border moves those in the corners far away."""
 
 _FOLLOWS, _FEW = 0.2, 0.25
 """By how much a cell changes that follows a spot, as a share of the largest change; and the share
@@ -27,13 +34,14 @@ elsewhere."""
 
 
 def region_of(
-    middles: Sequence[float], size: Sequence[int]
+    middles: Sequence[float], size: Sequence[int], share: float = _SPOT
 ) -> tuple[tuple[slice, ...], tuple[float, ...]]:
     """Where a spot lies.
 
     Args:
         middles: of the spot, in shares of the axes.
         size: of the image in pixels, an axis each.
+        share: of each axis that the spot takes.
 
     Returns:
         The region of images (B, C, *spatial), and its true middle in shares of the axes.
@@ -43,8 +51,9 @@ def region_of(
     """
     region, place = [slice(None), slice(None)], []
     for middle, pixels in zip(middles, size):
-        half = max(1, round(pixels * _SPOT / 2))
+        half = max(1, round(pixels * share / 2))
         first, end = max(0, round(pixels * middle) - half), round(pixels * middle) + half
+        end = min(end, pixels)
         region.append(slice(first, end))
         place.append((first + end) / 2 / pixels)
     return tuple(region), tuple(place)

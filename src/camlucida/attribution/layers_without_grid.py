@@ -134,7 +134,10 @@ def _axis_of_images(model: nn.Module, shape: Sequence[int], first: Firing) -> in
     """
     channels = getattr(model.get_submodule(first.ref.path), "in_channels", 1)
     for axis, other in ((1, 2), (2, 1)):
-        if shape[axis] == first.shape[0] * first.calls and shape[other] in (channels, 1):
+        images = first.shape[0] * first.calls
+        # One image of many channels is taken for slices instead.
+        is_stack = images > 1 or channels in (1, 3)
+        if is_stack and shape[axis] == images and shape[other] in (channels, 1):
             return axis
     return 0
 

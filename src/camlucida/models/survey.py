@@ -328,17 +328,16 @@ class _Run:
         return True
 
     def _reorder(self, ref: LayerRef, layout: Layout | None, unordered: bool = True) -> None:
-        before = self.current.pop(ref)
-        known = [entry for entry in self.layouts[ref] if entry[2] is not before]
+        self.current.pop(ref)
+        tensor = self.tensors[ref]
+        axis = 0 if tensor.shape[0] == self.batch else 1
+        rest = without(tuple(tensor.shape), axis)
+        known = [entry for entry in self.layouts[ref] if entry[:2] != (axis, rest)]
         if layout is None:
             firing = replace(self.firings[ref], cells=(), channels=0, unordered=unordered)
             self.firings[ref] = firing
         else:
             self.current[ref] = layout
-            tensor = self.tensors[ref]
-            axis = 0 if tensor.shape[0] == self.batch else 1
-            rest = without(tuple(tensor.shape), axis)
-            known = [entry for entry in known if entry[:2] != (axis, rest)]
             known.insert(0, (axis, rest, layout))
             channels = layout.to_grid(tensor).shape[1]
             self.firings[ref] = replace(self.firings[ref], channels=channels)
