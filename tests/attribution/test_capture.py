@@ -418,7 +418,7 @@ def test_many_targets_methods_and_layers_cost_one_forward(layer):
     seen = {e.layer for e in explain(net, inputs, 0, layer=layer)}
     # A model of unknown family is surveyed, strips and spots altered, and an image compared with
     # that image in a batch, once an input size.
-    assert net.calls == 2 + 8 * len(seen) + 2
+    assert net.calls == 2 + 10 * len(seen) + 2
     net.calls = 0
     at_once = ("gradient", "activation")
     of_labels = ("cam", "finercam")

@@ -208,7 +208,7 @@ def test_auto_does_not_depend_on_what_else_is_asked(others):
         found = explain(net, inputs, 1, "hirescam", order)
         auto = found[order.index("auto")]
         assert auto.layer == "act"
-        assert net.calls == 2 + 8 * len({e.layer for e in found})  # survey; strips, spots
+        assert net.calls == 2 + 10 * len({e.layer for e in found})  # survey; strips, spots
         torch.testing.assert_close(
             auto.raw, explain(nets.seeded(nets.Cnn()), inputs, 1, "hirescam")[0].raw
         )
@@ -305,6 +305,6 @@ def test_auto_is_found_by_one_more_forward_and_remembered():
     net, inputs = nets.seeded(nets.Cnn()), nets.images(1, 3, 12, 10)
     with frozen(net):
         first, second = (capture(net, (inputs,), ["auto"]) for _ in range(2))
-    assert net.calls == 3 + 8  # the survey, and strips and spots, once
+    assert net.calls == 3 + 10  # the survey, and strips and spots, once
     assert str(first.layers[0].ref) == str(second.layers[0].ref) == "act"
     assert torch.equal(first.layers[0].activations, second.layers[0].activations)
