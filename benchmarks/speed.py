@@ -11,8 +11,10 @@ median counts. The ratio is one of processor time, which other work on the machi
 Before each run the threads of the one before come to rest: those of NumPy's linear algebra go on
 spinning for a while, and their time would be the next one's; then each warms up once. A contestant
 that takes longer than the limit is stopped; its ratio is a lower bound. Memory is the growth of the
-resident set in a run that is not the first, over that of a plain forward. Weights are random: they
-change no time.
+resident set in a run that is not the first, over that of a plain forward: in a process of its own,
+with one thread, whose allocator hands freed memory back at once. Else what it kept of other runs
+serves this one, and the growth is off by fifty MiB to either side. Weights are random: they change
+no time.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import os
 import platform
 import signal
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -265,15 +269,14 @@ def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]
         for name in quick:
             seconds[name].append(_timed(runs[name]))
     base = statistics.median(seconds[PLAIN])
-    growth = {name: peak_growth(runs[name]) for name in quick}
+    growth = peak_growths(case, quick)
     rows: dict[str, dict[str, Any]] = {}
     for name, one in first.items():
         if name in seconds:
             median = statistics.median(seconds[name])
             rows[name] = {"seconds": round(median, 4), "ratio": round(median / base, 3)}
-            own, of_plain = growth.get(name), growth[PLAIN]
-            if own is not None and of_plain is not None:
-                rows[name]["extra_mib"] = round(own - of_plain)
+            if name in growth:
+                rows[name]["extra_mib"] = round(growth[name] - growth[PLAIN])
             rows[name] |= {"rounds": len(seconds[name]), "load": round(os.getloadavg()[0], 1)}
         elif one is not None:
             rows[name] = {"more_than": round(one.seconds / base)}
@@ -318,17 +321,49 @@ def stopped_after(limit: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def peak_growth(run: Run) -> float | None:
-    """MiB by which the resident set of this process grows in a run; None but on Linux."""
-    forget = Path("/proc/self/clear_refs")
-    if not forget.exists():
-        return None
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed before would serve this run
-    forget.write_text("5")  # the peak is from here on
-    before = _of_status("VmRSS")
-    run()
-    return _of_status("VmHWM") - before
+def peak_growths(case: Case, names: Sequence[str]) -> dict[str, float]:
+    """Contestant → MiB by which the resident set grows in a run; {} but on Linux.
+
+    Args:
+        case: of which the contestants are.
+        names: of contestants, the plain forward among them.
+    """
+    if not Path("/proc/self/clear_refs").exists():
+        return {}
+    # A fixed threshold: blocks above it are mapped one by one, and unmapped when they are freed.
+    allocator = {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, "--peaks", *map(str, case), *names]
+    done = subprocess.run(command, env=os.environ | allocator, stdout=subprocess.PIPE, check=True)
+    growths: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return growths
+
+
+def _peaks(case: Case, names: Sequence[str]) -> dict[str, float]:
+    """As :func:`peak_growths`, in this process."""
+    runs = Contest(*case).runs()
+    growths = {}
+    for name in names:
+        runs[name]()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on
+        before = _of_status("VmRSS")
+        runs[name]()
+        growths[name] = _of_status("VmHWM") - before
+    return growths
+
+
+def memory_again(case: Case, rows: dict[str, dict[str, Any]]) -> None:
+    """Measure the memory anew of contestants whose memory was measured.
+
+    Args:
+        case: of which they are.
+        rows: as of :func:`measured`; changed.
+    """
+    names = [name for name, row in rows.items() if "extra_mib" in row]
+    growths = peak_growths(case, names) if names else {}
+    for name, growth in growths.items():
+        rows[name]["extra_mib"] = round(growth - growths[PLAIN])
 
 
 def _of_status(name: str) -> float:
@@ -384,23 +419,34 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[""], help="starts of names of methods")
     parser.add_argument("--batch", nargs="*", type=int, default=[1, 8])
     parser.add_argument("--again", action="store_true", help="also what is measured already")
+    parser.add_argument("--memory", action="store_true", help="of that the memory alone, anew")
+    parser.add_argument("--peaks", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--limit", type=float, default=300, help="seconds of one run")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     os.environ["TQDM_DISABLE"] = "1"
+    if options.peaks:
+        network, batch, asked, *names = options.peaks
+        print(json.dumps(_peaks((network, int(batch), asked), names)))
+        return
     document = json.loads(options.out.read_text()) if options.out.is_file() else {"results": {}}
-    document["about"] = {
-        "machine": platform.platform(terse=True),
-        "processors": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
+    if not options.memory:
+        document["about"] = {
+            "machine": platform.platform(terse=True),
+            "processors": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
     for case in cases(options):
         key = " | ".join(map(str, case))
-        if key in document["results"] and not options.again:
+        rows = document["results"].get(key)
+        if options.memory and rows:
+            memory_again(case, rows)
+        elif not options.memory and (rows is None or options.again):
+            document["results"][key] = measured(case, options.rounds, options.limit)
+        else:
             continue
-        document["results"][key] = measured(case, options.rounds, options.limit)
         print(key, document["results"][key], flush=True)
         document["results"] = dict(sorted(document["results"].items(), key=_place))
         options.out.write_text(json.dumps(document, indent=1) + "\n")

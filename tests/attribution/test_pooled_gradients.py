@@ -39,7 +39,26 @@ POOLED_AND_LINEAR: dict[str, Head] = {
     "dropout": lambda x: LINEAR(F.dropout(x.mean((2, 3)), training=False)),
     "no bias": lambda x: x.mean((2, 3)) @ LINEAR.weight.mT,
 }
+OTHER = nets.images(2, 3, 4, seed=3).double()
+"""Tokens beside the cells, as a class token and registers."""
+
+
+def tokens(x: Tensor, before: int = 0, behind: int = 0) -> Tensor:
+    """(2, N, 4), of images and channels, with constant tokens beside the cells."""
+    cells = x.flatten(2).transpose(1, 2)
+    return torch.cat([OTHER[:, :before], cells, OTHER[:, 3 - behind :]], 1)
+
+
+POOLED_AND_LINEAR |= {
+    "tokens": lambda x: LINEAR(tokens(x).mean(1)),
+    "tokens of channels last": lambda x: LINEAR(tokens(x).permute(0, 2, 1).contiguous().mean(-1)),
+    "tokens behind others": lambda x: LINEAR(tokens(x, 2)[:, 2:].mean(1)),
+    "tokens between others": lambda x: LINEAR(tokens(x, 1, 2)[:, 1:-2].mean(1)),
+    "tokens with others": lambda x: LINEAR(tokens(x, 1, 2).mean(1)),
+    "tokens with some of the others": lambda x: LINEAR(tokens(x, 2, 1)[:, 1:].mean(1)),
+}
 POOLED: dict[str, Head] = {
+    "norm behind tokens": lambda x: LINEAR(NORM(tokens(x, 1)[:, 1:].mean(1))),
     "sum": lambda x: LINEAR(x.sum((2, 3)) / 7),
     "two linear layers": lambda x: SECOND(LINEAR(x.mean((2, 3))).relu()),
     "norm behind": lambda x: LINEAR(NORM(x.mean((2, 3)))),
@@ -58,6 +77,13 @@ OTHERS: dict[str, Head] = {
     "another activation": lambda x: LINEAR(F.silu(x).mean((2, 3))),
     "twice": lambda x: LINEAR((x + x).mean((2, 3))),
     "one axis after the other": lambda x: LINEAR(x.mean(3).mean(2)),
+    "class token": lambda x: LINEAR(tokens(x, 1)[:, 0] + tokens(x).mean(1)),
+    "part of the tokens": lambda x: LINEAR(tokens(x, 1)[:, 2:].mean(1)),
+    "every other token": lambda x: LINEAR(tokens(x)[:, ::2].mean(1)),
+    "part of the channels": lambda x: SECOND(tokens(x)[..., 1:].mean(1)),
+    "mean over channels": lambda x: tokens(x, 1).mean(2),
+    "tokens with themselves": lambda x: LINEAR(torch.cat([tokens(x), tokens(x)], 1).mean(1)),
+    "norm of tokens": lambda x: LINEAR(NORM(tokens(x, 1)).mean(1)),
     "another view": lambda x: LINEAR(x.reshape(2, 30, 4).mean(1)),
     "capsules": lambda x: LINEAR(
         x.unflatten(1, (2, 2)).permute(0, 3, 4, 1, 2).flatten(3).mean((1, 2))
@@ -104,6 +130,17 @@ def test_a_volume_is_pooled_too() -> None:
 def test_a_head_that_only_looks_pooled_is_left_to_autograd(head: Head) -> None:
     leaf = activations(5, 6)
     assert find_pooling(head(leaf), leaf) is None
+
+
+def test_many_tokens_in_half_precision_are_where_they_are() -> None:
+    """Numbers from 257 on have no value of their own in bfloat16."""
+    leaf = nets.images(1, 2, 20, 20).bfloat16().requires_grad_()
+    others = torch.zeros(1, 301, 2, dtype=torch.bfloat16)
+    whole = torch.cat([others, leaf.flatten(2).mT], 1)
+    pooling = find_pooling(whole[:, 301:].mean(1), leaf)
+    assert pooling is not None
+    assert pooling.share == 1 / 400
+    assert find_pooling(whole[:, 302:].mean(1), leaf) is None
 
 
 def test_as_many_cells_as_channels_are_not_confused() -> None:

@@ -22,6 +22,7 @@ from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.graph_nodes import (
     operation,
     place_of,
+    shape_at,
     signed,
     users_of,
     weights_of,
@@ -82,8 +83,8 @@ class Pooling:
 def find_pooling(logits: Tensor, activations: Tensor) -> Pooling | None:
     """How a layer leads to logits, where that is by a mean over its grid alone.
 
-    Between layer and mean there may be ReLUs, copies and permutations of axes; behind the mean
-    there may be any operations.
+    Between layer and mean there may be ReLUs, copies and permutations of axes, and the cells may
+    become tokens, with others beside them; behind the mean there may be any operations.
 
     Args:
         logits: (B, C) of a forward pass, with their graph.
@@ -128,9 +129,11 @@ class _Way:
 
     Attributes:
         shape: of the activations, (B, K, *grid).
-        axes: of the place, by their numbers among those of the activations.
+        axes: of the place, by their numbers among those of the activations; where the grid is one
+            axis, its number is 2.
         open: as of :class:`Pooling`.
         flat: whether the axes of the grid are one.
+        before, behind: where they are, other tokens on that axis.
         share: as of :class:`Pooling`; None before the pooling.
     """
 
@@ -138,12 +141,21 @@ class _Way:
     axes: tuple[int, ...]
     open: Tensor | None = None
     flat: bool = False
+    before: int = 0
+    behind: int = 0
     share: float | None = None
+
+    @property
+    def cells(self) -> int:
+        """Of the grid."""
+        return math.prod(self.shape[2:])
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Of the place."""
-        return tuple(self.shape[axis] for axis in self.axes)
+        tokens = self.before + self.cells + self.behind
+        sizes = (*self.shape[:2], tokens) if self.flat else self.shape
+        return tuple(sizes[axis] for axis in self.axes)
 
 
 _Step = Callable[[_Way, Any, int], _Way | None]
@@ -173,16 +185,53 @@ def _relu(way: _Way, node: Any, index: int) -> _Way | None:
 
 
 def _permuted(way: _Way, node: Any, index: int) -> _Way | None:
-    if way.flat:  # a view has other axes than the activations
-        return None
-    axes = [way.axes[axis] for axis in map(signed, node._saved_dims)]
+    return replace(way, axes=tuple(way.axes[axis] for axis in map(signed, node._saved_dims)))
+
+
+def _transposed(way: _Way, node: Any, index: int) -> _Way | None:
+    axes = list(way.axes)
+    first, second = signed(node._saved_dim0), signed(node._saved_dim1)
+    axes[first], axes[second] = axes[second], axes[first]
     return replace(way, axes=tuple(axes))
 
 
 def _viewed(way: _Way, node: Any, index: int) -> _Way | None:
-    """A view, which the pooling then has to show to be that of the grid as one axis."""
+    """A view of the grid as one axis."""
     in_order = way.axes == tuple(range(len(way.axes)))
-    return replace(way, flat=True) if in_order and not way.flat else None
+    is_flat = shape_at((node, 0)) == (*way.shape[:2], way.cells)
+    if way.flat or not in_order or not is_flat:
+        return None
+    return replace(way, flat=True, axes=(0, 1, 2))
+
+
+def _among_others(way: _Way, node: Any, index: int) -> _Way | None:
+    """The cells as tokens with others, which are no part of the graph, before or behind them."""
+    axis, sizes = signed(node._saved_dim), shape_at((node, 0))
+    if not way.flat or way.axes[axis] != 2:
+        return None
+    # What the node hands back of the numbers of all tokens are those of the cells'.
+    shape = [1] * len(sizes)
+    shape[axis] = -1
+    device = node._input_metadata[0].device
+    numbers = torch.arange(sizes[axis], dtype=torch.float64, device=device)
+    before = int(node(numbers.view(shape).expand(sizes))[index].flatten()[0])
+    behind = sizes[axis] - before - way.sizes[axis]
+    return replace(way, before=way.before + before, behind=way.behind + behind)
+
+
+def _cut_out(way: _Way, node: Any, index: int) -> _Way | None:
+    """A part of the tokens that has all cells."""
+    axis, step = signed(node._saved_dim), node._saved_step
+    size = way.sizes[axis]
+    bounds = [node._saved_start, node._saved_end]
+    signs = (None if bound is None else signed(bound) for bound in bounds)
+    start, end, _ = slice(*signs).indices(size)
+    if (start, end, step) == (0, size, 1):
+        return way
+    before, behind = way.before - start, way.behind - (size - end)
+    if not way.flat or way.axes[axis] != 2 or step != 1 or before < 0 or behind < 0:
+        return None
+    return replace(way, before=before, behind=behind)
 
 
 def _reduced(way: _Way, node: Any, index: int) -> _Way | None:
@@ -191,13 +240,10 @@ def _reduced(way: _Way, node: Any, index: int) -> _Way | None:
         return None
     sizes = tuple(node._saved_self_sym_sizes)
     axes = {signed(axis) % len(sizes) for axis in node._saved_dim}
-    cells = math.prod(way.shape[2:])
-    if way.flat:
-        over_grid = sizes == (*way.shape[:2], cells) and axes == {2}
-    else:
-        left = [axis for place, axis in enumerate(way.axes) if place not in axes]
-        over_grid = sizes == way.sizes and left == [0, 1]
-    return replace(way, share=1 / cells) if over_grid else None
+    left = [axis for place, axis in enumerate(way.axes) if place not in axes]
+    if sizes != way.sizes or left != [0, 1]:
+        return None
+    return replace(way, share=1 / (way.before + way.cells + way.behind))
 
 
 def _summed(way: _Way, node: Any, index: int) -> _Way | None:
@@ -211,7 +257,7 @@ def _windowed(way: _Way, node: Any, index: int) -> _Way | None:
     same_grid = in_order and not way.flat and tuple(node._saved_self.shape) == way.sizes
     whole = tuple(node._saved_kernel_size) == way.shape[2:] and not any(node._saved_padding)
     plain = same_grid and whole and node._saved_divisor_override is None
-    return replace(way, share=1 / math.prod(way.shape[2:])) if plain else None
+    return replace(way, share=1 / way.cells) if plain else None
 
 
 _STEPS: dict[str, _Step] = {
@@ -221,7 +267,11 @@ _STEPS: dict[str, _Step] = {
     "CopyBackwards": _overwriting,
     "ReluBackward0": _relu,
     "PermuteBackward0": _permuted,
+    "TransposeBackward0": _transposed,
     "ViewBackward0": _viewed,
+    "ReshapeAliasBackward0": _viewed,
+    "CatBackward0": _among_others,
+    "SliceBackward0": _cut_out,
     "MeanBackward1": _reduced,
     "SumBackward1": _summed,
     "AvgPool2DBackward0": _windowed,
