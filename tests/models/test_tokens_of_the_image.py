@@ -245,6 +245,22 @@ def test_an_order_that_leaves_some_cells_at_their_place_is_refused(name, size, l
     assert e.layer == "patches"
 
 
+@pytest.mark.parametrize("learned", [0, 1])
+@pytest.mark.parametrize("hidden", [slice(0, 24), slice(40, 64), slice(0, 64)])
+def test_a_part_that_a_model_masks_shows_no_other_order(hidden: slice, learned: int) -> None:
+    class Masked(Scene):
+        def forward(self, x: Tensor) -> Tensor:
+            mask = torch.ones(1, 1, 64, 64)
+            mask[:, :, hidden] = 0
+            return super().forward(x * mask)
+
+    net = nets.seeded(Masked(first=learned, post=True)).eval()
+    x = nets.images(1, 3, 64, 64)
+    (e,) = explain(net, x, 1, GRADIENT, "blocks.0")
+    product = by_hand(net, x, "blocks.0")[0].sum(-1)[learned:]
+    torch.testing.assert_close(e.raw, product.reshape(8, 8))
+
+
 @pytest.mark.parametrize("finest_first", [True, False])
 def test_cells_of_another_level_are_no_global_tokens(finest_first: bool) -> None:
     """A map of the finer level alone would be a part of the evidence."""

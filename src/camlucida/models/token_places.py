@@ -35,6 +35,9 @@ _ALIKE, _APART = 0.8, 0.5
 """How similar (cosine) the changes of tokens and of a map are on the mean, at least, where the
 cells are at their place; and at one spot, at most, where they are not."""
 
+_NOWHERE = 0.1
+"""How similar they are at most where tokens have no cells at all."""
+
 _BETTER = 0.02
 """By how much the place of cells must be more similar than any other."""
 
@@ -75,15 +78,18 @@ class _Seen:
         Args:
             is_first: whether nothing is known of earlier tokens of this kind.
         """
-        similar = torch.stack(self.similar)  # (spots, maps, options, 2)
+        follows = [bool(changed.any()) for changed in self.changed]
+        if not any(follows):
+            return None
+        # A spot that the model crops or masks shows nothing.
+        similar = torch.stack(self.similar)[follows]  # (spots, maps, options, 2)
         mean = similar.mean(0)
         of_options = mean.amax((0, 2))
         best = of_options.sort(descending=True)
         place = int(best.indices[0])
         at_spots = similar.flatten(1)[:, int(mean.flatten().argmax())]
         if best.values[0] < _ALIKE or bool(at_spots.min() < _APART):
-            is_shown = is_first and self.by_map and self.is_unmixed and len(of_options) > 1
-            return -1 if is_shown or all(self.same) else None
+            return -1 if all(self.same) or (is_first and self._are_elsewhere(at_spots)) else None
         if self._has_cells_beside(place):
             return -1
         is_clear = len(of_options) == 1 or best.values[0] - best.values[1] > _BETTER
@@ -93,6 +99,11 @@ class _Seen:
     def is_unmixed(self) -> bool:
         """Whether nothing has mixed the tokens yet."""
         return all(self.few)
+
+    def _are_elsewhere(self, at_spots: Tensor) -> bool:
+        """Whether tokens that nothing has mixed have no cells where a map has them."""
+        is_open = self.similar[0].shape[1] > 1
+        return is_open and self.by_map and self.is_unmixed and bool(at_spots.min() < _NOWHERE)
 
     def _has_cells_beside(self, place: int) -> bool:
         """Whether other tokens follow other spots than their like, as cells of another level do."""
@@ -197,7 +208,7 @@ class TokenPlaces:
         cells = rows[0][0].flatten()
         changed = torch.cat([cells, rows[-1][0].flatten()[-others:]]) if others else cells
         seen.changed.append(changed > _CHANGED * changed.max())
-        seen.few.append(0 < _count(changed) <= max(map(_count, wanted)) + others)
+        seen.few.append(_count(changed) <= max(map(_count, wanted)) + others)
 
     def places(self) -> dict[LayerRef, int | None]:
         """Layer → the number of tokens before its cells; -1 for cells in another order.
