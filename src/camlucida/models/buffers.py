@@ -61,7 +61,7 @@ def buffers_kept(model: nn.Module, modules: Sequence[nn.Module]) -> Iterator[Non
 
 
 def _may_change(module: nn.Module) -> bool:
-    if isinstance(module, (_NormBase, torch.jit.ScriptModule)):
+    if not module._buffers or isinstance(module, (_NormBase, torch.jit.ScriptModule)):
         return False
     return any(buffer is not None for buffer in module._buffers.values())
 

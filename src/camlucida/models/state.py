@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import fields, is_dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -80,8 +81,8 @@ def frozen(model: nn.Module) -> Iterator[None]:
         walked(model) as named,
     ):
         modules = [module for _, module in named]
-        parameters = _tensors(module._parameters for module in modules)
-        buffers = _tensors(module._buffers for module in modules)
+        parameters = _tensors([m._parameters for m in modules if m._parameters])
+        buffers = _tensors([m._buffers for m in modules if m._buffers])
         if any(map(torch.is_inference, [*parameters, *buffers])):
             raise ModelError(
                 "the model was built under torch.inference_mode()",
@@ -103,12 +104,9 @@ def frozen(model: nn.Module) -> Iterator[None]:
                     parameter.requires_grad_(True)
 
 
-def _tensors(tables: Iterable[Mapping[str, Tensor | None]]) -> list[Tensor]:
-    tensors: list[Tensor] = []
-    for table in tables:
-        if table:
-            tensors += [tensor for tensor in table.values() if tensor is not None]
-    return tensors
+def _tensors(tables: Sequence[Mapping[str, Tensor | None]]) -> list[Tensor]:
+    values = chain.from_iterable(table.values() for table in tables)
+    return [tensor for tensor in values if tensor is not None]
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from torch import nn
 from camlucida import explain, list_layers
 from camlucida.attribution.capture import capture
 from camlucida.core.messages import Message
-from camlucida.models.families import find_family, unet
-from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, tokens
+from camlucida.models.families import FAMILIES, find_family, unet
+from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, ModelFamily, tokens
 from camlucida.models.layers import Layouts
 from camlucida.models.state import frozen
 from tests.support import nets
@@ -504,3 +504,23 @@ def test_the_middle_of_a_decoder():
         ]
     middles = [unet.FAMILY.aliases(net).get("decoder_mid") for net in nets]
     assert middles == ["decoder.blocks.2", "decoder.blocks.x_0_2", None]
+
+
+def test_a_network_is_compared_with_the_families_once_and_again_where_its_parts_change():
+    tried = []
+
+    def matches(module):
+        tried.append(module)
+        return isinstance(module, nn.Hardswish)
+
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    FAMILIES.add("hard", ModelFamily("hard", matches, lambda module: ""))
+    try:
+        assert find_family(net) is None
+        assert find_family(net) is None
+        assert len(tried) == 3  # the network and its two parts
+        net[1] = nn.Hardswish()
+        assert find_family(net) == ("1", FAMILIES["hard"])
+    finally:
+        FAMILIES.remove("hard")
+    assert find_family(net) is None

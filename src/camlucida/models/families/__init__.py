@@ -1,5 +1,7 @@
 """Model families: one file each. A new family is a file and a line here; the first match wins."""
 
+import weakref
+
 from torch import nn
 
 from camlucida.models.families import (
@@ -14,7 +16,7 @@ from camlucida.models.families import (
     vit,
 )
 from camlucida.models.families.base import FAMILIES, Layout, ModelFamily, image_layout
-from camlucida.models.walk import named_modules
+from camlucida.models.walk import named_modules, parts_hash
 
 __all__ = ["FAMILIES", "Layout", "ModelFamily", "find_family", "image_layout"]
 
@@ -31,8 +33,14 @@ FAMILIES.add("densenet", densenet.FAMILY)
 FAMILIES.add("resnet", resnet.FAMILY)
 
 
-def find_family(model: nn.Module) -> tuple[str, ModelFamily] | None:
-    """The family of a model.
+_Match = tuple[str, ModelFamily] | None
+
+_MATCHES: weakref.WeakKeyDictionary[nn.Module, tuple[object, _Match]] = weakref.WeakKeyDictionary()
+"""What was found in a model, and in which parts of it, for which families."""
+
+
+def find_family(model: nn.Module) -> _Match:
+    """The family of a model. It is looked for again where the model's parts have changed.
 
     Args:
         model: a network, or a module around one.
@@ -44,6 +52,16 @@ def find_family(model: nn.Module) -> tuple[str, ModelFamily] | None:
     >>> find_family(nn.Sequential(nn.Conv2d(1, 2, 3))) is None
     True
     """
+    # Every family is tried on every module of a network that is of none.
+    key = (parts_hash(model), *FAMILIES)
+    known, match = _MATCHES.get(model, (None, None))
+    if known != key:
+        match = _find_family(model)
+        _MATCHES[model] = key, match
+    return match
+
+
+def _find_family(model: nn.Module) -> _Match:
     for path, module in named_modules(model):
         for _, family in FAMILIES.items():
             if family.matches(module):
