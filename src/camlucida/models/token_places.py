@@ -47,6 +47,9 @@ _CHANGED = 1e-3
 _MAPS = 6
 """Maps of a grid that tokens are compared with."""
 
+_KEPT = 12
+"""Changes of a grid that are remembered."""
+
 _Grid = tuple[int, ...]
 
 
@@ -129,14 +132,18 @@ class _Run:
 
     def note_placed(self, change: Tensor) -> None:
         """Note the (*grid) change of cells that are at their place."""
-        self.changes.setdefault(tuple(change.shape), []).append(_ordered(change))
+        earlier = self.changes.setdefault(tuple(change.shape), [])
+        earlier.append(_ordered(change))
+        del earlier[:-_KEPT]
 
     def is_seen(self, change: Tensor) -> bool:
         """Whether cells at their place changed by as much in an earlier layer."""
+        earlier = self.changes.get(tuple(change.shape))
+        if not earlier:
+            return False
         ordered = _ordered(change)
-        tolerance = 1e-3 * float(ordered[-1])
-        earlier = self.changes.get(tuple(change.shape), [])
-        return any(bool(((ordered - other).abs() <= tolerance).all()) for other in earlier)
+        differences = (torch.stack(earlier) - ordered).abs().amax(1)
+        return bool((differences <= 1e-3 * ordered[-1]).any())
 
 
 @dataclass
@@ -199,7 +206,7 @@ class TokenPlaces:
         seen.by_map = bool(wanted)
         wanted = [*wanted, _overlap(run.spot, grid).to(tokens.device)]
         rows = [_readings(layout, tokens) for layout in options]
-        similar = torch.stack([_similar(rows, change) for change in wanted])
+        similar = _similar(rows, wanted)
         seen.similar.append(similar)
         seen.same.append(any(run.is_seen(row[0]) for row in rows))
         best = similar.amax((0, 2))
@@ -242,16 +249,12 @@ def _ordered(change: Tensor) -> Tensor:
     return change.flatten().sort().values
 
 
-def _similar(rows: Sequence[Sequence[Tensor]], wanted: Tensor) -> Tensor:
-    """(options, readings): the cosines of changes and the wanted one."""
-    readings = len(rows[0])
-    cosines = [_cosine(change, wanted) for change in chain.from_iterable(rows)]
-    return torch.tensor(cosines).reshape(-1, readings)
-
-
-def _cosine(change: Tensor, wanted: Tensor) -> float:
-    norms = float(change.norm() * wanted.norm())
-    return float((change * wanted.to(change)).sum()) / norms if norms else 0.0
+def _similar(rows: Sequence[Sequence[Tensor]], wanted: Sequence[Tensor]) -> Tensor:
+    """(maps, options, readings): the cosines of changes and those that are wanted."""
+    changes = torch.stack(list(chain.from_iterable(rows))).flatten(1)
+    maps = torch.stack([change.to(changes) for change in wanted]).flatten(1)
+    cosines = nn.functional.normalize(maps, dim=1) @ nn.functional.normalize(changes, dim=1).T
+    return cosines.unflatten(1, (len(rows), -1)).cpu()
 
 
 def _count(change: Tensor) -> int:
