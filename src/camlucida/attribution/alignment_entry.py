@@ -40,9 +40,10 @@ class Entry:
 
     def __init__(self, model: nn.Module, layer: Captured, image: Tensor) -> None:
         self._model, self._layer = model, layer
-        # Twice as many are the two parts of complex numbers, as of a spectrum.
         self._axes = image.ndim
-        self._channels = {image.shape[1], 2 * image.shape[1], *_CHANNELS}
+        self._channels = {image.shape[1], *_CHANNELS}
+        # The two parts of complex numbers, as of a spectrum.
+        self._parts = 2 * image.shape[1]
         self._records: list[tuple[str, Tensor]] = []
         self._calls: list[int] = []
         self._number: int | None = None
@@ -69,7 +70,8 @@ class Entry:
             given = args[0] if args else None
             if not isinstance(given, Tensor) or given.ndim != self._axes or len(given) != 1:
                 return
-            if given.shape[1] in self._channels:
+            of_spectrum = given.shape[1] == self._parts and not self._records
+            if given.shape[1] in self._channels or of_spectrum:
                 self._records.append((path, given.detach().clone()))
 
         return record
