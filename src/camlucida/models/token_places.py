@@ -254,7 +254,8 @@ def _similar(rows: Sequence[Sequence[Tensor]], wanted: Sequence[Tensor]) -> Tens
     changes = torch.stack(list(chain.from_iterable(rows))).flatten(1)
     maps = torch.stack([change.to(changes) for change in wanted]).flatten(1)
     cosines = nn.functional.normalize(maps, dim=1) @ nn.functional.normalize(changes, dim=1).T
-    return cosines.unflatten(1, (len(rows), -1)).cpu()
+    of_options: Tensor = cosines.unflatten(1, (len(rows), -1))
+    return of_options.cpu()
 
 
 def _count(change: Tensor) -> int:
