@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -103,7 +104,7 @@ class Survey:
                 return layout
         return None
 
-    @property
+    @cached_property
     def auto(self) -> Firing | None:
         """The layer of ``auto``: the last of the coarsest grid that the score depends on.
 
@@ -119,7 +120,7 @@ class Survey:
         coarsest = list(filter(self._is_no_score, coarsest)) or coarsest
         return coarsest[-1] if coarsest else None
 
-    @property
+    @cached_property
     def candidates(self) -> list[Firing]:
         """The layers with a grid that the score depends on, in order of completion.
 
@@ -136,7 +137,7 @@ class Survey:
     def _is_no_score(self, firing: Firing) -> bool:
         return firing.channels != self.dense
 
-    @property
+    @cached_property
     def note(self) -> Message | None:
         """What is to be said of ``auto``: that it fell back to a stem, or a patch embedding."""
         auto = self.auto
