@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.core.film_units import FilmUnits
-from camlucida.core.scan import GreyLevels
+from camlucida.core.grey_levels import GreyLevels
 from camlucida.io.image import RawImage
 
 HALF_A_LEVEL = 0.5 / 255

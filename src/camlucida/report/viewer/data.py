@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.core.scan import GreyLevels, Scan
+from camlucida.core.grey_levels import GreyLevels
+from camlucida.core.scan import Scan
 from camlucida.core.volume_scan import is_volume
 from camlucida.figures.contours import half_maximum
 from camlucida.figures.notice import notice_line
