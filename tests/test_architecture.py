@@ -91,6 +91,7 @@ def test_heavy_packages_are_imported_where_they_are_used():
         *("torchvision", "timm", "torchxrayvision", "segmentation_models_pytorch"),
         *("transformers", "onnx", "onnx2torch", "onnxruntime"),
         *("lightning", "pytorch_lightning", "mlflow", "xarray", "monai", "fiftyone"),
+        "sklearn",
     }
     late = {"matplotlib", "jinja2", "typer", "fastapi", "starlette"}
     enough = {"core": {"torch", "numpy"}, "attribution": {"torch", "numpy", "PIL"}}

@@ -202,7 +202,7 @@ def test_the_report_of_a_run(app, small_run, tmp_path, monkeypatch):
         (folder / "report.html").write_text(f"report of {runs[0]}")
         return folder / "report.html", ()
 
-    monkeypatch.setattr(export, "write_report", write_report)
+    monkeypatch.setattr("camlucida.workflows.report.write_report", write_report)
     (run,) = app.state.workbench.runs
     files = JobFiles(tmp_path / "files", app.state.workbench.runs, app.state.workbench.films)
     assert CALLS["report"](Inference(()), **files.arguments("a", "report", {"run": run})) == {

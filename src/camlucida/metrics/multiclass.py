@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
 from camlucida.metrics.bootstrap import (
     Floats,
@@ -144,6 +143,9 @@ def confusion(frame: pd.DataFrame, classes: Sequence[str]) -> Integers:
     both_named = (truth >= 0) & (predicted >= 0)
     if not both_named.any():
         return np.zeros((len(classes), len(classes)), np.int64)
+
+    from sklearn.metrics import confusion_matrix  # a second, where no predictions are evaluated
+
     return np.asarray(
         confusion_matrix(truth[both_named], predicted[both_named], labels=range(len(classes))),
         np.int64,

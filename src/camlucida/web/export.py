@@ -26,7 +26,6 @@ from camlucida.io.tables.write import csv_bytes
 from camlucida.io.volumes import Volume, read_volume
 from camlucida.runs import Run
 from camlucida.web.cases import RunCases
-from camlucida.workflows.report import write_report
 
 Kind = Literal["overlay", "heatmap", "figure", "strip", "map", "mask"]
 """Of files of a map, as of ``camlucida explain --write``."""
@@ -190,6 +189,8 @@ def export_report(path: Path, run: Path) -> None:
     Raises:
         UsageError: nothing is done in the run yet.
     """
+    from camlucida.workflows.report import write_report  # maps do not wait for its imports
+
     with TemporaryDirectory(dir=path.parent, prefix="unfinished-") as name:
         report, _ = write_report([run], Path(name))
         write_bytes(path, report.read_bytes())

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import cohen_kappa_score
 
 from camlucida.analysis.cases.outcomes import (
     most_probable_class,
@@ -215,6 +214,8 @@ def _of_decisions(
         if chance < 1:
             kappa = (mean.estimate - chance) / (1 - chance)
     elif len({*x, *y}) > 1:
+        from sklearn.metrics import cohen_kappa_score  # a second, which other commands are spared
+
         kappa = float(cohen_kappa_score(x, y))
     r = _correlation(frame, u, v)
     return PredictionAgreement(mean.estimate, mean.low, mean.high, chance, kappa, *r, n=mean.rows)

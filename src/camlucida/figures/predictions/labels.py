@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.predictions.layout import GREY, chance_text, estimate_text, with_footer
@@ -63,6 +62,8 @@ def curves_figure(
 
 def _draw_curves(axes: Axes, truth: Floats, score: Floats) -> None:
     """ROC and precision over recall, and the chance level of either."""
+    from sklearn.metrics import precision_recall_curve, roc_curve  # a second, for these alone
+
     false_positive, true_positive, _ = roc_curve(truth, score)
     precision, recall, _ = precision_recall_curve(truth, score)
     axes.plot(false_positive, true_positive, color=ROC_COLOUR, linewidth=1.6)
