@@ -189,6 +189,43 @@ def test_labels_of_one_image_are_maps_of_each_alone_from_one_call_of_the_method(
     assert calls == [18]
 
 
+class Doubled(torch.autograd.Function):
+    """Looks at the numbers of its gradient, which a batch of gradients does not allow."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 2 if bool(gradient.any()) else gradient
+
+
+class Doubling(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return Doubled.apply(x)
+
+
+@pytest.mark.parametrize(("own", "passes"), [(nn.Tanh(), 1), (Doubling(), len(TARGETS) + 1)])
+def test_labels_behind_a_head_share_a_backward_pass_where_its_operations_can(
+    own: nn.Module, passes: int, monkeypatch
+) -> None:
+    net = network(nn.Linear(6, 5), own, nn.Linear(5, 3))
+    maps(net)  # checks the closed form, once a model
+    run, calls = torch.autograd.grad, []
+
+    def counted(outputs: object, inputs: list, *args: object, **options: object) -> object:
+        calls.extend(x for x in inputs if not isinstance(x, Tensor))
+        return run(outputs, inputs, *args, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    made = maps(net)
+    by_head, calls[:] = len(calls), []
+    assert by_head == passes
+    monkeypatch.setattr(layer_gradients, "find_pooling", lambda *_: None)
+    torch.testing.assert_close(made, maps(net), rtol=1e-9, atol=1e-9)
+
+
 def test_a_label_without_a_weight_is_named_beside_others() -> None:
     """What is said of one map stays with it, and with no other."""
     net = network(nn.Linear(6, 3))

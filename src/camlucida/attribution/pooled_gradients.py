@@ -10,7 +10,9 @@ The graph of the pass itself shows whether it is so: nothing is guessed of a mod
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,12 +69,32 @@ class Pooling:
             by_means = torch.stack(list(by_logits)).to(self.weights) @ self.weights
             yield from map(self._over_grid, by_means)
             return
-        for gradient in by_logits:
-            with differentiating():
-                (by_mean,) = torch.autograd.grad(
-                    self.logits, [self.mean], gradient.to(self.logits), retain_graph=True
-                )
+        for by_mean in self._behind_head([gradient.to(self.logits) for gradient in by_logits]):
             yield self._over_grid(full(by_mean).reshape(self.activations.shape[:2]))
+
+    def _behind_head(self, by_logits: Sequence[Tensor]) -> Iterable[Tensor]:
+        """The gradients of scores by the means: of several in one backward pass, where it can be.
+
+        An operation of the user's own may know nothing of batches of gradients.
+        """
+        if len(by_logits) > 1:
+            with suppress(RuntimeError), warnings.catch_warnings():
+                # An operation without a rule for batches is taken back one by one.
+                warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+                (by_means,) = torch.autograd.grad(
+                    self.logits,
+                    [self.mean],
+                    torch.stack(list(by_logits)),
+                    retain_graph=True,
+                    is_grads_batched=True,
+                )
+                return by_means
+        return map(self._taken_back, by_logits)
+
+    def _taken_back(self, by_logits: Tensor) -> Tensor:
+        with differentiating():
+            (by_mean,) = torch.autograd.grad(self.logits, [self.mean], by_logits, retain_graph=True)
+        return by_mean
 
     def _over_grid(self, by_mean: Tensor) -> Tensor:
         activations = full(self.activations)
