@@ -11,6 +11,7 @@ from tests.support.cohorts import write_cohort
 from tests.support.disk import unsynchronised
 from tests.support.figures import blank, coarsen, draw
 from tests.support.paths import REPOSITORY
+from tests.support.processes import copied
 
 # Each test process has a core of its own.
 torch.set_num_threads(1)
@@ -48,6 +49,14 @@ def blank_figures():
     with pytest.MonkeyPatch.context() as patch:
         coarsen(patch)
         blank(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_processes():
+    """Processes of models begin with their imports done; ``serve`` itself starts a fresh one."""
+    with pytest.MonkeyPatch.context() as patch:
+        copied(patch)
         yield
 
 

@@ -1,5 +1,6 @@
 """``camlucida serve``: what it is started with, and the server itself."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -91,6 +92,10 @@ def test_the_server_answers_under_its_address(small_run, tmp_path):
                 assert "app.js" in page.read().decode()
             with opener.open(f"http://127.0.0.1:{port}/api/runs") as reply:
                 assert b'"name"' in reply.read()
+            with opener.open(f"http://127.0.0.1:{port}/api/models") as reply:
+                model, *_ = json.load(reply)
+            with opener.open(f"http://127.0.0.1:{port}/api/models/{model['id']}") as reply:
+                assert json.load(reply)["layers"]  # of the model's process, which starts now
         finally:
             server.terminate()
             server.wait(20)
