@@ -15,7 +15,7 @@ demo: .venv/.base
 	$(BIN)/camlucida demo --out demo
 
 test: lint types system docs .venv/.fiftyone
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

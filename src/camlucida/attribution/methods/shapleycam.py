@@ -31,14 +31,14 @@ def shapleycam(activations: Tensor, gradients: Tensor) -> Tensor:
 
     Args:
         activations: (B, K, *grid).
-        gradients: (B, K, *grid) of g − ½ H A. They raise a ModelError where a part of the model has
-            no second derivative.
+        gradients: (B, K, *grid), g − ½ H A.
 
     Returns:
         (B, *grid), signed, in score units.
 
     The cells add up to a score that is a square, 4 below; those of Grad-CAM give twice as much:
 
+    >>> import torch
     >>> from camlucida import explain
     >>> class Square(torch.nn.Module):
     ...     def forward(self, x):
