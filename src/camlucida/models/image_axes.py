@@ -7,6 +7,9 @@ from collections.abc import Sequence
 _MOST_CHANNELS = 4
 """A last axis of so few is one of channels: no image is as narrow."""
 
+_LONGEST = 8
+"""Times as long as wide an image is at most; a signal of many leads is longer."""
+
 
 def has_channels_last(shape: Sequence[int]) -> bool:
     """Whether a batch has one channel, or three, on its last axis.
@@ -16,8 +19,16 @@ def has_channels_last(shape: Sequence[int]) -> bool:
 
     >>> has_channels_last((1, 64, 64, 3)), has_channels_last((1, 3, 64, 64))
     (True, False)
+
+    An electrocardiogram of twelve leads has channels first:
+
+    >>> has_channels_last((1, 12, 5000, 1))
+    False
     """
-    return len(shape) > 3 and shape[-1] in (1, 3) and min(shape[1:-1]) > _MOST_CHANNELS
+    if len(shape) <= 3 or shape[-1] not in (1, 3):
+        return False
+    shortest, longest = min(shape[1:-1]), max(shape[1:-1])
+    return shortest > _MOST_CHANNELS and longest <= _LONGEST * shortest
 
 
 def axes_fix(shape: Sequence[int], error: str = "") -> str:

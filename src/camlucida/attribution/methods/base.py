@@ -22,6 +22,7 @@ Unit = Literal["score", "activation", "none"]
 Caution = Callable[..., Sequence[Message | None]]
 
 Contrast = Callable[[Target, Tensor], Target]
+"""A target and an image's logits (C, …) → the target that is differentiated in its place."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class Method:
         samples: over which runs of the model maps are gathered, a key of
             :data:`~camlucida.attribution.samples.SAMPLES`; "" for the image as it is.
         spread: of maps that are gathered: their standard deviation, not their mean.
-        contrast: of a gradient method: a target, and an image's logits (C, …) → the target that is
-            differentiated in its place. None: the target itself.
+        contrast: of a gradient method: what is differentiated; None: the target itself.
         second_order: of a gradient method: from its gradients, half the Hessian of the score times
             the activations is subtracted.
     """

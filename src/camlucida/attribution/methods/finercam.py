@@ -21,14 +21,14 @@ SHARE = 0.6
 
 
 @dataclass(frozen=True)
-class Contrast:
+class LessSimilar:
     """The logit of a label less a share of the mean logit of others.
 
     Attributes:
         label: that is explained.
         similar: indices of the others.
 
-    >>> Contrast(Label(0, "a"), (1, 2))(torch.tensor([[3.0, 1.0, 2.0]]))
+    >>> LessSimilar(Label(0, "a"), (1, 2))(torch.tensor([[3.0, 1.0, 2.0]]))
     tensor([2.1000])
     """
 
@@ -50,7 +50,7 @@ class Contrast:
         return self.label.sign * (logits[:, self.label.index] - SHARE * others)
 
 
-def contrast(target: Target, logits: Tensor) -> Contrast:
+def contrast(target: Target, logits: Tensor) -> LessSimilar:
     """What sets a label apart from those of the nearest logits.
 
     Args:
@@ -72,7 +72,7 @@ def contrast(target: Target, logits: Tensor) -> Contrast:
     distances = (full(logits) - full(logits)[target.index]).abs()
     distances[target.index] = torch.inf
     similar = distances.argsort(stable=True)[: min(SIMILAR, len(distances) - 1)]
-    return Contrast(target, tuple(similar.tolist()))
+    return LessSimilar(target, tuple(similar.tolist()))
 
 
 @method(
