@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from camlucida import explain
-from camlucida.attribution.methods import METHODS
+from camlucida.attribution.methods import METHODS, method_names
 from camlucida.attribution.methods.scorecam import weighted_by_scores
-from camlucida.core.errors import NoEvidenceError
+from camlucida.core.errors import NoEvidenceError, UsageError
 from tests.support import nets, peers
 from tests.support.reference import cams, hand
 from tests.support.reference.nets import MeanNet
@@ -403,3 +403,9 @@ class TestExplained:
         kept = second.raw.clone()
         first.raw.add_(1)
         assert torch.equal(second.raw, kept)
+
+
+def test_several_methods_with_commas_between():
+    assert method_names(["gradcam, Layer-CAM", "cam"]) == ["gradcam", "layercam", "cam"]
+    with pytest.raises(UsageError, match="unknown method ''"):
+        method_names(["gradcam,"])

@@ -169,18 +169,30 @@ def method_names(requested: Sequence[str]) -> list[str]:
     """The registered names of requested methods, each once.
 
     Args:
-        requested: names in any spelling, variants, or :data:`EVERY`.
+        requested: names in any spelling, variants, or :data:`EVERY`; several with commas between.
 
     Raises:
         UsageError: there is no such method; the message has near matches.
     """
     names: list[str] = []
-    for name in requested:
+    for name in _one_by_one(requested):
         if name == EVERY:
             names += [other for other, method in METHODS.items() if _is_common(method)]
         else:
             names.append(METHODS[name].name)
     return list(dict.fromkeys(names))
+
+
+def _one_by_one(requested: Sequence[str]) -> list[str]:
+    """The words of a request, as of a list in the shell.
+
+    >>> _one_by_one(["gradcam, layercam", "cam"])
+    ['gradcam', 'layercam', 'cam']
+    """
+    words: list[str] = []
+    for item in requested:
+        words += [word.strip() for word in item.split(",")] if isinstance(item, str) else [item]
+    return words
 
 
 def _is_common(method: Method) -> bool:
