@@ -39,6 +39,7 @@ web-ui/node_modules/.installed: web-ui/package.json
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/networks.py
 	$(BIN)/python benchmarks/explain.py
 	$(BIN)/python benchmarks/workbench.py
 

@@ -7,15 +7,16 @@ Results are added to benchmarks/speed.json, from which speed.md and the README's
 What is there is not measured again without --again, so a run that was stopped goes on.
 
 The contestants of a case, each with a network of its own, take turns, round by round. The ratio to
-the plain forward of the same round is one of processor time; the median of the rounds counts.
-Before each turn the threads of the one before come to rest: those of NumPy's linear algebra go on
-spinning for a while, and their time would be the next one's. Then each warms up once and runs for a
-third of a second, once at least: the median of its runs is that of the turn. A contestant that
-takes longer than the limit is stopped; its ratio is a lower bound. Memory is the growth of the
-resident set in a run that is not the first, over that of a plain forward: in a process of its own,
-with one thread, whose allocator hands freed memory back at once. Else what it kept of other runs
-serves this one, and the growth is off by fifty MiB to either side. Weights are random: they change
-no time.
+the plain forward of the same round is one of elapsed time, so the machine must be idle. That of
+processor time, in which a thread that waits for another counts as one that works, stands beside it.
+The median of the rounds counts. Before each turn the threads of the one before come to rest: those
+of NumPy's linear algebra go on spinning for a while, and their time would be the next one's. Then
+each warms up once and runs for a third of a second, once at least: the median of its runs is that
+of the turn. A contestant that takes longer than the limit is stopped; its ratio is a lower bound.
+Memory is the growth of the resident set in a run that is not the first, over that of a plain
+forward: in a process of its own, with one thread, whose allocator hands freed memory back at once.
+Else what it kept of other runs serves this one, and the growth is off by fifty MiB to either side.
+Weights are random: they change no time.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ RESULTS = Path(__file__).parent / "speed.json"
 PLAIN, OURS = "plain forward", "camlucida"
 LABEL = 3
 LABELS = 18
-SLOW = 10.0
-"""Seconds of processor time after which a contestant has one round."""
+SLOW = 6.0
+"""Seconds after which a contestant has one round."""
 REST = 0.2
 """Seconds before each turn, in which threads of the one before fall asleep."""
 TURN = 0.3
@@ -240,19 +241,21 @@ class OverLimitError(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of processor time of a contestant.
+    """Seconds that a contestant takes.
 
     Attributes:
-        seconds: of its first run.
+        elapsed: on the clock.
+        processor: of all threads together.
         stopped: whether it was stopped then, at the limit.
     """
 
-    seconds: float
+    elapsed: float
+    processor: float
     stopped: bool = False
 
 
 def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]:
-    """Contestant → seconds, ratio to a plain forward, MiB over it, rounds, load of the machine.
+    """Contestant → seconds, ratios to a plain forward, MiB over it, rounds, load of the machine.
 
     Of one that was stopped at the limit, ``more_than`` the ratio. Nothing where the method does not
     fit the network.
@@ -266,56 +269,75 @@ def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]
     first = {PLAIN: others[PLAIN], OURS: ours, **others}
     going = {name: one for name, one in first.items() if one is not None and not one.stopped}
     # What a first run costs more is nothing beside a slow one.
-    seconds = {name: [one.seconds] if one.seconds >= SLOW else [] for name, one in going.items()}
-    quick = [name for name, values in seconds.items() if not values]
+    turns = {name: [one] if one.elapsed >= SLOW else [] for name, one in going.items()}
+    quick = [name for name, turned in turns.items() if not turned]
     for _ in range(rounds):
         for name in quick:
-            seconds[name].append(_timed(runs[name]))
-    base = statistics.median(seconds[PLAIN])
-    growth = peak_growths(case, quick)
+            turns[name].append(turn(runs[name]))
+    growth = peak_growths(case, quick) if OURS in quick else {}
     rows: dict[str, dict[str, Any]] = {}
     for name, one in first.items():
-        if name in seconds:
-            median = statistics.median(seconds[name])
-            ratio = median / base
-            if name in quick and PLAIN in quick:
-                # Of the same round: a shared machine is now faster, now slower.
-                pairs = zip(seconds[name], seconds[PLAIN])
-                ratio = statistics.median(one / plain for one, plain in pairs)
-            rows[name] = {"seconds": round(median, 4), "ratio": round(ratio, 3)}
+        if name in turns:
+            rows[name] = ratios(turns[name], turns[PLAIN])
             if name in growth:
                 rows[name]["extra_mib"] = round(growth[name] - growth[PLAIN])
-            rows[name] |= {"rounds": len(seconds[name]), "load": round(os.getloadavg()[0], 1)}
+            rows[name] |= {"rounds": len(turns[name]), "load": round(os.getloadavg()[0], 1)}
         elif one is not None:
-            rows[name] = {"more_than": round(one.seconds / base)}
+            plain = _median(turns[PLAIN]).elapsed
+            rows[name] = {"more_than": round(one.elapsed / plain)}
     return rows
 
 
-def _timed(run: Run) -> float:
+def ratios(turns: Sequence[Timing], plain: Sequence[Timing]) -> dict[str, Any]:
+    """Seconds of a contestant, and its ratios to the plain forward."""
+    if len(turns) != len(plain):  # one of the two is slow, and has one turn
+        turns = [_median(turns)]
+        plain = [_median(plain)]
+    # Of the same round: a shared machine is now faster, now slower.
+    pairs = list(zip(turns, plain))
+    elapsed = statistics.median(one.elapsed / base.elapsed for one, base in pairs)
+    processor = statistics.median(one.processor / base.processor for one, base in pairs)
+    return {
+        "seconds": round(_median(turns).elapsed, 4),
+        "ratio": round(elapsed, 3),
+        "processor": round(processor, 3),
+    }
+
+
+def _median(turns: Sequence[Timing]) -> Timing:
+    """Of each time by itself."""
+    return Timing(
+        statistics.median(one.elapsed for one in turns),
+        statistics.median(one.processor for one in turns),
+    )
+
+
+def turn(run: Run) -> Timing:
     """The median of the runs of a turn."""
     time.sleep(REST)
     run()
-    seconds: list[float] = []
+    runs: list[Timing] = []
     end = time.perf_counter() + TURN
-    while not seconds or time.perf_counter() < end:
-        start = time.process_time()
+    while not runs or time.perf_counter() < end:
+        clock, processor = time.perf_counter(), time.process_time()
         run()
-        seconds.append(time.process_time() - start)
-    return statistics.median(seconds)
+        runs.append(Timing(time.perf_counter() - clock, time.process_time() - processor))
+    return _median(runs)
 
 
 def _first(name: str, run: Run, limit: float) -> Timing | None:
     """A first run, which can cost more; None where the contestant refuses the case."""
-    start = time.process_time()
+    clock, processor = time.perf_counter(), time.process_time()
+    stopped = False
     try:
         with stopped_after(limit):
             run()
     except OverLimitError:
-        return Timing(time.process_time() - start, stopped=True)
+        stopped = True
     except Exception as error:  # noqa: BLE001 - a peer's, of any kind
         print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:100]}")
         return None
-    return Timing(time.process_time() - start)
+    return Timing(time.perf_counter() - clock, time.process_time() - processor, stopped)
 
 
 @contextmanager
@@ -403,15 +425,17 @@ def markdown(document: dict[str, Any]) -> str:
     """All results as a table."""
     lines = [
         f"# Speed\n\n{document['about']}\n",
-        "| network | images | method | contestant | × a plain forward | memory over it | load |",
-        "|---|---|---|---|---|---|---|",
+        "| network | images | method | contestant | × a plain forward | processor time "
+        "| memory over it | load |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for key, rows in document["results"].items():
         network, batch, case = key.split(" | ")
         for name, row in rows.items():
             memory = f"{row['extra_mib']:+.0f} MiB" if "extra_mib" in row else ""
             ratio = f"{row['ratio']:.2f}" if "ratio" in row else f"> {row['more_than']}"
-            about = f"{memory} | {row.get('load', '')}"
+            processor = f"{row['processor']:.2f}" if "processor" in row else ""
+            about = f"{processor} | {memory} | {row.get('load', '')}"
             lines.append(f"| {network} | {batch} | {case} | {name} | {ratio} | {about} |")
     return "\n".join([*lines, ""])
 
