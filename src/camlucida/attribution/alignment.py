@@ -8,7 +8,6 @@ turn, and the cells that follow show where the layer sees them.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.core.noise import generator_kept
 from camlucida.core.tensors import full
 from camlucida.models.libraries import is_of_a_library
-from camlucida.models.walk import parts_hash
+from camlucida.models.remembered import Remembered
 
 declare(
     "misplaced",
@@ -52,10 +51,10 @@ declare(
     },
 )
 
-_Key = tuple[str, int, int, tuple[tuple[int, ...], ...]]
+_Key = tuple[str, int, tuple[tuple[int, ...], ...]]
 
-_VERDICTS: weakref.WeakKeyDictionary[nn.Module, dict[_Key, str]] = weakref.WeakKeyDictionary()
-"""Layer, its call, a hash of the model's parts and sizes of the inputs → the verdict on its place.
+_VERDICTS: Remembered[_Key, str] = Remembered()
+"""Layer, its call and sizes of the inputs → the verdict on its place.
 
 "" stands for nothing wrong.
 """
@@ -89,12 +88,12 @@ def find_misplaced(
     if is_of_a_library(model):
         return []
     notes = []
-    remembered = _VERDICTS.setdefault(model, {})
+    remembered = _VERDICTS.of(model)
     sizes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
     for layer in layers:
         if len(layer.images) != 1:
             continue
-        key = (str(layer.ref), layer.call, parts_hash(model), sizes)
+        key = (str(layer.ref), layer.call, sizes)
         if key not in remembered:
             remembered[key] = _verdict(_Strips(model, _first(inputs), layer))
         if not remembered[key]:

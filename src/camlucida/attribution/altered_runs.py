@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,13 +9,13 @@ from torch import Tensor, nn
 
 from camlucida.attribution.folding import Fold, Foldable, folded
 from camlucida.attribution.memory_order import in_fastest_order
-from camlucida.models.walk import parts_hash
+from camlucida.models.remembered import Remembered
 
 TOLERANCE = 1e-4
 """Largest difference of logits with folded normalisation, as a share of the largest."""
 
 
-_VERDICTS: weakref.WeakKeyDictionary[nn.Module, tuple[object, bool]] = weakref.WeakKeyDictionary()
+_VERDICTS: Remembered[object, bool] = Remembered()
 """What would be folded, with its weights, and whether the logits are the same; the last of each
 model."""
 
@@ -73,15 +72,15 @@ class AlteredRuns:
         if not folds or self._first is None:
             return ()
         image, logits, run = self._first
-        key = parts_hash(self._model), image.shape, [_numbers(each) for each in folds]
-        before, agree = _VERDICTS.get(self._model, (None, False))
-        if before != key:
+        key = image.shape, tuple(_numbers(each) for each in folds)
+        verdicts = _VERDICTS.of(self._model)
+        if key not in verdicts:
             with folded(folds):
                 again = run(in_fastest_order(self._model, image, run))
             tolerance = TOLERANCE * float(logits.abs().max())
-            agree = torch.allclose(again, logits, rtol=0, atol=tolerance)
-            _VERDICTS[self._model] = key, agree
-        return folds if agree else ()
+            verdicts.clear()  # weights that change leave nothing behind
+            verdicts[key] = torch.allclose(again, logits, rtol=0, atol=tolerance)
+        return folds if verdicts[key] else ()
 
 
 def _numbers(fold: Fold) -> tuple[object, ...]:

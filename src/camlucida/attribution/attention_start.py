@@ -6,17 +6,16 @@ Which attentions of a model these are, the first pass shows by a graph of all of
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from camlucida.attribution.attention_record import AttentionRecord
 from camlucida.attribution.explained_model import ExplainedModel
 from camlucida.attribution.graph_nodes import reaches
 from camlucida.attribution.methods import Method
-from camlucida.models.walk import parts_hash
+from camlucida.models.remembered import Remembered
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class _Known:
     numbers: Sequence[int]
 
 
-_KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[object, _Known]] = weakref.WeakKeyDictionary()
+_KNOWN: Remembered[object, _Known] = Remembered()
 """A hash of the model's parts, the sizes of its inputs and what is known of its output → what a
 pass with a graph of all attentions has shown."""
 
@@ -50,7 +49,7 @@ def first_on_graph(
     Returns:
         0 where a method of attention needs gradients, or the model is not known yet.
     """
-    known = _KNOWN.get(model.module, {}).get(_key(model, inputs))
+    known = _KNOWN.of(model.module).get(_key(model, inputs))
     of_label = any(method.kind == "attention" and method.class_specific for method in methods)
     return 0 if known is None or of_label else known.numbers[-1]
 
@@ -71,7 +70,7 @@ def remember(
     chosen = set(map(id, layers))
     numbers = [n for n, other in enumerate(record.probabilities) if id(other) in chosen]
     known = _Known(_shapes(record), numbers)
-    _KNOWN.setdefault(model.module, {})[_key(model, inputs)] = known
+    _KNOWN.of(model.module)[_key(model, inputs)] = known
 
 
 def remembered(
@@ -87,7 +86,7 @@ def remembered(
     Returns:
         Their probabilities; None where the pass is not as the one that is remembered.
     """
-    known = _KNOWN.get(model.module, {}).get(_key(model, inputs))
+    known = _KNOWN.of(model.module).get(_key(model, inputs))
     if known is None or known.shapes != _shapes(record):
         return None
     layers = [record.probabilities[number] for number in known.numbers]
@@ -100,4 +99,4 @@ def _shapes(record: AttentionRecord) -> Sequence[tuple[int, ...]]:
 
 def _key(model: ExplainedModel, inputs: tuple[Tensor, ...]) -> object:
     sizes = tuple(tuple(x.shape[1:]) for x in inputs)
-    return parts_hash(model.module), sizes, model.spec
+    return sizes, model.spec

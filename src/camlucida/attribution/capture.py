@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -34,12 +33,10 @@ from camlucida.models.grids import TokenGrid, has_one_cell, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
 from camlucida.models.output_choice import choose
+from camlucida.models.remembered import Remembered
 from camlucida.models.survey import survey
-from camlucida.models.walk import parts_hash
 
-_SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = (
-    weakref.WeakKeyDictionary()
-)
+_SURVEYS: Remembered[tuple[Any, ...], Survey] = Remembered()
 """What is known of a model's layers, for each size of its input.
 
 It is found by running the model once more, where its family does not tell.
@@ -167,11 +164,9 @@ class _Known:
         by_size = {tuple(inputs[image].shape[1:]): image for image in image_inputs(inputs)[::-1]}
         self.images = sorted(by_size.values())
         self.families = [Layouts(model, tuple(inputs[i].shape[2:])) for i in self.images]
-        self._remembered = _SURVEYS.setdefault(model, {})
-        # A user may change a network's parts between two calls.
-        parts = parts_hash(model)
+        self._remembered = _SURVEYS.of(model)
         sizes = tuple(tuple(x.shape[1:]) for x in inputs)
-        self._key = (sizes, parts, spec, stated)
+        self._key = (sizes, spec, stated)
         self._surveys = False
 
     @contextmanager

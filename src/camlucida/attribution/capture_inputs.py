@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from camlucida.attribution.capture_breaks import altered
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.messages import Message, declare
+from camlucida.models.remembered import Remembered
 from camlucida.models.state import forwarding, items_of, main_tensor
 
 declare(
@@ -29,9 +29,7 @@ declare(
 
 _Key = tuple[str, tuple[tuple[int, ...], ...]]
 
-_SEEN: weakref.WeakKeyDictionary[nn.Module, dict[_Key, tuple[int, ...]]] = (
-    weakref.WeakKeyDictionary()
-)
+_SEEN: Remembered[_Key, tuple[int, ...]] = Remembered()
 """Layer and sizes of the inputs → the images that the layer saw."""
 
 
@@ -72,7 +70,7 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
     images = image_inputs(inputs)
     if len(images) < 2:
         return
-    remembered = _SEEN.setdefault(model, {})
+    remembered = _SEEN.of(model)
     sizes = tuple(tuple(tensor.shape) for tensor in inputs)
     unknown = [layer for layer in layers if (str(layer.ref), sizes) not in remembered]
     if unknown:

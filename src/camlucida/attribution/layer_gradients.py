@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.explained_batch import ExplainedBatch, sum_of_targets
@@ -16,11 +15,9 @@ from camlucida.attribution.read_tokens import ReadTokens, find_read_tokens
 from camlucida.attribution.targets import Label
 from camlucida.core.tensors import full
 from camlucida.models.layers import LayerRef
-from camlucida.models.walk import parts_hash
+from camlucida.models.remembered import Remembered
 
-_AGREE: weakref.WeakKeyDictionary[nn.Module, dict[tuple[LayerRef, int], bool]] = (
-    weakref.WeakKeyDictionary()
-)
+_AGREE: Remembered[LayerRef, bool] = Remembered()
 """Layer, and a hash of the model's parts → whether the closed form gives autograd's gradient.
 
 The graph shows the operations, but not a hook on a node by which a model changes a gradient on its
@@ -87,8 +84,8 @@ def _ways(explained: ExplainedBatch) -> Sequence[_Way]:
 def _agree(explained: ExplainedBatch, ways: Sequence[_Way]) -> bool:
     """Whether the closed form gives autograd's gradient at each layer; once a model and layer."""
     model, layers = explained.model.module, explained.forward.layers
-    verdicts = _AGREE.setdefault(model, {})
-    keys = [(layer.ref, parts_hash(model)) for layer in layers]
+    verdicts = _AGREE.of(model)
+    keys = [layer.ref for layer in layers]
     if all(key in verdicts for key in keys):
         return all(verdicts[key] for key in keys)
     logits = explained.output.logits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from torch import Tensor, nn
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.noise import generator_kept
-from camlucida.models.walk import named_modules, parts_hash
+from camlucida.models.remembered import Remembered
+from camlucida.models.walk import named_modules
 
 TOLERANCE = 1e-4
 """Largest difference of the results in both orders, as a share of the largest."""
@@ -38,10 +38,8 @@ class _Known:
     takes_both: bool | None = None
 
 
-_KNOWN: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, torch.Size], _Known]] = (
-    weakref.WeakKeyDictionary()
-)
-"""A hash of the model's parts, and the size of an image → what is known of it."""
+_KNOWN: Remembered[torch.Size, _Known] = Remembered()
+"""The size of an image → what is known of the model."""
 
 Run = Callable[[Tensor], Tensor]
 """Images (N, C, *spatial) → logits of them, (N, …)."""
@@ -94,15 +92,14 @@ def in_fastest_order(model: nn.Module, images: Tensor, run: Run) -> Tensor:
 
 
 def _known(model: nn.Module, size: torch.Size) -> _Known:
-    parts = _KNOWN.setdefault(model, {})
-    key = parts_hash(model), size
-    if key not in parts:
+    known = _KNOWN.of(model)
+    if size not in known:
         kinds = (nn.Conv2d, nn.ConvTranspose2d)
         convolutions = [each for _, each in named_modules(model) if isinstance(each, kinds)]
         weights = sum(each.weight.numel() for each in convolutions)
         whole = sum(parameter.numel() for parameter in model.parameters())
-        parts[key] = _Known(weights if 2 * weights >= whole else 0)
-    return parts[key]
+        known[size] = _Known(weights if 2 * weights >= whole else 0)
+    return known[size]
 
 
 def _takes_both(images: Tensor, run: Run) -> bool:

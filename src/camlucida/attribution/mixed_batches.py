@@ -7,7 +7,6 @@ also in evaluation mode. Such images are explained one by one.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,7 +28,8 @@ from camlucida.core.tensors import full
 from camlucida.models.libraries import is_of_a_library
 from camlucida.models.output_choice import choose
 from camlucida.models.outputs import label_axes
-from camlucida.models.walk import named_modules, parts_hash
+from camlucida.models.remembered import Remembered
+from camlucida.models.walk import named_modules
 
 declare(
     "mixed_batch",
@@ -41,11 +41,8 @@ declare(
     },
 )
 
-_VERDICTS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[object, ...], str]] = (
-    weakref.WeakKeyDictionary()
-)
-"""Layers, a hash of the model's parts, sizes of the inputs and what is known of the output → how
-the model mixes images."""
+_VERDICTS: Remembered[tuple[object, ...], str] = Remembered()
+"""Layers, sizes of the inputs and what is known of the output → how the model mixes images."""
 
 _TOLERANCE = 3e-3
 """Relative to the largest value: what arithmetic on batches of other sizes may differ by."""
@@ -88,7 +85,7 @@ def _known(
     model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured], spec: OutputSpec
 ) -> str:
     """As :func:`mixing`, if that is known already; else ""."""
-    return _VERDICTS.get(model, {}).get(_key(model, inputs, layers, spec), "")
+    return _VERDICTS.of(model).get(_key(inputs, layers, spec), "")
 
 
 def mixing(
@@ -111,19 +108,19 @@ def mixing(
     """
     if is_of_a_library(model) and not any(map(_has_statistics_of_batch, named_modules(model))):
         return ""
-    remembered = _VERDICTS.setdefault(model, {})
-    key = _key(model, inputs, layers, spec)
+    remembered = _VERDICTS.of(model)
+    key = _key(inputs, layers, spec)
     if key not in remembered:
         remembered[key] = _tested(model, inputs, layers, spec)
     return remembered[key]
 
 
 def _key(
-    model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured], spec: OutputSpec
+    inputs: tuple[Tensor, ...], layers: Sequence[Captured], spec: OutputSpec
 ) -> tuple[object, ...]:
     names = tuple((str(layer.ref), layer.call) for layer in layers)
     sizes = tuple(tuple(tensor.shape[1:]) for tensor in inputs)
-    return names, parts_hash(model), sizes, spec
+    return names, sizes, spec
 
 
 def _has_statistics_of_batch(named: tuple[str, nn.Module]) -> bool:

@@ -8,7 +8,6 @@ then by two forward passes with other outputs in its position.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,12 +18,10 @@ from camlucida.attribution.capture_breaks import altered, output_with
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import CamlucidaError
 from camlucida.models.layers import LayerRef
-from camlucida.models.walk import parts_hash
+from camlucida.models.remembered import Remembered
 
-_VERDICTS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[LayerRef, int], bool]] = (
-    weakref.WeakKeyDictionary()
-)
-"""Layer, and a hash of the model's parts → whether the model uses its positive part alone."""
+_VERDICTS: Remembered[LayerRef, bool] = Remembered()
+"""Layer → whether the model uses its positive part alone."""
 
 Explained = Callable[[Any, Tensor], Tensor]
 
@@ -38,9 +35,7 @@ def known_positive(model: nn.Module) -> set[LayerRef]:
     >>> known_positive(nn.ReLU())
     set()
     """
-    verdicts = _VERDICTS.get(model, {})
-    parts = parts_hash(model)
-    return {ref for (ref, known), verdict in verdicts.items() if verdict and known == parts}
+    return {ref for ref, verdict in _VERDICTS.of(model).items() if verdict}
 
 
 def find_positive(
@@ -62,14 +57,13 @@ def find_positive(
     Returns:
         Whether one was found now: :func:`known_positive` then has it.
     """
-    parts, is_new = parts_hash(model), False
-    verdicts = _VERDICTS.setdefault(model, {})
+    verdicts, is_new = _VERDICTS.of(model), False
     for ref, layer in layers:
-        if (ref, parts) in verdicts or not logits.requires_grad or not _is_signed(layer):
+        if ref in verdicts or not logits.requires_grad or not _is_signed(layer):
             continue
         dead = _gradient_is_dead(layer, logits)
         verdict = dead and _tail_is_the_same(model, inputs, layer, explained)
-        verdicts[ref, parts] = verdict
+        verdicts[ref] = verdict
         is_new |= verdict
     return is_new
 

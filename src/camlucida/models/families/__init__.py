@@ -1,7 +1,5 @@
 """Model families: one file each. A new family is a file and a line here; the first match wins."""
 
-import weakref
-
 from torch import nn
 
 from camlucida.models.families import (
@@ -16,7 +14,8 @@ from camlucida.models.families import (
     vit,
 )
 from camlucida.models.families.base import FAMILIES, Layout, ModelFamily, image_layout
-from camlucida.models.walk import named_modules, parts_hash
+from camlucida.models.remembered import Remembered
+from camlucida.models.walk import named_modules
 
 __all__ = ["FAMILIES", "Layout", "ModelFamily", "find_family", "image_layout"]
 
@@ -35,8 +34,8 @@ FAMILIES.add("resnet", resnet.FAMILY)
 
 _Match = tuple[str, ModelFamily] | None
 
-_MATCHES: weakref.WeakKeyDictionary[nn.Module, tuple[object, _Match]] = weakref.WeakKeyDictionary()
-"""What was found in a model, and in which parts of it, for which families."""
+_MATCHES: Remembered[tuple[str, ...], _Match] = Remembered()
+"""The families that were looked for → what was found in the model."""
 
 
 def find_family(model: nn.Module) -> _Match:
@@ -53,12 +52,10 @@ def find_family(model: nn.Module) -> _Match:
     True
     """
     # Every family is tried on every module of a network that is of none.
-    key = (parts_hash(model), *FAMILIES)
-    known, match = _MATCHES.get(model, (None, None))
-    if known != key:
-        match = _find_family(model)
-        _MATCHES[model] = key, match
-    return match
+    matches, families = _MATCHES.of(model), tuple(FAMILIES)
+    if families not in matches:
+        matches[families] = _find_family(model)
+    return matches[families]
 
 
 def _find_family(model: nn.Module) -> _Match:
