@@ -99,6 +99,15 @@ def test_explain_writes_the_files_it_lists(tmp_path, card, capsys):
     assert "6 explanations" in capsys.readouterr().out
 
 
+def test_methods_may_have_blanks_and_an_image_after_them(tmp_path, card, capsys):
+    image, out = write_image(tmp_path / "film.png"), tmp_path / "out"
+    words = ["--method", "gradcam", "hirescam", "missing.png", image, "--target", "Mass"]
+    assert run("explain", "--model", card, "--out", out, *words) == 1
+    assert "no such file: missing.png" in capsys.readouterr().err
+    records = json.loads((out / "explanations.json").read_text())
+    assert {record["method"] for record in records} == {"gradcam", "hirescam"}
+
+
 def test_one_bad_image_costs_that_image_alone(tmp_path, card, capsys):
     write_image(tmp_path / "in/a.png")
     (tmp_path / "in/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n truncated")

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from camlucida.cli.common import ColormapOption, DeviceOption, LanguageOption, app, output_folder
+from camlucida.cli.option_words import command_with_lists
 
 
-@app.command("benchmark")
+@app.command("benchmark", cls=command_with_lists("--method"))
 def benchmark_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer images: at most 10 minutes on two cores.")

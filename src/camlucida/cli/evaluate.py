@@ -29,10 +29,11 @@ from camlucida.cli.common import (
 )
 from camlucida.cli.figures import Row
 from camlucida.cli.option_values import find_inputs, pairs, targets
+from camlucida.cli.option_words import command_with_lists
 from camlucida.core.errors import UsageError
 
 
-@app.command("evaluate")
+@app.command("evaluate", cls=command_with_lists("--method"))
 def evaluate_command(
     images: Annotated[
         list[str],

@@ -35,6 +35,7 @@ from camlucida.cli.option_values import (
     targets,
     with_tokens,
 )
+from camlucida.cli.option_words import command_with_lists
 from camlucida.core.messages import Message, prefixed
 from camlucida.core.numbers import number
 
@@ -42,7 +43,7 @@ EVALUATE = "camlucida evaluate … --masks PATH"
 """What uses annotations that lie beside images."""
 
 
-@app.command("explain")
+@app.command("explain", cls=command_with_lists("--method"))
 def explain_command(
     images: Annotated[
         list[str],

@@ -126,7 +126,8 @@ def command_with_lists(*options: str) -> type[SourceCommand]:
     """A command whose repeatable ``options`` also take words separated by blanks.
 
     ``--methods gradcam gradcam++`` is read as ``--methods gradcam --methods gradcam++``. In a
-    command that has arguments, a word that is the path of a file or folder stays an argument.
+    command that has arguments, a word that is the path of a file or folder stays an argument, and
+    so does one that reads like a path.
     """
 
     class ListCommand(SourceCommand):
@@ -166,7 +167,7 @@ def _repeated(words: Sequence[str], options: Sequence[str], has_arguments: bool)
     Args:
         words: of the command line.
         options: that take lists.
-        has_arguments: whether words that are paths are left alone.
+        has_arguments: whether words that are paths, or read like one, are left alone.
     """
     expanded: list[str] = []
     option = ""  # the list whose first word has been read
@@ -184,7 +185,12 @@ def _repeated(words: Sequence[str], options: Sequence[str], has_arguments: bool)
 
 
 def _is_path(word: str) -> bool:
-    """Whether a file or folder has this name; a name that the system refuses has none."""
+    """Whether a word is a path or a pattern of paths, be there such a file or not.
+
+    A name that the system refuses is none.
+    """
+    if any(sign in word for sign in "/\\*?") or Path(word).suffix[1:].isalpha():
+        return True
     try:
         return Path(word).exists()
     except OSError:

@@ -20,6 +20,7 @@ from camlucida.cli.common import (
     print_failure,
 )
 from camlucida.cli.option_values import load, targets
+from camlucida.cli.option_words import command_with_lists
 from camlucida.core.errors import CamlucidaError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PAUSE = 1.0
 """Seconds between two looks: a file that is being copied grows meanwhile."""
 
 
-@app.command("watch")
+@app.command("watch", cls=command_with_lists("--method"))
 def watch_command(
     dicom_in: Annotated[
         str,
