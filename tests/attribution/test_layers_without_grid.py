@@ -79,6 +79,40 @@ def test_a_stack_of_images_is_refused_by_its_shape(net, shape, layer):
     assert "one cell" not in str(refused.value)
 
 
+class Video(nn.Sequential):
+    """A network that takes (B, frames, C, H, W), as video networks of ``transformers`` do."""
+
+    def __init__(self) -> None:
+        head = nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)
+        super().__init__(nn.Conv3d(3, 4, 2, 2), nn.ReLU(), *head)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.transpose(1, 2))
+
+
+class FramesBehind(nn.Module):
+    """The same of (B, C, frames, H, W), as the error recommends."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x.transpose(1, 2))
+
+
+@pytest.mark.parametrize("method", ["hirescam", "input_x_gradient"])
+@pytest.mark.parametrize("library", [False, True])
+def test_frames_before_the_channels_are_refused_with_the_mend(monkeypatch, method, library):
+    """Networks of known libraries keep places, but not these."""
+    monkeypatch.setattr("camlucida.attribution.alignment.is_of_a_library", lambda _: library)
+    net, video = nets.seeded(Video()).eval(), torch.rand(1, 8, 3, 6, 10)
+    with pytest.raises(LayerError, match=r"frames before its channels.*x\.transpose\(1, 2\)"):
+        explain(net, video, 1, method, layer="1")
+    (found,) = explain(FramesBehind(net).eval(), video.transpose(1, 2), 1, method, "net.1")
+    assert found.map().shape == (8, 6, 10)
+
+
 def test_a_volume_is_no_stack_of_images():
     net, volume = nets.seeded(Flattened()), torch.rand(1, 1, 6, 16, 16)
     (found,) = explain(net, volume, 1)

@@ -178,6 +178,35 @@ def test_merged_tokens_are_a_coarser_grid():
     assert (e.layer, e.grid) == ("norm", (4, 6))
 
 
+class MergedOnSomeAxes(nn.Module):
+    """Patches of a video, of which rows and columns are merged two by two, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv3d(3, 6, (2, 4, 4), (2, 4, 4))
+        self.first, self.second = nn.Linear(24, 6), nn.Linear(24, 6)
+        self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        x = self.patch(x).permute(0, 2, 3, 4, 1)
+        for merge in (self.first, self.second):
+            corners = [x[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)]
+            x = merge(torch.cat(corners, -1)).relu()
+        return self.head(self.norm(x).mean((1, 2, 3)))
+
+
+def test_merging_on_some_axes_leaves_a_grid():
+    """In closed form: cells are the head's weights times the normalised activations."""
+    net, x = nets.seeded(MergedOnSomeAxes()).eval(), nets.images(1, 3, 8, 32, 48)
+    (e,) = explain(net, x, 1, GRADIENT)
+    assert (e.layer, e.grid) == ("norm", (4, 2, 3))
+    kept = []
+    net.norm.register_forward_hook(lambda module, args, output: kept.append(output))
+    net(x)
+    activations = kept[0][0].detach()
+    torch.testing.assert_close(e.raw, (activations @ net.head.weight[1]).detach() / 24)
+
+
 def test_windows_are_refused_with_the_block_around_them():
     net, x = nets.seeded(vits.Windowed()).eval(), nets.images(1, 3, 32, 48)
     with pytest.raises(LayerError, match=r"works on windows of the image.*around it, block"):

@@ -11,7 +11,7 @@ from camlucida.attribution.attention_record import AttentionRecord, recording
 from camlucida.attribution.attention_start import first_on_graph
 from camlucida.attribution.capture import Forward, capture, run_output, surveyed
 from camlucida.attribution.explained_model import ExplainedModel
-from camlucida.attribution.layers_without_grid import added_up
+from camlucida.attribution.layers_without_grid import added_up, frames_first
 from camlucida.attribution.memory_order import in_fastest_order
 from camlucida.attribution.methods import Method
 from camlucida.attribution.second_order import without_fused_attention
@@ -37,6 +37,9 @@ def forward_pass(
     Raises:
         CamlucidaError: as of :func:`~camlucida.attribution.capture.capture`.
     """
+    frames = frames_first(model.module, inputs[0].shape)
+    if frames is not None:
+        raise frames
     inputs = ordered_inputs(model, inputs)
     kinds = {method.kind for method in methods}
     if "input" in kinds and inputs[0].ndim == 5:

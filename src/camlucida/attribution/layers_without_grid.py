@@ -166,6 +166,36 @@ def added_up(
     )
 
 
+def frames_first(model: nn.Module, shape: Sequence[int]) -> LayerError | None:
+    """The error of a video whose frames lie before its channels, (B, frames, C, H, W).
+
+    The network exchanges the two axes inside, so that the first axis of its grids would be laid
+    over the colours.
+
+    Args:
+        model: a plain module.
+        shape: of the input, batch first.
+
+    Returns:
+        None unless convolutions take the third axis of the input as channels, and none the second.
+
+    >>> print(frames_first(nn.Conv3d(3, 8, 2), (1, 16, 3, 56, 56)).what)
+    the input (1, 16, 3, 56, 56) is a video with its frames before its channels, and the map's ...
+    >>> frames_first(nn.Conv3d(3, 8, 2), (1, 3, 16, 56, 56))
+    """
+    if len(shape) != 5:
+        return None
+    taken = [part.in_channels for part in model.modules() if isinstance(part, nn.Conv3d)]
+    if not taken or taken[0] != shape[2] or shape[1] in taken:
+        return None
+    return LayerError(
+        f"the input {tuple(shape)} is a video with its frames before its channels, and the map's "
+        "frames would lie over the channels",
+        "put the model into a module whose forward takes (B, C, frames, H, W) and calls it with "
+        "x.transpose(1, 2)",
+    )
+
+
 def stacked_parts(images: int, firings: Sequence[Firing]) -> LayerError | None:
     """The error of a model that runs its layers on parts of its input, stacked along the batch.
 

@@ -194,6 +194,11 @@ class GridTracer:
         if output.shape[-2] in self._counts:
             return None  # (B, heads, tokens, features of a head, or tokens)
         for layout, cells in options.items():
+            if self._is_merged(tuple(cells)):
+                # Networks of videos merge rows and columns, and leave the frames as they are.
+                self._learn(tuple(cells))
+                return layout
+        for layout, cells in options.items():
             if any(one_stride(cells, size) for size in self._sizes):
                 return self._seen(module, layout, cells)
         return None
@@ -235,6 +240,14 @@ class GridTracer:
         for known in self._known:
             yield tuple(-(-number // 2) for number in known)
             yield tuple(number // 2 for number in known)
+
+    def _is_merged(self, cells: Cells) -> bool:
+        """Whether merging two by two on some axes makes this grid of a known one."""
+        grids = [known for known in self._known if len(known) == len(cells)]
+        return any(
+            all(new in (old, old // 2, -(-old // 2)) for new, old in zip(cells, known))
+            for known in grids
+        )
 
     def _learn_size(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """The size of an image that a convolution takes: a network may have resized it."""
