@@ -254,3 +254,62 @@ def test_a_backbone_that_the_model_runs_without_gradients(method):
     expected = raws(plain, inputs, 1, method, "0")
     torch.testing.assert_close(raws(net, inputs, 1, method, "backbone"), expected)
     torch.testing.assert_close(raws(net, inputs, 1, method), expected)
+
+
+class Keeps(nn.Module):
+    """Returns its activations, and keeps them in an attribute."""
+
+    def __init__(self, tokens: bool) -> None:
+        super().__init__()
+        self.conv, self.tokens = nn.Conv2d(3, 4, 4, 4), tokens
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = self.conv(x).sigmoid()
+        self.kept = made.flatten(2).mT.contiguous() if self.tokens else made
+        return self.kept
+
+
+class Past(nn.Module):
+    """Scores of a layer's output, and of the same output kept in an attribute or by a hook."""
+
+    def __init__(self, by: str, tokens: bool, share: float) -> None:
+        super().__init__()
+        self.layer, self.by, self.share = Keeps(tokens), by, share
+        self.after, self.head, self.other = nn.Identity(), nn.Linear(4, 2), nn.Linear(4, 2)
+        if by == "hook":
+            self.layer.register_forward_hook(self._note)
+
+    def _note(self, module, args, output) -> None:
+        self.noted = output
+
+    def _cells(self, x: torch.Tensor) -> torch.Tensor:
+        return x if self.layer.tokens else x.flatten(2).mT
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        through = self._cells(self.after(self.layer(x)))
+        past = self._cells(self.noted if self.by == "hook" else self.layer.kept)
+        return self.share * self.head(through.tanh().mean(1)) + self.other(past.square().mean(1))
+
+
+@pytest.mark.parametrize("tokens", [False, True], ids=["map", "tokens"])
+@pytest.mark.parametrize("by", ["attribute", "hook"])
+@pytest.mark.parametrize("share", [0, 1], ids=["past it alone", "both ways"])
+def test_an_output_that_the_model_keeps_counts(by: str, tokens: bool, share: float) -> None:
+    """In closed form, in every call: the gradient of both ways, and each channel's fall."""
+    net, images = nets.seeded(Past(by, tokens, share)).double().eval(), nets.images(1, 3, 8, 12)
+    images = images.double()
+    cells = net._cells(net.layer(images))[0].detach()
+
+    def score(cells: torch.Tensor) -> torch.Tensor:
+        through, past = net.head(cells.tanh().mean(-2)), net.other(cells.square().mean(-2))
+        return (share * through + past)[..., 1]
+
+    leaf = cells.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(score(leaf), leaf)
+    without = torch.stack([score(cells * (torch.arange(4) != k)) for k in range(4)])
+    falls = (score(cells) - without) / score(cells).abs()
+    expected = [(cells * gradient).sum(1), cells @ falls]
+    for _ in range(2):
+        found = explain(net, images, 1, ["hirescam", "ablationcam"], "layer")
+        for explanation, raw in zip(found, expected):
+            torch.testing.assert_close(explanation.raw.double().flatten(), raw.detach())

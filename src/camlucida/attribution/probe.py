@@ -15,7 +15,7 @@ from camlucida.attribution.altered_runs import AlteredRuns
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.input_probe import InputProbe
 from camlucida.attribution.steps import Steps
-from camlucida.attribution.watch import Captured
+from camlucida.attribution.watch import Captured, is_of_its_own
 from camlucida.core.errors import LayerError, ModelError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
@@ -34,10 +34,7 @@ Stub = Callable[[Callable[[], Any]], Any]
 """What a module returns in a replay, given the function that would run it."""
 
 TAIL_BYTES = 16 * 2**20
-"""Size of the largest tensor in one replay.
-
-Small enough to stay in the cache, large enough to keep the cores busy.
-"""
+"""Size of the largest tensor in one replay: it stays in the cache, and keeps the cores busy."""
 
 
 class Probe:
@@ -268,7 +265,7 @@ class Probe:
     @torch.no_grad()
     def _can_replay_tail(self) -> bool:
         if self._tail is None:
-            self._tail = self._tail_gives_the_reference()
+            self._tail = not self._layer.kept and self._tail_gives_the_reference()
         return self._tail
 
     def _tail_gives_the_reference(self) -> bool:
@@ -314,6 +311,8 @@ class Probe:
             index = layer.ref.index
             old = cast(Tensor, main_tensor(whole) if index is None else items_of(whole)[index])
             new = layer.layout.from_grid(activations.to(old.dtype), old)
+            if layer.kept and is_of_its_own(old, ()):
+                old.copy_(new)
             return replace_tensor(whole, old, new)
 
         stubs: dict[str, dict[int, Stub]] = {}

@@ -167,7 +167,7 @@ class Rectifiers(TorchFunctionMode):
         if chain is None or len(chain.results) != 1:
             return None
         allowed = {*chain.nodes, *chain.rectifiers}
-        if not _users(logits, set(chain.nodes)) <= allowed:
+        if not users(logits, set(chain.nodes)) <= allowed:
             return None
         (rectified,) = chain.results.values()
         return rectified
@@ -252,8 +252,18 @@ def _values(args: Sequence[Any], options: Mapping[str, Any], **defaults: Any) ->
     return [options.get(name, given.get(name, default)) for name, default in defaults.items()]
 
 
-def _users(logits: Tensor, nodes: set[Any]) -> set[Any]:
-    """The nodes of the graph of ``logits`` that take the result of one of ``nodes``."""
+def users(logits: Tensor, nodes: set[Any]) -> set[Any]:
+    """The nodes of the graph of ``logits`` that take the result of one of ``nodes``.
+
+    Args:
+        logits: whose graph is searched.
+        nodes: of a graph.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> y = x.exp()
+    >>> len(users(y.sum() * 2, {y.grad_fn})), users(x.sum(), {y.grad_fn})
+    (1, set())
+    """
     users: set[Any] = set()
     seen: set[Any] = set()
     pending = [logits.grad_fn]

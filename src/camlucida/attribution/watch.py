@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 
 from camlucida.attribution.capture_recurrent import without_cudnn
 from camlucida.attribution.output_reader import OutputReader
-from camlucida.attribution.rectified import PRE, Rectified, Rectifiers, positive_part
+from camlucida.attribution.rectified import PRE, Rectified, Rectifiers, positive_part, users
 from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
 from camlucida.models.families import Layout
@@ -52,6 +52,8 @@ class Captured:
             for the layer's output as it is.
         pre: whether that was requested, with ``:pre`` behind the layer's name.
         misplaced: why its grid does not lie over the image that it saw.
+        kept: whether the scores also depend on an output that the model kept in an attribute, which
+            a replay of what follows the layer would leave as it is.
     """
 
     ref: LayerRef
@@ -64,6 +66,7 @@ class Captured:
     activation: str = ""
     pre: bool = False
     misplaced: Message | None = None
+    kept: bool = False
 
     @property
     def name(self) -> str:
@@ -130,6 +133,7 @@ class Watch:
         self.rectifiers = Rectifiers()
         self._follows, self._cannot_follow = False, False
         self.rectified: dict[LayerRef, Rectified] = {}
+        self._of_outputs: dict[LayerRef, Any] = {}
 
     def run(self) -> Any:
         """The forward pass; hooks are gone afterwards whatever happens.
@@ -200,11 +204,19 @@ class Watch:
             logits: that are explained.
         """
         captured = self.captured[ref]
+        captured.kept = self._is_kept(ref, logits)
         rectified = self.rectified.get(ref) or self.rectifiers.result((ref, captured.call), logits)
         if pre or rectified is None:
             return replace(captured, pre=pre)
         activation, activations = rectified.activation, rectified.activations
         return replace(captured, activations=activations, activation=activation)
+
+    def _is_kept(self, ref: LayerRef, logits: Tensor) -> bool:
+        """Whether scores depend on an output past what the layer's module handed on."""
+        node = self._of_outputs.get(ref)
+        # A replay calls the model's own hooks again.
+        hooks = len(self.model.get_submodule(ref.path)._forward_hooks)
+        return self.record and not hooks and node is not None and bool(users(logits, {node}))
 
     def _keep_logits(self, module: nn.Module, args: Any, output: Any) -> None:
         self.reader.named_logits = main_tensor(output)
@@ -216,7 +228,7 @@ class Watch:
             before = self._record(path, call, output)
             onward = output
             for ref in self.requested.get(path, ()):
-                onward = self._capture(ref, onward, call, before)
+                onward = self._capture(ref, onward, call, before, args)
             return onward
 
         return hook
@@ -267,7 +279,12 @@ class Watch:
         return grids[0]
 
     def _capture(
-        self, ref: LayerRef, output: Any, call: int, before: dict[tuple[str, int], Any]
+        self,
+        ref: LayerRef,
+        output: Any,
+        call: int,
+        before: dict[tuple[str, int], Any],
+        args: tuple[Any, ...],
     ) -> Any:
         resolved, tensor = self._pick(ref, output)
         layout = None if tensor is None else self.layouts(resolved, tensor)
@@ -275,13 +292,23 @@ class Watch:
             self.gridless[str(ref)] = tuple(tensor.shape) if tensor is not None else ()
             return output
         activations = layout.to_grid(tensor)
-        return self._cut(ref, Captured(resolved, activations, layout, call, before, output), tensor)
+        captured = Captured(resolved, activations, layout, call, before, output)
+        return self._cut(ref, captured, tensor, is_of_its_own(tensor, args))
 
-    def _cut(self, ref: LayerRef, captured: Captured, tensor: Tensor) -> Any:
-        """Keep a layer's activations, and give what goes on instead of its output."""
+    def _cut(self, ref: LayerRef, captured: Captured, tensor: Tensor, own: bool) -> Any:
+        """Keep a layer's activations, and give what goes on instead of its output.
+
+        Args:
+            ref: the layer.
+            captured: changed in place.
+            tensor: of its output.
+            own: whether ``tensor`` itself may join the graph. The model may have kept it, in a hook
+                or an attribute, and use it past the layer's output.
+        """
         if not captured.activations.requires_grad:
             # The first captured layer on this path: nothing upstream builds a graph.
-            captured.activations = captured.activations.detach().requires_grad_()
+            activations = captured.activations.detach()
+            captured.activations = (activations.clone() if own else activations).requires_grad_()
         self.captured[ref] = captured
         with torch.enable_grad():  # a model may run its frozen part under no_grad
             self._follow()
@@ -293,5 +320,24 @@ class Watch:
             if onward.data_ptr() == captured.activations.data_ptr():
                 # An in-place operation downstream must not touch what was captured.
                 onward = onward.clone()
+            if own:
+                with torch._C.DisableTorchFunction():  # it is not the model that takes this node
+                    self._of_outputs[ref] = tensor.copy_(onward).grad_fn
             self.rectifiers.watch((ref, captured.call), tensor, onward, captured.layout)
             return replace_tensor(captured.output, tensor, onward)
+
+
+def is_of_its_own(tensor: Tensor, args: tuple[Any, ...]) -> bool:
+    """Whether an output, which no graph leads to, shares its numbers with nothing before the layer.
+
+    Args:
+        tensor: of the output of a module.
+        args: that the module was called with.
+
+    >>> rows = torch.zeros(2, 3)
+    >>> is_of_its_own(rows, ()), is_of_its_own(rows[:, :2], ()), is_of_its_own(rows, (rows,))
+    (True, False, False)
+    """
+    is_plain = type(tensor) is Tensor and not tensor.is_inference()
+    is_new = tensor._base is None and not any(tensor is arg for arg in args)
+    return is_plain and is_new and not tensor.requires_grad

@@ -24,6 +24,7 @@ from camlucida.models.families.base import (
     CHANNELS_LAST,
     FOLDED,
     around,
+    is_merged,
     one_stride,
     tokens,
 )
@@ -33,7 +34,6 @@ from camlucida.models.token_choice import ChosenTokens
 
 _STEPS = (_ConvNd, _MaxPoolNd, _AvgPoolNd)
 """What makes a grid of a grid, whatever its stride on each axis."""
-
 _CHANNELS_FIRST = (*_STEPS, _NormBase, nn.GroupNorm)
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
 _MOST_OTHERS = 16
@@ -194,11 +194,9 @@ class GridTracer:
         if output.shape[-2] in self._counts:
             return None  # (B, heads, tokens, features of a head, or tokens)
         for layout, cells in options.items():
-            if self._is_merged(tuple(cells)):
-                # Networks of videos merge rows and columns, and leave the frames as they are.
+            if is_merged(cells, self._known):
                 self._learn(tuple(cells))
                 return layout
-        for layout, cells in options.items():
             if any(one_stride(cells, size) for size in self._sizes):
                 return self._seen(module, layout, cells)
         return None
@@ -240,14 +238,6 @@ class GridTracer:
         for known in self._known:
             yield tuple(-(-number // 2) for number in known)
             yield tuple(number // 2 for number in known)
-
-    def _is_merged(self, cells: Cells) -> bool:
-        """Whether merging two by two on some axes makes this grid of a known one."""
-        grids = [known for known in self._known if len(known) == len(cells)]
-        return any(
-            all(new in (old, old // 2, -(-old // 2)) for new, old in zip(cells, known))
-            for known in grids
-        )
 
     def _learn_size(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """The size of an image that a convolution takes: a network may have resized it."""

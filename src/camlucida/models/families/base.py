@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -58,6 +58,28 @@ def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
 
     most_lost = min(grid) // 2
     return any(map(fits, range(most_lost + 1)))
+
+
+def is_merged(cells: Sequence[int], grids: Iterable[Sequence[int]]) -> bool:
+    """Whether merging two by two makes a grid of another one; not necessarily on every axis.
+
+    Networks of videos merge rows and columns, and leave the frames as they are.
+
+    Args:
+        cells: of the grid, an axis each.
+        grids: that are known.
+
+    >>> is_merged((4, 8, 12), [(4, 16, 24)]), is_merged((2, 16, 24), [(4, 32, 24)])
+    (True, True)
+    >>> is_merged((4, 8, 12), [(4, 32, 24)]), is_merged((8, 12), [(4, 16, 24)])
+    (False, False)
+    """
+
+    def from_grid(known: Sequence[int]) -> bool:
+        pairs = zip(known, cells)
+        return all(new in (old, old // 2, -(-old // 2)) for old, new in pairs)
+
+    return any(len(known) == len(cells) and from_grid(known) for known in grids)
 
 
 def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
