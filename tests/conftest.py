@@ -1,5 +1,6 @@
 """Fixtures shared by the whole suite."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,27 @@ from tests.support.figures import blank, coarsen, draw
 from tests.support.paths import REPOSITORY
 from tests.support.processes import copied
 
+# A million objects are made while the tests are collected, and nearly all of them stay: to look
+# for garbage among them takes a quarter of that time. See pytest_collection_finish.
+gc.disable()
+
 # Each test process has a core of its own.
 torch.set_num_threads(1)
 
 # The same examples on every run and machine; no deadline, for a shared core may pause.
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish():
+    """What is there when the tests begin is never looked through; what they make is, as ever."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure():
+    """Bindings in C++ complain of what is still there when the process ends."""
+    gc.unfreeze()
 
 
 def pytest_addoption(parser):
