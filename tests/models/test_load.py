@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchvision.models import squeezenet1_1
 
 from camlucida.core.errors import ModelError, UsageError
+from camlucida.io.pickles import read_pickled
 from camlucida.models import Card, InputSpec, LoadedModel, load_model
 from camlucida.models.checkpoint import weights_sha256
 from camlucida.models.zoo.package import import_package
@@ -205,3 +207,27 @@ def test_efficientnet_lite0_knows_what_it_sees(picture, allowed, tmp_path):
         > 0.8
     )
     assert model.name == "EfficientNet-Lite0"
+
+
+@pytest.mark.parametrize("source", ["card.toml", "torchvision:squeezenet1_1", "best.pth"])
+def test_a_checkpoint_is_read_once(project, source, monkeypatch):
+    """Of an old format each reading copies all weights; what it holds else is kept."""
+    weights = project / "best.pth"
+    stored = {"net": squeezenet1_1(num_classes=2).state_dict(), "split": {"seed": 3}}
+    torch.save(stored, weights)
+    if source == "card.toml":
+        weights = project / "weights" / "best_model.pth"
+        torch.save({"net": torch.load(weights), "split": {"seed": 3}}, weights)
+    read = []
+
+    def counted(path):
+        read.append(Path(path))
+        return read_pickled(path)
+
+    monkeypatch.setattr("camlucida.models.checkpoint_file.read_pickled", counted)
+    is_file = source.endswith((".toml", ".pth"))
+    named = project / source if is_file else source
+    model = load_model(named, checkpoint=None if is_file else weights, device="cpu")
+    assert read == [weights]
+    assert model.checkpoint == weights
+    assert model.options["split"] == {"seed": 3}

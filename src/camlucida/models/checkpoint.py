@@ -116,7 +116,19 @@ def load_checkpoint(
         ModelError: the file cannot be read, a key or shape does not match, or more than one network
             fits; nothing is loaded.
     """
-    file = read_checkpoint(path)
+    return load_file(module, read_checkpoint(path), key)
+
+
+def load_file(
+    module: nn.Module, file: CheckpointFile, key: str | None = None
+) -> tuple[Message, ...]:
+    """Load the weights of a file that was read, with the errors of :func:`load_checkpoint`.
+
+    Args:
+        module: changed in place.
+        file: as it was read.
+        key: which network, where several fit.
+    """
     present = module.state_dict()
     weights = {key: value for key, value in present.items() if isinstance(value, Tensor)}
     empty = _empty_buffers(module)
@@ -140,15 +152,14 @@ def load_checkpoint(
     return (*_origin(file, match, fitting, key), *_left_out(twice, [*outside, *unknown]))
 
 
-def stored_outputs(module: nn.Module, path: str | Path, key: str | None = None) -> int | None:
+def stored_outputs(module: nn.Module, file: CheckpointFile, key: str | None = None) -> int | None:
     """How many outputs a file's network has, if it differs from a module in nothing else.
 
     Args:
         module: with another number of outputs, perhaps.
-        path: see :func:`~camlucida.models.checkpoint_file.read_checkpoint`.
+        file: as it was read.
         key: which network.
     """
-    file = read_checkpoint(path)
     weights = module.state_dict()
     for match in _found(file, set(weights), set(), key):
         different = [
@@ -290,9 +301,8 @@ def weights_sha256(module: nn.Module) -> str:
             head = f"{key}|{value.dtype}|{tuple(value.shape)}|"
             digest.update(head.encode())
             flat = value.detach().cpu().contiguous().reshape(-1)
-            # As bytes, because NumPy has no bfloat16.
-            raw = flat.view(torch.uint8).numpy()
-            digest.update(raw.tobytes())
+            # As bytes, because NumPy has no bfloat16; in place, for to copy takes longer.
+            digest.update(flat.view(torch.uint8).numpy())
         else:  # a module's own extra state
             digest.update(f"{key}|{value!r}|".encode())
     return digest.hexdigest()
@@ -381,10 +391,7 @@ def _mismatch(
 
 
 def _first(names: list[str], separator: str = ", ", limit: int = 5) -> str:
-    shown = names[:limit]
-    if len(names) > limit:
-        shown = [*shown, "…"]
-    return separator.join(shown)
+    return separator.join(_few(names, limit))
 
 
 def _shape(tensor: Tensor) -> str:

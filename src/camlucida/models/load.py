@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,20 @@ from camlucida.core.output_spec import OutputSpec, RegionScore, TaskSource
 from camlucida.core.scan import Scan
 from camlucida.models.auxiliary import has_auxiliary, scaling_of_card
 from camlucida.models.card import Card, is_factory, read_card, resolve_card
-from camlucida.models.checkpoint import load_checkpoint, stored_outputs, weights_sha256
-from camlucida.models.checkpoint_file import read_checkpoint
+from camlucida.models.checkpoint import load_file, stored_outputs, weights_sha256
+from camlucida.models.checkpoint_file import CheckpointFile, read_checkpoint
 from camlucida.models.exchanged_axes import exchange_axes
 from camlucida.models.factory import build, build_unset, defaults
 from camlucida.models.module_facts import shows_task
-from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
-from camlucida.models.stated import stated_facts
+from camlucida.models.recognise import (
+    COUNTS,
+    find_checkpoint,
+    is_checkpoint,
+    options_of,
+    recognise_file,
+)
+from camlucida.models.stated import Stated, stated_facts
+from camlucida.models.stated_input import with_stated
 from camlucida.models.transforms import input_of_transform
 from camlucida.models.zoo import bundle_notes, conversion_notes
 
@@ -41,6 +48,7 @@ class LoadedModel:
         task_from: "card" where the card states the task, "module" where the model shows it; ""
             where it is a default, which the output may overrule.
         notes: what was recognised, read from the checkpoint, chosen, left out or assumed.
+        options: what the checkpoint holds beside the weights, as plain data; empty without one.
     """
 
     module: nn.Module
@@ -51,6 +59,7 @@ class LoadedModel:
     checkpoint: Path | None = None
     task_from: TaskSource = "card"
     notes: tuple[Message, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def output_spec(self) -> OutputSpec:
@@ -147,12 +156,13 @@ def load_model(
     read = _with_transform(read, transform, source.base)
     name = read.name or (source.path.stem if source.path else read.factory)
     built = _built(replace(source, card=read))
+    source = replace(source, file=None)
     read, module = built.card, built.module
     stated = read.input.model_fields_set | ({"volume"} if read.volume else set())
     known_fields = defaults(
         read.factory, read.args, read.checkpoint is None, module, source.base, stated
     )
-    known_fields, stated_notes = _with_stated(read, source.base, known_fields)
+    known_fields, stated_notes = with_stated(read, built.stated, known_fields)
     resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)
     module = module.eval()
@@ -164,8 +174,9 @@ def load_model(
     notes = (*source.notes, *built.notes, *converted, *exchanged, *of_bundle, *stated_notes)
     unique = tuple(dict.fromkeys(notes))
     sha256 = weights_sha256(module)
-    weights = None if read.checkpoint is None else source.base / Path(read.checkpoint).expanduser()
-    return LoadedModel(module, resolved, name, sha256, source.path, weights, task_from, unique)
+    weights = _weights_path(read, source.base)
+    about = (name, sha256, source.path, weights, task_from, unique, built.options)
+    return LoadedModel(module, resolved, *about)
 
 
 def of_images(model: LoadedModel) -> LoadedModel:
@@ -195,6 +206,7 @@ class _Source:
         path: its file, or the checkpoint that it was recognised from.
         notes: on what was recognised.
         bare: whether nothing but a factory was named.
+        file: the checkpoint, where it was read already.
     """
 
     card: Card
@@ -202,6 +214,7 @@ class _Source:
     path: Path | None
     notes: tuple[Message, ...] = ()
     bare: bool = False
+    file: CheckpointFile | None = None
 
 
 @dataclass(frozen=True)
@@ -211,51 +224,68 @@ class _Built:
     Attributes:
         card: with the number of outputs that the checkpoint has.
         notes: on its weights.
+        stated: what the checkpoint and the files beside it state; None without a checkpoint.
+        options: what the checkpoint holds beside the weights.
     """
 
     module: nn.Module
     card: Card
     notes: tuple[Message, ...] = ()
+    stated: Stated | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _weights_path(card: Card, base: Path) -> Path | None:
+    """The file of a card's weights; None without one."""
+    return None if card.checkpoint is None else base / Path(card.checkpoint).expanduser()
 
 
 def _built(source: _Source) -> _Built:
+    """The network with its weights; the checkpoint is read once, and let go."""
     card = source.card
-    if card.checkpoint is None:
+    path = _weights_path(card, source.base)
+    if path is None:
         return _Built(build(card.factory, card.args, source.base, pretrained=True), card)
-    path = source.base / Path(card.checkpoint).expanduser()
-    key = card.checkpoint_key
+    file = source.file or read_checkpoint(path)
+    stated, options = stated_facts(path, file.content), options_of(file)
+    return replace(_with_weights(source, file), stated=stated, options=options)
+
+
+def _with_weights(source: _Source, file: CheckpointFile) -> _Built:
+    card, key = source.card, source.card.checkpoint_key
     if source.bare and has_auxiliary(card.factory):
-        return _with_another_head(card, path, key)
+        return _with_another_head(card, file)
     module = build_unset(card.factory, card.args, source.base)
     argument = COUNTS.get(card.factory.partition(":")[0])
     if argument is None or argument in card.args:
-        notes = load_checkpoint(module, path, key)
+        notes = load_file(module, file, key)
         return _Built(module, card, (*notes, *scaling_of_card(card.factory, card.args)))
-    outputs = stored_outputs(module, path, key)
+    outputs = stored_outputs(module, file, key)
     if outputs is not None:
         card = card.model_copy(update={"args": {**card.args, argument: outputs}})
         module = build_unset(card.factory, card.args, source.base)
     try:
-        notes = load_checkpoint(module, path, key)
+        notes = load_file(module, file, key)
     except ModelError:
         if not source.bare:
             raise
-        return _with_another_head(card, path, key)
+        return _with_another_head(card, file)
     if outputs is not None:
         notes = (Message("checkpoint.outputs", {"outputs": outputs}), *notes)
     return _Built(module, card, (*notes, *scaling_of_card(card.factory, card.args)))
 
 
-def _with_another_head(card: Card, path: Path, key: str | None) -> _Built:
+def _with_another_head(card: Card, file: CheckpointFile) -> _Built:
     """The network that was named, with the head that the checkpoint shows.
 
     Raises:
         ModelError: as of loading it without.
     """
-    recognised = recognise(path, key=key, only=card.factory)
+    key = card.checkpoint_key
+    recognised = recognise_file(file, key=key, only=card.factory)
     stated = recognised.card
     module = build_unset(stated.factory, stated.args, Path.cwd())
-    notes = load_checkpoint(module, path, key)
+    notes = load_file(module, file, key)
     update = {"factory": stated.factory, "args": stated.args}
     return _Built(module, card.model_copy(update=update), (*recognised.notes, *notes))
 
@@ -278,9 +308,10 @@ def _read(
         if checkpoint is not None:
             raise UsageError(f"{card} is a checkpoint already", "give one checkpoint")
         if factory is None:
-            recognised = recognise(card, key=key)
-            weights = Path(str(recognised.card.checkpoint))
-            return _Source(recognised.card, Path.cwd(), weights, recognised.notes)
+            stored = read_checkpoint(find_checkpoint(card))
+            recognised = recognise_file(stored, key=key)
+            notes = recognised.notes
+            return _Source(recognised.card, Path.cwd(), stored.path, notes, file=stored)
         card, factory, checkpoint = factory, None, find_checkpoint(card)
     if Path(card).suffix in (".onnx", ".keras") and not is_factory(str(card)):
         card = f"{Path(card).suffix[1:]}:{card}"
@@ -290,46 +321,6 @@ def _read(
     file = Path(card).expanduser()
     path = file.absolute() if file.is_file() else None
     return _Source(read, base, path, bare=path is None)
-
-
-def _with_stated(
-    card: Card, base: Path, known_fields: dict[str, Any]
-) -> tuple[dict[str, Any], list[Message]]:
-    """Defaults, with what the checkpoint and the files beside it state of the input."""
-    if card.checkpoint is None:
-        return known_fields, []
-    path = base / Path(card.checkpoint).expanduser()
-    stated = stated_facts(path, read_checkpoint(path).content)
-    given = card.input.model_fields_set
-    fields = dict(stated.input_fields)
-    if given & {"steps", "transform"}:
-        return known_fields, []
-    if given & {"range", "mean", "std", "intensity"}:
-        fields.pop("mean", None)
-        fields.pop("std", None)
-    fields = {name: value for name, value in fields.items() if name not in given}
-    known_input = dict(known_fields.get("input", {}))
-    channels = given_channels(card, known_input)
-    fields.pop("channels", None)
-    if len(fields.get("mean", ())) not in (0, channels):
-        fields.pop("mean")
-        fields.pop("std")
-    if "mean" in fields:
-        known_input.pop("range", None)
-    kinds = [kind for kind in ("size", "mean", "std") if kind in fields]
-    return {**known_fields, "input": {**known_input, **fields}}, stated.notes(kinds)
-
-
-def given_channels(card: Card, known_input: Mapping[str, Any]) -> int:
-    """Channels of a model's input.
-
-    Args:
-        card: as it was read.
-        known_input: what its factory tells.
-    """
-    if "channels" in card.input.model_fields_set:
-        return card.input.channels
-    return int(known_input.get("channels", card.input.channels))
 
 
 def _with_transform(card: Card, transform: object | None, base: Path) -> Card:

@@ -121,26 +121,62 @@ def recognise(
         ModelError: unreadable, not recognised, or of another number of outputs.
         UsageError: ``model`` is no card, or one for another task.
     """
-    path = find_checkpoint(checkpoint)
-    file = read_checkpoint(path)
-    if model is not None:
-        count = outputs if outputs is not None else _outputs(_first_state(file, key))
-        recognised = RecognisedCard(_named(model, path, task, count), count)
+    file = read_checkpoint(find_checkpoint(checkpoint))
+    if model is None:
+        recognised = recognise_file(
+            file, task=task, outputs=outputs, encoder=encoder, key=key, only=only
+        )
     else:
-        stated = stated_facts(path, file.content)
-        recognised = _recognised(file, task, encoder, stated, key, only)
-        if outputs is not None and recognised.outputs != outputs:
-            raise ModelError(
-                f"{path} has {recognised.outputs} outputs, not {outputs}",
-                "is it the checkpoint of this task?",
-            )
-        fields = {"task": task} if task is not None else {}
-        recognised = recognised.update(checkpoint=str(path), **fields).with_stated(stated)
-    options = plain(file.content)
-    recognised = replace(recognised, options=options if isinstance(options, dict) else {})
-    if key is not None:
-        recognised = recognised.update(checkpoint_key=key)
+        count = outputs if outputs is not None else _outputs(_first_state(file, key))
+        recognised = RecognisedCard(_named(model, file.path, task, count), count)
+        recognised = _of_file(recognised, file, key)
     return recognised if size is None else recognised.with_size(size, given=True)
+
+
+def recognise_file(
+    file: CheckpointFile,
+    *,
+    task: Task | None = None,
+    outputs: int | None = None,
+    encoder: str | None = None,
+    key: str | None = None,
+    only: str | None = None,
+) -> RecognisedCard:
+    """A card for a checkpoint that was read: see :func:`recognise`.
+
+    Args:
+        file: as it was read, from an absolute path.
+        task, outputs, encoder, key, only: as of :func:`recognise`.
+
+    Raises:
+        ModelError: not recognised, or of another number of outputs.
+    """
+    stated = stated_facts(file.path, file.content)
+    recognised = _recognised(file, task, encoder, stated, key, only)
+    if outputs is not None and recognised.outputs != outputs:
+        raise ModelError(
+            f"{file.path} has {recognised.outputs} outputs, not {outputs}",
+            "is it the checkpoint of this task?",
+        )
+    fields = {"task": task} if task is not None else {}
+    recognised = recognised.update(checkpoint=str(file.path), **fields).with_stated(stated)
+    return _of_file(recognised, file, key)
+
+
+def _of_file(recognised: RecognisedCard, file: CheckpointFile, key: str | None) -> RecognisedCard:
+    """With the options in the file, and the network that was named."""
+    recognised = replace(recognised, options=options_of(file))
+    return recognised if key is None else recognised.update(checkpoint_key=key)
+
+
+def options_of(file: CheckpointFile) -> dict[str, Any]:
+    """What a checkpoint holds beside its weights: names → plain data.
+
+    Args:
+        file: as it was read.
+    """
+    options = plain(file.content)
+    return options if isinstance(options, dict) else {}
 
 
 def _first_state(file: CheckpointFile, key: str | None) -> State:

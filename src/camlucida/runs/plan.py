@@ -141,7 +141,9 @@ def split_of_model(file: CohortFile, model: LoadedModel) -> RecordedSplit | None
         file: the cohort.
         model: one of its models.
     """
-    return None if file.config.table is None else find_recorded_split(model.checkpoint)
+    return (
+        None if file.config.table is None else find_recorded_split(model.checkpoint, model.options)
+    )
 
 
 def _layer_name(model: LoadedModel, layer: str) -> str:

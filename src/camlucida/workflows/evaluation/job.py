@@ -291,7 +291,9 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
             region_score=request.region_score,
             device=request.device,
         )
-        recorded = None if table.path is None else find_recorded_split(model.checkpoint)
+        recorded = (
+            None if table.path is None else find_recorded_split(model.checkpoint, model.options)
+        )
         images = read_labelled_images(
             list(request.images),
             table=table.path,
