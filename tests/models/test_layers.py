@@ -165,6 +165,25 @@ class ClassMap(nn.Module):
         return nn.functional.interpolate(self.classifier(self.features(x).relu()), scale_factor=2)
 
 
+class Pyramid(nn.Module):
+    """Dense like UPerNet: features, and the same pooled to fixed sizes and enlarged again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.pooled = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Conv2d(4, 4, 1)) for size in (1, 2, 3)
+        )
+        self.bottleneck, self.classifier = nn.Conv2d(16, 5, 1), nn.Conv2d(5, 2, 1)
+
+    def forward(self, x):
+        x = self.features(x).relu()
+        size = x.shape[2:]
+        levels = [nn.functional.interpolate(pool(x), size) for pool in self.pooled]
+        x = self.bottleneck(torch.cat([x, *levels], 1))
+        return nn.functional.interpolate(self.classifier(x), scale_factor=2)
+
+
 UNKNOWN = {
     "cnn": (nets.Cnn(), (3, 12, 10), "act"),
     "1-D": (nets.Cnn(rank=1), (3, 12), "act"),
@@ -175,6 +194,7 @@ UNKNOWN = {
     "list": (nets.ListNet(), (3, 8, 8), "encoder.coarse"),
     "head only": (nets.Head(3), (3, 5, 5), "features"),
     "dense": (nets.UNet(), (3, 8, 8), "encoder.coarse"),
+    "dense with pooled levels": (Pyramid(), (3, 16, 24), "bottleneck"),
     "dense with sigmoid": (nets.UNet(final=nn.Sigmoid()), (3, 8, 8), "encoder.coarse"),
     "channels last": (nets.ChannelsLast(), (3, 8, 8), "mix"),
     "frozen backbone": (nets.FrozenBackbone(), (3, 8, 8), "backbone"),

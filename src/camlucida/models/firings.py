@@ -125,17 +125,30 @@ class Survey:
         """The layers with a grid that the score depends on, in order of completion.
 
         Linear projections of tokens, as inside an attention, and recurrent layers are left out
-        where there are others.
+        where there are others; so are, of a dense output, the grids of a pyramid that is pooled to
+        fixed sizes, which lie beside what they are pooled of.
         """
         candidates = [firing for firing in self.firings if firing.cells and firing.depends]
         if any(firing.connected for firing in candidates):
             candidates = [firing for firing in candidates if firing.connected]
-        for wanted in (_is_single, _is_feature, self._is_no_score):
+        wanted_first = (_is_single, _is_feature, self._is_no_score, self._is_no_pyramid)
+        for wanted in wanted_first:
             candidates = list(filter(wanted, candidates)) or candidates
         return candidates
 
     def _is_no_score(self, firing: Firing) -> bool:
         return firing.channels != self.dense
+
+    def _is_no_pyramid(self, firing: Firing) -> bool:
+        return not self.dense or firing.cells not in self._pooled_sizes
+
+    @cached_property
+    def _pooled_sizes(self) -> set[tuple[int, ...]]:
+        """Grids that an adaptive pooling was the first to make."""
+        makers: dict[tuple[int, ...], str] = {}
+        for firing in self.firings:
+            makers.setdefault(firing.cells, firing.type)
+        return {cells for cells, maker in makers.items() if maker.startswith("Adaptive")}
 
     @cached_property
     def note(self) -> Message | None:
