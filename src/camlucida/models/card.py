@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,8 +12,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.files import parse_toml, reading
+from camlucida.core.files import reading
 from camlucida.core.output_spec import OutputSpec, RegionScore, Task
+from camlucida.models.card_file import FACTORY_HELP, read_card_file
 from camlucida.models.preprocessing.spec import ALWAYS, InputSpec
 from camlucida.models.preprocessing.volume_spec import VolumeInput
 
@@ -81,7 +81,7 @@ class Card(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Card:
         if not is_factory(self.factory):
-            raise ValueError(f"factory = {self.factory!r} is not a factory: {_FACTORY_HELP}")
+            raise ValueError(f"factory = {self.factory!r} is not a factory: {FACTORY_HELP}")
         if self.logits_from is not None and self.output == "logits":
             reason = "a model that returns logits has them already"
             raise ValueError(f'logits_from needs output = "probabilities": {reason}')
@@ -111,12 +111,6 @@ class Card(BaseModel):
                     f"args.{key} = {channels}, but there are {count} labels: "
                     "one label an output channel"
                 )
-
-
-_FACTORY_HELP = (
-    'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…", '
-    '"torchxrayvision:…", "hf:FOLDER", "onnx:FILE" or "keras:FILE"'
-)
 
 
 _VOLUME_HELP = 'for instance orientation = "RAS", size = [96, 96, 96]'
@@ -193,7 +187,7 @@ def read_card(
     path = Path(source).expanduser()
     with reading(path, UsageError, "the model card"):
         bare = is_factory(str(source)) and not path.is_file()
-        data: dict[str, Any] = {"factory": str(source)} if bare else _read_toml(path)
+        data: dict[str, Any] = {"factory": str(source)} if bare else read_card_file(path)
     if factory is not None:
         data["factory"] = anchored_factory(factory, Path.cwd())
     if checkpoint is not None:
@@ -259,44 +253,6 @@ def _merged_input(
     if stated.get("fit", "center-crop") not in ("center-crop", "short-side"):
         kept.pop("crop", None)
     return {**kept, **stated}
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        raise UsageError(
-            f"{path.name} is a file of an earlier Keras, which is not read",
-            'save it again in Python: keras.saving.load_model(FILE).save("net.keras")',
-        )
-    if not path.is_file():
-        raise _no_card(path)
-    try:
-        return parse_toml(path.read_text(encoding="utf-8-sig"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(
-            f"{path.name} is not valid TOML: {error}", 'strings need quotes: task = "multiclass"'
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path.name} is not a text file in UTF-8", "a model card is a TOML file"
-        ) from error
-
-
-def _no_card(path: Path) -> UsageError:
-    if path.is_dir():
-        fix = did_you_mean("card.toml", _cards_in(path))
-        if (path / "config.json").is_file():
-            fix = f"one of Hugging Face is named hf:{path}"
-        return UsageError(f"{path} is a folder, not a model card", fix)
-    if path.suffix != ".toml":
-        what = f"{path} is neither a model card nor a factory"
-        return UsageError(what, f"a card is a TOML file; for a factory {_FACTORY_HELP}")
-    if not path.parent.is_dir():
-        return UsageError(f"no model card {path}: there is no folder {path.parent}")
-    return UsageError(f"no model card {path}", did_you_mean(path.name, _cards_in(path.parent)))
-
-
-def _cards_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("*.toml"))
 
 
 def _check_steps(defaults: Mapping[str, Any], stated: Mapping[str, Any], where: str) -> None:
@@ -379,7 +335,7 @@ def _explained(kind: str, message: str, key: str, seen: Any) -> tuple[str, str]:
         return f"should be {expected}", fix
     if kind == "missing":
         if key == "factory":
-            return "is missing", _FACTORY_HELP
+            return "is missing", FACTORY_HELP
         if key.startswith("volume."):
             return "is missing", _VOLUME_HELP
         return "needs two numbers", ""
