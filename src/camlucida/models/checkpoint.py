@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message, declare
@@ -269,6 +270,8 @@ def _differences(state: State, weights: State) -> list[str]:
     shapes = []
     for key, expected in weights.items():
         tensor = state.get(key)
+        if is_lazy(expected):
+            continue
         if tensor is not None and tensor.shape != expected.shape:
             shapes.append(f"{key}: file {_shape(tensor)} vs model {_shape(expected)}")
     return shapes

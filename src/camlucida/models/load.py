@@ -18,8 +18,11 @@ from camlucida.models.auxiliary import has_auxiliary, scaling_of_card
 from camlucida.models.card import Card, is_factory, read_card, resolve_card
 from camlucida.models.checkpoint import load_file, stored_outputs, weights_sha256
 from camlucida.models.checkpoint_file import CheckpointFile, read_checkpoint
+from camlucida.models.devices import find_device
+from camlucida.models.drawn import DrawnWeights
 from camlucida.models.exchanged_axes import exchange_axes
 from camlucida.models.factory import build, build_unset, defaults
+from camlucida.models.lazy_layers import settle
 from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import (
     COUNTS,
@@ -72,12 +75,7 @@ class LoadedModel:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(C, *spatial) of one image or volume, as the card states it."""
-        volume = self.card.volume
-        if volume is None:
-            return self.card.input.channels, *self.card.input.height_width
-        if volume.slices is not None:
-            return volume.voxels
-        return volume.channels, *volume.voxels
+        return _input_shape(self.card)
 
     def read(self, path: str | Path, frame: int | None = None, levels: bool = False) -> Scan:
         """Read an image and prepare it as this model was trained.
@@ -145,7 +143,7 @@ def load_model(
     >>> model.name, model.output_spec.task
     ('honest_resnet', 'multilabel')
     """
-    chosen = _device(device)
+    chosen = find_device(device)
     source = _read(card, factory, checkpoint, checkpoint_key)
     update: dict[str, Any] = {}
     if output is not None:
@@ -166,6 +164,7 @@ def load_model(
     resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)
     module = module.eval()
+    settle(module, _input_shape(resolved), name)
     exchanged = _exchanged(module, resolved, name)
     module = module.to(chosen)
     task_from: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
@@ -245,7 +244,10 @@ def _built(source: _Source) -> _Built:
     card = source.card
     path = _weights_path(card, source.base)
     if path is None:
-        return _Built(build(card.factory, card.args, source.base, pretrained=True), card)
+        with DrawnWeights() as drawn:
+            module = build(card.factory, card.args, source.base, pretrained=True)
+        note = drawn.note(module)
+        return _Built(module, card, () if note is None else (note,))
     file = source.file or read_checkpoint(path)
     stated, options = stated_facts(path, file.content), options_of(file)
     return replace(_with_weights(source, file), stated=stated, options=options)
@@ -357,28 +359,10 @@ def _check_logits_from(module: nn.Module, card: Card, name: str) -> None:
         raise ModelError(what, did_you_mean(card.logits_from, filter(None, paths)))
 
 
-def _device(name: str | torch.device) -> torch.device:
-    """``auto``, or a device that this machine has."""
-    if str(name) == "auto":
-        return _best_device()
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(
-            f"unknown device {name!r}", 'known: "auto", "cpu", "cuda", "cuda:1", "mps"'
-        ) from error
-    count = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
-        raise UsageError(
-            f"device {str(name)!r} requested, but PyTorch sees {count} CUDA devices",
-            'use "cpu" or "auto", or install PyTorch with CUDA',
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError('device "mps" requested, but there is none here', 'use "cpu" or "auto"')
-    return device
-
-
-def _best_device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def _input_shape(card: Card) -> tuple[int, ...]:
+    volume = card.volume
+    if volume is None:
+        return card.input.channels, *card.input.height_width
+    if volume.slices is not None:
+        return volume.voxels
+    return volume.channels, *volume.voxels

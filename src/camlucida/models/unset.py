@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-_RANDOM = frozenset(
+RANDOM = frozenset(
     {
         *("uniform_", "normal_", "trunc_normal_", "orthogonal_", "sparse_"),
         *("kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_"),
@@ -17,9 +17,7 @@ _RANDOM = frozenset(
 )
 """Functions of tensors and of ``torch.nn.init`` that draw random numbers."""
 
-_VALUES = frozenset(
-    {"add_", "clamp_", "copy_", "div_", "erfinv_", "fill_", "mul_", "sub_", "zero_"}
-)
+VALUES = frozenset({"add_", "clamp_", "copy_", "div_", "erfinv_", "fill_", "mul_", "sub_", "zero_"})
 """Functions that change values alone, of which a tensor of the meta device has none."""
 
 
@@ -44,11 +42,11 @@ class UnsetParameters(TorchFunctionMode):
         """Fill a parameter with zeros in place of random numbers; call anything else."""
         options = dict(kwargs or {})
         name = getattr(func, "__name__", "")
-        if name in _RANDOM or name in _VALUES:
+        if name in RANDOM or name in VALUES:
             tensor = args[0] if args else options.get("tensor")
             if isinstance(tensor, nn.Parameter) and tensor.is_meta:
                 return tensor  # there, each of these calls is a hundred of Python
-            if isinstance(tensor, nn.Parameter) and name in _RANDOM:
+            if isinstance(tensor, nn.Parameter) and name in RANDOM:
                 with torch.no_grad():
                     return tensor.zero_()
         return func(*args, **options)
