@@ -270,9 +270,7 @@ def _differences(state: State, weights: State) -> list[str]:
     shapes = []
     for key, expected in weights.items():
         tensor = state.get(key)
-        if is_lazy(expected):
-            continue
-        if tensor is not None and tensor.shape != expected.shape:
+        if tensor is not None and not is_lazy(expected) and tensor.shape != expected.shape:
             shapes.append(f"{key}: file {_shape(tensor)} vs model {_shape(expected)}")
     return shapes
 
@@ -305,7 +303,7 @@ def weights_sha256(module: nn.Module) -> str:
             digest.update(head.encode())
             flat = value.detach().cpu().contiguous().reshape(-1)
             # As bytes, because NumPy has no bfloat16; in place, for to copy takes longer.
-            digest.update(flat.view(torch.uint8).numpy())
+            digest.update(flat.view(torch.uint8).numpy().data)
         else:  # a module's own extra state
             digest.update(f"{key}|{value!r}|".encode())
     return digest.hexdigest()
