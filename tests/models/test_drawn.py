@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from camlucida.models.drawn import DrawnWeights
 from camlucida.models.load import load_model
 
 NET = """
+import torch
 from torch import nn
 
 def build():
@@ -64,6 +66,7 @@ def test_weights_that_are_assigned_or_constant_are_not_random() -> None:
 def test_what_has_no_numbers_yet() -> None:
     with DrawnWeights() as drawn:
         network = nn.Sequential(nn.LazyConv2d(2, 3), nn.Conv2d(1, 1, 3, device="meta"))
+        network.register_parameter("sparse", nn.Parameter(torch.eye(3).to_sparse()))
     assert drawn.still(network) == ["0.weight"]
 
 

@@ -94,12 +94,13 @@ def _is_weight(path: str, parameter: nn.Parameter) -> bool:
     lazy: bool = is_lazy(parameter)
     if lazy:
         return not path.endswith("bias")
-    return parameter.ndim > 1 and not parameter.is_meta
+    return not _is_empty(parameter) and parameter.ndim > 1
 
 
 def _is_empty(tensor: Tensor) -> bool:
-    """Whether it has no numbers yet."""
-    return is_lazy(tensor) or tensor.is_meta
+    """Whether it has no numbers of its own place in memory, or none yet."""
+    is_plain = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided
+    return not is_plain or tensor.is_meta
 
 
 @torch.no_grad()
