@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.selection import RULES, select
+from camlucida.analysis.selection.pool import Pool
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import english
 from tests.support.runs_on_disk import hand_made, run_of
@@ -98,6 +99,18 @@ def test_random_is_stated_reproducible_and_blind_to_order_and_truth():
     assert chosen(cases, "random:5")[2].count("seed 0") == 1
     assert len({tuple(chosen(cases, f"random:5:seed={seed}")[0]) for seed in range(10)}) > 5
     assert set(chosen(cases, "random:20")[0]) == set(cases["image"])
+
+
+def test_what_a_rule_does_to_its_candidates_is_not_seen_by_the_next():
+    cases = regression({"a": 1, "b": 5, "c": 3})
+    pool = Pool(cases)
+    first = pool.candidates()
+    first["loss"] = 0.0
+    first.attrs["of"] = "one rule"
+    again = pool.candidates()
+    pd.testing.assert_frame_equal(again, Pool(cases).candidates())
+    assert again.attrs == Pool(cases).candidates().attrs
+    assert pool.candidates(by_label=True).equals(Pool(cases).candidates(by_label=True))
 
 
 def test_per_class_takes_the_typical_of_each_true_class():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,16 @@ class Pool:
         Args:
             by_label: also for classes an image and a label.
         """
+        # Every rule begins with them, most more than once.
+        if by_label not in self._candidates:
+            self._candidates[by_label] = self._find_candidates(by_label)
+        return self._candidates[by_label].copy()
+
+    @cached_property
+    def _candidates(self) -> dict[bool, pd.DataFrame]:
+        return {}
+
+    def _find_candidates(self, by_label: bool) -> pd.DataFrame:
         cases, classes = self.cases, of_classes(self.cases)
         label = cases["label"].where(cases["label"] != "", cases["target"])
         rank = np.select(
