@@ -41,6 +41,18 @@ except SystemExit:
         assert command in done.stdout
 
 
+def test_a_process_of_its_own_looks_for_garbage_less_often(monkeypatch):
+    """What calls the command line as a function keeps its settings."""
+    set_to = []
+    monkeypatch.setattr("gc.set_threshold", set_to.append)
+    monkeypatch.setattr(sys, "argv", ["camlucida", "--version"])
+    for arguments, expected in ((["--version"], []), (None, [10_000])):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        assert set_to == expected
+
+
 def test_explain_writes_the_files_it_lists(tmp_path, card, capsys):
     image, out = write_image(tmp_path / "film.png"), tmp_path / "out"
     assert (

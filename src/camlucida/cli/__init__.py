@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs.
 # isort: skip_file
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -44,6 +45,9 @@ from camlucida.core.errors import CamlucidaError
 
 __all__ = ["app", "main"]
 
+_THRESHOLD = 10_000
+"""New objects after which a process of the command line looks for garbage; Python's is 700."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. A typed error becomes one line and an exit code.
@@ -54,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: without the program's name; None takes those of the process.
     """
+    if arguments is None:
+        # PyTorch and its like import half a million objects that stay: to look through them again
+        # and again for garbage takes half a second.
+        gc.set_threshold(_THRESHOLD)
     try:
         app(args=list(arguments) if arguments is not None else None)
     except CamlucidaError as error:
