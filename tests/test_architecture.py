@@ -44,9 +44,15 @@ def imported(path):
         elif isinstance(node, ast.If) and name_of(node.test) == "TYPE_CHECKING":
             pending += [(child, at_import) for child in node.orelse]
         else:
-            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-            pending += [(child, at_import and not inside) for child in ast.iter_child_nodes(node)]
+            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            pending += [(child, at_import and not inside) for child in blocks(node)]
     return found
+
+
+def blocks(node):
+    """Statements in a statement; an import is one, so that no expression needs a look."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        yield from getattr(node, name, ())
 
 
 def name_of(function):

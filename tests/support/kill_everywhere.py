@@ -5,6 +5,7 @@ every rename, every SQLite transaction and its commit, and every batch of images
 two of them changes nothing on the disk but the content of a temporary file.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -114,6 +115,8 @@ def killed_everywhere(cohort: Path, folder: Path, prepare) -> int:
 def main(folder: Path) -> None:
     """A new run with a broken image; then one that goes on after an image has changed."""
     torch.set_num_threads(1)
+    # A child that looks through what was imported copies every page of it.
+    gc.freeze()
     unsynchronised(pytest.MonkeyPatch())
     runs.PART = 2
     cohort = write_cohort(folder / "new", films=3, broken=1)
