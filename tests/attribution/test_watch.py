@@ -313,3 +313,27 @@ def test_an_output_that_the_model_keeps_counts(by: str, tokens: bool, share: flo
         found = explain(net, images, 1, ["hirescam", "ablationcam"], "layer")
         for explanation, raw in zip(found, expected):
             torch.testing.assert_close(explanation.raw.double().flatten(), raw.detach())
+
+
+class Again(nn.Module):
+    """An encoder that runs on an image, and again: beside the first time, or on what that made."""
+
+    def __init__(self, beside: bool) -> None:
+        super().__init__()
+        self.beside, self.stem = beside, nn.Conv2d(3, 4, 3, 2, 1)
+        self.layer, self.head = nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.layer(self.stem(x))
+        if not self.beside:
+            return self.head(self.layer(first.tanh()).mean((2, 3)))
+        return self.head(first.mean((2, 3)) + self.layer(self.stem(x / 2)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("method", ["hirescam", "ablationcam"])
+def test_calls_that_reach_the_score_beside_the_last_are_said(beside: bool, method: str) -> None:
+    net, images = nets.seeded(Again(beside)).eval(), nets.images(1, 3, 8, 12)
+    (found,) = explain(net, images, 1, method, "layer")
+    said = Message("layer.calls", {"layer": "layer", "calls": 2})
+    assert (said in found.scan.warnings) is beside

@@ -270,7 +270,7 @@ def _watched(
         return None
     find_images(known.model, known.inputs, captured)
     misplaced = find_misplaced(known.model, known.inputs, captured)
-    notes = [*_notes(known, autos), *misplaced]
+    notes = [*_notes(known, autos, captured), *misplaced]
     return Forward(known.inputs, output, captured, notes, watch.rectifiers.hooked)
 
 
@@ -278,8 +278,16 @@ def _all_reach(score: Tensor, layers: Sequence[Captured]) -> bool:
     return all(reaches(score, layer.activations) for layer in layers)
 
 
-def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
-    """What is to be said of the layer that ``auto`` took."""
+def _notes(known: _Known, autos: Sequence[Captured], captured: Sequence[Captured]) -> list[Message]:
+    """What is to be said of the layers, and of that which ``auto`` took among them."""
+    partial = _partial(known, captured)
+    of_auto = _notes_of_auto(known, autos)
+    if partial:
+        of_auto = [note for note in of_auto if note.code != "layer.branched"]
+    return [*of_auto, *partial]
+
+
+def _notes_of_auto(known: _Known, autos: Sequence[Captured]) -> list[Message]:
     layers = known.surveyed
     if layers is None or layers.auto is None:
         return []
@@ -295,6 +303,14 @@ def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
         values = {"layer": str(chosen), "usual": str(usual)}
         notes.append(Message("layer.one_cell", values))
     return notes
+
+
+def _partial(known: _Known, layers: Sequence[Captured]) -> list[Message]:
+    """What is to be said of layers that run several times on one image."""
+    if len(image_inputs(known.inputs)) > 1:
+        return []  # an earlier call may be of another image
+    partial = {str(layer.ref): layer.call + 1 for layer in layers if layer.partial}
+    return [Message("layer.calls", {"layer": ref, "calls": partial[ref]}) for ref in partial]
 
 
 def gradient_reaches(

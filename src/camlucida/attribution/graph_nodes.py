@@ -163,3 +163,31 @@ def reaches(score: Tensor, activations: Tensor) -> bool:
         seen.add(node)
         nodes += [following for following, _ in node.next_functions]
     return False
+
+
+def has_way_past(score: Tensor, stop: Any, nodes: Collection[Any]) -> bool:
+    """Whether a score depends on one of several nodes by a way that does not pass another.
+
+    Args:
+        score: whose graph is searched.
+        stop: the node that is not passed.
+        nodes: that are looked for.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> first = x.exp()
+    >>> second = first.sin()
+    >>> has_way_past(second.sum(), second.grad_fn, {first.grad_fn})
+    False
+    >>> has_way_past(second.sum() + first.sum(), second.grad_fn, {first.grad_fn})
+    True
+    """
+    seen, pending = {stop}, [score.grad_fn]
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        if node in nodes:
+            return True
+        seen.add(node)
+        pending += [following for following, _ in node.next_functions]
+    return False

@@ -19,6 +19,7 @@ from torch.overrides import _get_current_function_mode_stack
 from torch.utils.hooks import RemovableHandle
 
 from camlucida.attribution.capture_recurrent import without_cudnn
+from camlucida.attribution.graph_nodes import has_way_past
 from camlucida.attribution.output_reader import OutputReader
 from camlucida.attribution.rectified import PRE, Rectified, Rectifiers, positive_part, users
 from camlucida.core.errors import LayerError
@@ -54,6 +55,8 @@ class Captured:
         misplaced: why its grid does not lie over the image that it saw.
         kept: whether the scores also depend on an output that the model kept in an attribute, which
             a replay of what follows the layer would leave as it is.
+        partial: whether the scores also depend on an earlier call by a way that does not pass this
+            one.
     """
 
     ref: LayerRef
@@ -67,6 +70,7 @@ class Captured:
     pre: bool = False
     misplaced: Message | None = None
     kept: bool = False
+    partial: bool = False
 
     @property
     def name(self) -> str:
@@ -134,6 +138,7 @@ class Watch:
         self._follows, self._cannot_follow = False, False
         self.rectified: dict[LayerRef, Rectified] = {}
         self._of_outputs: dict[LayerRef, Any] = {}
+        self._handed_on: dict[LayerRef, list[Any]] = {}
 
     def run(self) -> Any:
         """The forward pass; hooks are gone afterwards whatever happens.
@@ -205,6 +210,8 @@ class Watch:
         """
         captured = self.captured[ref]
         captured.kept = self._is_kept(ref, logits)
+        *earlier, last = self._handed_on.get(ref, [None])
+        captured.partial = bool(earlier) and has_way_past(logits, last, set(earlier))
         rectified = self.rectified.get(ref) or self.rectifiers.result((ref, captured.call), logits)
         if pre or rectified is None:
             return replace(captured, pre=pre)
@@ -315,16 +322,22 @@ class Watch:
             if ref in self.positive:
                 self.rectified[ref], used = positive_part(captured.activations)
                 onward = captured.layout.from_grid(used, tensor)
+                self._hand_on(ref, onward)
                 return replace_tensor(captured.output, tensor, onward)
             onward = captured.layout.from_grid(captured.activations, tensor)
             if onward.data_ptr() == captured.activations.data_ptr():
                 # An in-place operation downstream must not touch what was captured.
                 onward = onward.clone()
+            self._hand_on(ref, onward)
             if own:
                 with torch._C.DisableTorchFunction():  # it is not the model that takes this node
                     self._of_outputs[ref] = tensor.copy_(onward).grad_fn
             self.rectifiers.watch((ref, captured.call), tensor, onward, captured.layout)
             return replace_tensor(captured.output, tensor, onward)
+
+    def _hand_on(self, ref: LayerRef, onward: Tensor) -> None:
+        with torch._C.DisableTorchFunction():
+            self._handed_on.setdefault(ref, []).append(onward.grad_fn)
 
 
 def is_of_its_own(tensor: Tensor, args: tuple[Any, ...]) -> bool:

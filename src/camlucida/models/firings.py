@@ -24,6 +24,10 @@ declare(
             "explained at {layer}, but the image also reaches the score past this layer: the map "
             "shows a part of the evidence (other branches have layers of their own)"
         ),
+        "calls": (
+            "explained at {layer} in the last of {calls} calls, but the image also reaches the "
+            "score by earlier ones: the map shows a part of the evidence"
+        ),
         "one_cell": (
             "explained at {layer}: on images of this size {usual} has one cell alone, which shows "
             "nothing of place"
