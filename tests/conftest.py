@@ -1,5 +1,6 @@
 """Fixtures shared by the whole suite."""
 
+import atexit
 import gc
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tests.support.processes import copied
 # A million objects are made while the tests are collected, and nearly all of them stay: to look
 # for garbage among them takes a quarter of that time. See pytest_collection_finish.
 gc.disable()
+# Bindings in C++ complain of what is still there when the process ends; before that pytest looks
+# for what the tests left, five times.
+atexit.register(gc.unfreeze)
 
 # Each test process has a core of its own.
 torch.set_num_threads(1)
@@ -30,11 +34,6 @@ def pytest_collection_finish():
     """What is there when the tests begin is never looked through; what they make is, as ever."""
     gc.freeze()
     gc.enable()
-
-
-def pytest_unconfigure():
-    """Bindings in C++ complain of what is still there when the process ends."""
-    gc.unfreeze()
 
 
 def pytest_addoption(parser):
