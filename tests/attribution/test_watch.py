@@ -1,5 +1,7 @@
 """The hooks of a capture: which layer is taken, what is explained of it, what is refused."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -313,6 +315,18 @@ def test_an_output_that_the_model_keeps_counts(by: str, tokens: bool, share: flo
         found = explain(net, images, 1, ["hirescam", "ablationcam"], "layer")
         for explanation, raw in zip(found, expected):
             torch.testing.assert_close(explanation.raw.double().flatten(), raw.detach())
+
+
+@pytest.mark.parametrize("by", ["attribute", "hook"])
+def test_what_the_model_keeps_holds_no_graph_afterwards(by: str) -> None:
+    """A model with a tensor of a graph cannot be copied."""
+    net, images = nets.seeded(Past(by, tokens=False, share=1)).eval(), nets.images(1, 3, 8, 12)
+    for _ in range(2):
+        (found,) = explain(net, images, 1, "hirescam", "layer")
+        assert not (net.noted if by == "hook" else net.layer.kept).requires_grad
+        torch.testing.assert_close(
+            found.raw, explain(copy.deepcopy(net), images, 1, "hirescam", "layer")[0].raw
+        )
 
 
 class Again(nn.Module):
