@@ -13,7 +13,7 @@ from camlucida.attribution.explained_batch import ExplainedBatch, sum_of_targets
 from camlucida.attribution.pooled_gradients import Pooling, find_pooling
 from camlucida.attribution.read_tokens import ReadTokens, find_read_tokens
 from camlucida.attribution.targets import Label
-from camlucida.core.tensors import full
+from camlucida.core.tensors import full, weighted_gradients
 from camlucida.models.layers import LayerRef
 from camlucida.models.remembered import Remembered
 
@@ -94,9 +94,7 @@ def _agree(explained: ExplainedBatch, ways: Sequence[_Way]) -> bool:
     by_logits = torch.randn(logits.shape, generator=generator).to(logits)
     activations = [layer.activations for layer in layers]
     with differentiating():
-        gradients: Sequence[Tensor | None] = torch.autograd.grad(
-            logits, activations, by_logits, retain_graph=True, allow_unused=True
-        )
+        gradients = weighted_gradients(logits, activations, by_logits)
     agree = []
     for key, way, gradient in zip(keys, ways, gradients):
         if gradient is None:  # an operation of the head has no derivative

@@ -29,7 +29,11 @@ from camlucida.attribution.graph_nodes import (
     users_of,
     weights_of,
 )
-from camlucida.core.tensors import full, over_grid
+from camlucida.core.tensors import full, over_grid, weighted_gradients
+
+_ONE_BY_ONE = 4
+"""Gradients behind a head that are taken one by one: a batch of them is faster from three on, and
+imports sympy first, half a second of a process."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Pooling:
 
         An operation of the user's own may know nothing of batches of gradients.
         """
-        if len(by_logits) > 1:
+        if len(by_logits) > _ONE_BY_ONE:
             with suppress(RuntimeError), warnings.catch_warnings():
                 # An operation without a rule for batches is taken back one by one.
                 warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
@@ -93,7 +97,8 @@ class Pooling:
 
     def _taken_back(self, by_logits: Tensor) -> Tensor:
         with differentiating():
-            (by_mean,) = torch.autograd.grad(self.logits, [self.mean], by_logits, retain_graph=True)
+            (by_mean,) = weighted_gradients(self.logits, [self.mean], by_logits)
+        assert by_mean is not None
         return by_mean
 
     def _over_grid(self, by_mean: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from camlucida.attribution.capture_breaks import altered, output_with
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import CamlucidaError
+from camlucida.core.tensors import weighted_gradients
 from camlucida.models.layers import LayerRef
 from camlucida.models.remembered import Remembered
 
@@ -79,9 +80,7 @@ def _gradient_is_dead(layer: Captured, logits: Tensor) -> bool:
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(logits.shape, generator=generator).to(logits)
     try:
-        (gradient,) = torch.autograd.grad(
-            logits, [layer.activations], weights, retain_graph=True, allow_unused=True
-        )
+        (gradient,) = weighted_gradients(logits, [layer.activations], weights)
     except Exception:  # noqa: BLE001, said where the gradient of the score is taken
         return False
     if gradient is None or not bool(gradient.any()):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from camlucida.core.tensors import weighted_gradients
 from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, as_fired
 from camlucida.models.layers import LayerRef
@@ -121,13 +122,8 @@ class ScoreGradients:
         if not tensors:
             return {}
         try:
-            gradients = torch.autograd.grad(
-                self._score,
-                tensors,
-                self._weights if weights is None else weights,
-                retain_graph=True,
-                allow_unused=True,
-            )
+            by = self._weights if weights is None else weights
+            gradients = weighted_gradients(self._score, tensors, by)
         except Exception:  # noqa: BLE001 (a backward function of the model's may raise anything)
             return None
         nonzero = {}
