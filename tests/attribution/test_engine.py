@@ -460,6 +460,12 @@ def test_an_output_without_an_axis_of_images():
         explain(nets.Wrapped(net, lambda x: x[:, None]), inputs, 0)
 
 
+def test_a_bag_of_images_with_one_score_is_told_how_it_can_be_explained():
+    net, inputs = cnn()
+    with pytest.raises(ModelError, match=r"bag that has one score.*returns \(1, C\)"):
+        explain(nets.Wrapped(net, lambda x: x.amax(0, keepdim=True)), inputs, 0)
+
+
 def test_labels_known_to_the_model():
     net, inputs = cnn()
     net.pathologies = ["a", "", "c", "d"]

@@ -329,6 +329,36 @@ def test_what_the_model_keeps_holds_no_graph_afterwards(by: str) -> None:
         )
 
 
+class KeepsLater(nn.Module):
+    """Keeps what it makes of the layer: in a list, a dictionary and a hook of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.act, self.head = nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Linear(4, 2)
+        self.notes: dict[str, object] = {"pairs": []}
+        self.act.register_forward_hook(lambda module, args, output: setattr(self, "seen", output))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = self.act(self.layer(x)).mean((2, 3))
+        self.notes["pairs"] = [(pooled, self.head(pooled))]
+        return self.head(pooled)
+
+
+def test_what_the_model_keeps_of_later_layers_holds_no_graph_either() -> None:
+    net, images = nets.seeded(KeepsLater()).eval(), nets.images(1, 3, 8, 12)
+    net.of_training = before = net.head(torch.ones(1, 4, requires_grad=True))
+    for _ in range(2):  # the first also looks at altered images
+        explain(net, images, 1, "hirescam", "layer")
+    kept = [net.seen, *net.notes["pairs"][0]]
+    assert not any(tensor.requires_grad for tensor in kept)
+    with torch.no_grad():
+        net(images)
+    now = [net.seen, *net.notes["pairs"][0]]
+    torch.testing.assert_close(kept, now, rtol=0, atol=0)
+    assert net.of_training is before
+    assert before.requires_grad
+
+
 class Again(nn.Module):
     """An encoder that runs on an image, and again: beside the first time, or on what that made."""
 

@@ -268,7 +268,6 @@ def _watched(
     autos = [layer for name, layer in zip(names, captured) if name == "auto"]
     if known.surveyed is None and not _all_reach(output.logits, autos):
         return None
-    watch.release()
     find_images(known.model, known.inputs, captured)
     misplaced = find_misplaced(known.model, known.inputs, captured)
     notes = [*_notes(known, autos, captured), *misplaced]

@@ -7,7 +7,6 @@ cannot change what was captured).
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
@@ -32,9 +31,6 @@ from camlucida.models.walk import named_modules
 
 _HAVE_A_MODE: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 """Models whose layers run within a function mode of their own, such as ``torch.device``."""
-
-_REFERENCES = 5
-"""To a captured output that nobody keeps: two of a loop, and three of what a watch gathered."""
 
 LayoutOf = Callable[[LayerRef, Tensor], Layout | None]
 """A layer and its output → how that lies on a grid; None without one."""
@@ -143,7 +139,6 @@ class Watch:
         self.rectified: dict[LayerRef, Rectified] = {}
         self._of_outputs: dict[LayerRef, Any] = {}
         self._handed_on: dict[LayerRef, list[Any]] = {}
-        self._joined: list[Tensor] = []
 
     def run(self) -> Any:
         """The forward pass; hooks are gone afterwards whatever happens.
@@ -204,18 +199,6 @@ class Watch:
         if path == self.reader.spec.logits_from:
             yield module.register_forward_hook(self._keep_logits)
         yield from without_cudnn(module)
-
-    def release(self) -> None:
-        """Outputs that the model keeps as attributes are off the graph, once it is whole.
-
-        A model that holds a tensor of a graph cannot be copied.
-        """
-        if any(sys.getrefcount(tensor) > _REFERENCES for tensor in self._joined):
-            joined = {id(tensor) for tensor in self._joined}
-            for module in self.model.modules():
-                for holder in (vars(module), *vars(module).values()):
-                    _detach_in(holder, joined)
-        self._joined.clear()
 
     def as_used(self, ref: LayerRef, pre: bool, logits: Tensor) -> Captured:
         """A captured layer as the network uses it: after its ReLU, where one follows.
@@ -349,23 +332,12 @@ class Watch:
             if own:
                 with torch._C.DisableTorchFunction():  # it is not the model that takes this node
                     self._of_outputs[ref] = tensor.copy_(onward).grad_fn
-                self._joined.append(tensor)
             self.rectifiers.watch((ref, captured.call), tensor, onward, captured.layout)
             return replace_tensor(captured.output, tensor, onward)
 
     def _hand_on(self, ref: LayerRef, onward: Tensor) -> None:
         with torch._C.DisableTorchFunction():
             self._handed_on.setdefault(ref, []).append(onward.grad_fn)
-
-
-def _detach_in(holder: Any, joined: Collection[int]) -> None:
-    """Put tensors of these identities in a dictionary or a list off their graph."""
-    if type(holder) not in (dict, list):
-        return
-    items = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
-    for key, value in items:
-        if id(value) in joined:
-            holder[key] = value.detach()
 
 
 def is_of_its_own(tensor: Tensor, args: tuple[Any, ...]) -> bool:

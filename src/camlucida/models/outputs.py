@@ -103,10 +103,14 @@ def interpret(
     output = full(label_axes(output, images, spec.task))
     if len(logits) != len(images) or logits.shape[1:] != output.shape[1:]:
         shapes = f"{tuple(output.shape)} and logits {tuple(logits.shape)}"
-        raise ModelError(
-            f"for {len(images)} images the model returned {shapes}",
-            "the first axis of the output must be the image, the second the label",
-        )
+        fix = "the first axis of the output must be the image, the second the label"
+        if len(logits) == 1:
+            fix = (
+                "where these images are a bag that has one score, explain one of them at a time: "
+                "put the model into a module whose forward sets that image among the others, which "
+                "it holds, and returns (1, C)"
+            )
+        raise ModelError(f"for {len(images)} images the model returned {shapes}", fix)
     kind = final if final in _KINDS else _kind_between(logits, output) if final else ""
     task = spec.task or _task_of(logits, images, kind)
     _check_task(task, logits, images)

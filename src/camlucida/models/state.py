@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from camlucida.core.errors import ModelError, ModelMismatchError
 from camlucida.models.buffers import buffers_kept
 from camlucida.models.image_axes import axes_fix
+from camlucida.models.kept_outputs import kept_off_graph
 from camlucida.models.recomputation import plain_checkpoints
 from camlucida.models.unexplainable import check_explainable
 from camlucida.models.walk import walked
@@ -57,6 +58,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
     Everything is restored afterwards, also after an exception. Works under ``no_grad`` and
     ``inference_mode``, which it lifts for its body. Gradient checkpointing becomes a plain call,
     and backward hooks of modules, which are for training and may change gradients, do not run.
+    What the model keeps of a pass in its attributes is off the graph afterwards.
 
     Args:
         model: a plain module (see :func:`unwrap`).
@@ -90,7 +92,12 @@ def frozen(model: nn.Module) -> Iterator[None]:
             )
         training = [module for module in modules if module.training]
         learning = [parameter for parameter in parameters if parameter.requires_grad]
-        with _uncompiled(modules), _without_backward_hooks(modules), buffers_kept(model, modules):
+        with (
+            kept_off_graph(modules),
+            _uncompiled(modules),
+            _without_backward_hooks(modules),
+            buffers_kept(model, modules),
+        ):
             try:
                 for module in training:
                     module.training = False
