@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-_CONTAINERS = (list, tuple, dict)
+_SEARCHED = frozenset((Tensor, list, tuple, dict))
+_TABLES = frozenset(vars(nn.Module())) - {"_buffers"}
+"""A module's own tables: of hooks, parameters and parts."""
+
 _MOST = 256
 """Items of a container that is searched: more of them are data, and no outputs."""
 
@@ -23,7 +27,6 @@ def kept_off_graph(modules: Sequence[nn.Module]) -> Iterator[None]:
     Args:
         modules: of a network.
 
-    >>> import torch
     >>> class Keeps(nn.Module):
     ...     def forward(self, x):
     ...         self.seen = [x * 2]
@@ -35,15 +38,20 @@ def kept_off_graph(modules: Sequence[nn.Module]) -> Iterator[None]:
     >>> net.seen
     [tensor([2.])]
     """
-    holders = _holders(modules)
-    before = {id(tensor) for holder in holders for tensor in _on_graph(holder)}
+    earliest = _next_node()
     try:
         yield
     finally:
-        now = (tensor for holder in holders for tensor in _on_graph(holder))
-        if any(id(tensor) not in before for tensor in now):
-            for holder in holders:
-                _detach(holder, before)
+        for holder in _holders(modules):
+            for name, value in list(holder.items()):
+                if type(value) in _SEARCHED and name not in _TABLES:
+                    holder[name] = _detached(value, earliest)
+
+
+def _next_node() -> int:
+    """The number of a node of a graph that is made now: those of earlier ones are less."""
+    node: Any = torch.ones((), requires_grad=True).clone().grad_fn
+    return int(node._sequence_nr())
 
 
 def _holders(modules: Sequence[nn.Module]) -> list[dict[str, Any]]:
@@ -56,35 +64,32 @@ def _holders(modules: Sequence[nn.Module]) -> list[dict[str, Any]]:
     return [vars(module) for module in own]
 
 
-def _on_graph(value: Any) -> Iterator[Tensor]:
-    """The tensors of a graph in lists, tuples and dictionaries."""
-    if type(value) is Tensor:
-        if value.grad_fn is not None:
-            yield value
-    elif type(value) in _CONTAINERS and len(value) <= _MOST:
-        for each in list(value.values()) if type(value) is dict else value:
-            if type(each) is Tensor or type(each) in _CONTAINERS:
-                yield from _on_graph(each)
-
-
-def _detach(value: Any, before: Collection[int]) -> Any:
+def _detached(value: Any, earliest: int) -> Any:
     """The same without graphs; lists and dictionaries are changed in place.
 
     Args:
-        value: of :func:`_on_graph`.
-        before: identities of tensors that stay.
+        value: an attribute.
+        earliest: number of the first node of the graphs that are meant.
     """
     if type(value) is Tensor:
-        stays = value.grad_fn is None or id(value) in before
-        return value if stays else value.detach()
-    if type(value) not in _CONTAINERS or len(value) > _MOST:
+        node: Any = value.grad_fn
+        return value if node is None or node._sequence_nr() < earliest else value.detach()
+    if type(value) not in _SEARCHED or len(value) > _MOST:
         return value
-    if type(value) is tuple:
-        detached = tuple(_detach(each, before) for each in value)
-        changes = any(new is not old for new, old in zip(detached, value))
-        return detached if changes else value
-    for key, each in list(value.items() if type(value) is dict else enumerate(value)):
-        detached = _detach(each, before)
-        if detached is not each:
-            value[key] = detached
+    items = dict(value if type(value) is dict else enumerate(value))
+    changed = _changed(items, earliest)
+    if changed and type(value) is tuple:
+        return tuple({**items, **changed}.values())
+    for key, new in changed.items():
+        value[key] = new
     return value
+
+
+def _changed(items: dict[Any, Any], earliest: int) -> dict[Any, Any]:
+    changed = {}
+    for key, value in items.items():
+        if type(value) in _SEARCHED:
+            detached = _detached(value, earliest)
+            if detached is not value:
+                changed[key] = detached
+    return changed
