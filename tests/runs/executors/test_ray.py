@@ -86,7 +86,7 @@ class Trouble:
 
     def __init__(self, cluster, node) -> None:
         self.cluster, self.node = cluster, node
-        self.done = 0
+        self.done = self.lost = 0
         self.stopped: int | None = None
         self.went_on = False
 
@@ -95,13 +95,16 @@ class Trouble:
             return
         if self.done == 0:
             (raylet,) = self.node.all_processes["raylet"]
-            staying = (pid for pid, parent in workers_of_ray() if parent != raylet.process.pid)
-            self.stopped = next(staying, None)
+            self.lost = raylet.process.pid
             self.cluster.remove_node(self.node, allow_graceful=False)
+        self.done += done
+        is_early = self.done < FILMS - 4
+        if is_early and self.stopped is None:  # at first it may not have started yet
+            staying = (pid for pid, parent in workers_of_ray() if parent != self.lost)
+            self.stopped = next(staying, None)
             if self.stopped is not None:
                 os.kill(self.stopped, signal.SIGSTOP)
-        self.done += done
-        if self.stopped is not None and self.done >= FILMS - 4:
+        elif not is_early and self.stopped is not None:
             os.kill(self.stopped, signal.SIGCONT)
             self.stopped, self.went_on = None, True
 
