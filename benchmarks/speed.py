@@ -425,6 +425,7 @@ def markdown(document: dict[str, Any]) -> str:
     """All results as a table."""
     lines = [
         f"# Speed\n\n{document['about']}\n",
+        "¹ An earlier measurement, whose ratio is one of processor time.\n",
         "| network | images | method | contestant | × a plain forward | processor time "
         "| memory over it | load |",
         "|---|---|---|---|---|---|---|---|",
@@ -434,7 +435,8 @@ def markdown(document: dict[str, Any]) -> str:
         for name, row in rows.items():
             memory = f"{row['extra_mib']:+.0f} MiB" if "extra_mib" in row else ""
             ratio = f"{row['ratio']:.2f}" if "ratio" in row else f"> {row['more_than']}"
-            processor = f"{row['processor']:.2f}" if "processor" in row else ""
+            earlier = "¹" if "ratio" in row else ""
+            processor = f"{row['processor']:.2f}" if "processor" in row else earlier
             about = f"{processor} | {memory} | {row.get('load', '')}"
             lines.append(f"| {network} | {batch} | {case} | {name} | {ratio} | {about} |")
     return "\n".join([*lines, ""])

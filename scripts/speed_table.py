@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "speed.json"
+NETWORKS = RESULTS.with_name("networks.json")
 CONTESTANTS = {
     "camlucida": "camlucida",
     "grad-cam": "grad-cam 1.5.7",
@@ -39,6 +41,18 @@ def speed_rows() -> list[tuple[str, ...]]:
             title = f"{network}, {batch} {'image' if batch == '1' else 'images'}, {SHOWN[case]}"
             cells = [_cell(contestants.get(name)) for name in CONTESTANTS]
             rows.append((title, *cells))
+    return [*rows, *_of_many_networks()]
+
+
+def _of_many_networks() -> list[tuple[str, ...]]:
+    """A row for one label, and one for many: the median of all networks, and the extremes."""
+    results = json.loads(NETWORKS.read_text("utf-8"))
+    rows = []
+    for labels, method in (("1 label", "gradcam"), ("18 labels", "gradcam, 18 labels")):
+        ratios = [row[labels]["ratio"] for row in results.values()]
+        title = f"{len(ratios)} networks of timm, 1 image, {SHOWN[method]}: median (range)"
+        cell = f"{statistics.median(ratios):.2f} × ({min(ratios):.2f}–{max(ratios):.2f})"
+        rows.append((title, cell, *["–"] * (len(CONTESTANTS) - 1)))
     return rows
 
 
@@ -48,5 +62,6 @@ def _cell(row: dict[str, Any] | None) -> str:
     if "more_than" in row:
         return f"> {row['more_than']:,} ×"
     ratio = f"{row['ratio']:.2f}" if row["ratio"] < 10 else f"{row['ratio']:,.0f}"
+    mark = "" if "processor" in row else " ¹"
     memory = f", {row['extra_mib']:+.0f} MiB".replace("-", "−") if "extra_mib" in row else ""
-    return f"{ratio} ×{memory}"
+    return f"{ratio} ×{mark}{memory}"
