@@ -231,3 +231,15 @@ def test_a_checkpoint_is_read_once(project, source, monkeypatch):
     assert read == [weights]
     assert model.checkpoint == weights
     assert model.options["split"] == {"seed": 3}
+
+
+def test_a_factory_of_an_exported_program_is_one_line(tmp_path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "def build():\n"
+        "    net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3)).eval()\n"
+        "    return torch.export.export(net, (torch.rand(1, 3, 8, 8),)).module()\n"
+    )
+    (tmp_path / "card.toml").write_text('factory = "net.py:build"\n')
+    with pytest.raises(ModelError, match=r"evaluation mode.*exported program hides its layers"):
+        load_model(tmp_path / "card.toml")

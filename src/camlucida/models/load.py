@@ -34,7 +34,9 @@ from camlucida.models.recognise import (
 from camlucida.models.stated import Stated, stated_facts
 from camlucida.models.stated_input import with_stated
 from camlucida.models.transforms import input_of_transform
-from camlucida.models.zoo import bundle_notes, conversion_notes
+from camlucida.models.zoo import bundle_notes, conversion_notes, guard
+
+_NO_MODES = "an exported program hides its layers: build the network itself and load its weights"
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ def load_model(
     known_fields, stated_notes = with_stated(read, built.stated, known_fields)
     resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)
-    module = module.eval()
+    with guard(f"{name} cannot be put into evaluation mode", _NO_MODES):
+        module = module.eval()
     settle(module, _input_shape(resolved), name)
     exchanged = _exchanged(module, resolved, name)
     module = module.to(chosen)
