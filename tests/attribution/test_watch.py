@@ -317,6 +317,91 @@ def test_an_output_that_the_model_keeps_counts(by: str, tokens: bool, share: flo
             torch.testing.assert_close(explanation.raw.double().flatten(), raw.detach())
 
 
+class KeepsView(nn.Module):
+    """What it keeps and what it returns are views of the same numbers, or one of the other."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.conv, self.kind = nn.Conv2d(3, 4, 4, 4), kind
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = self.conv(x).sigmoid()
+        self.kept = made if self.kind == "returns a view" else made[:, :]
+        if self.kind == "keeps pieces":
+            self.kept = made.chunk(2, dim=1)
+        if self.kind == "keeps a view without gradient":
+            with torch.no_grad():
+                self.kept = made[:, :]
+        return made.mT.mT if self.kind.startswith("returns") else made
+
+
+class PastView(nn.Module):
+    """Scores of a layer's output, and of what it keeps."""
+
+    def __init__(self, kind: str, used: bool = True) -> None:
+        super().__init__()
+        self.layer, self.head, self.used = KeepsView(kind), nn.Linear(4, 2), used
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        through = self.head(self.layer(x).tanh().mean((2, 3)))
+        if not self.used:
+            return through
+        kept = self.layer.kept
+        past = torch.cat(kept, dim=1) if isinstance(kept, tuple) else kept
+        return through + self.head(past.square().mean((2, 3)))
+
+
+VIEWS = ["returns a view", "returns and keeps a view", "keeps a view"]
+
+
+@pytest.mark.parametrize("kind", [*VIEWS, "keeps a view without gradient"])
+def test_what_a_layer_keeps_and_returns_as_views_counts(kind: str) -> None:
+    net, images = nets.seeded(PastView(kind)).double().eval(), nets.images(1, 3, 8, 12).double()
+    cells = net.layer(images).detach()
+    leaf = cells.clone().requires_grad_()
+    past = 0 if kind == "keeps a view without gradient" else leaf.square()
+    (gradient,) = torch.autograd.grad(net.head((leaf.tanh() + past).mean((2, 3)))[0, 1], leaf)
+    for _ in range(2):
+        (found,) = explain(net, images, 1, "hirescam", "layer")
+        torch.testing.assert_close(found.raw.double(), (cells * gradient).sum(1)[0])
+        assert not net.layer.kept.requires_grad
+
+
+def test_pieces_that_a_layer_keeps_are_refused_where_they_are_used() -> None:
+    images = nets.images(1, 3, 8, 12)
+    with pytest.raises(LayerError, match=r"keeps pieces .* layer returns"):
+        explain(nets.seeded(PastView("keeps pieces")).eval(), images, 1, "hirescam", "layer")
+    net = nets.seeded(PastView("keeps pieces", used=False)).eval()
+    explain(net, images, 1, "hirescam", "layer")
+    assert not any(piece.requires_grad for piece in net.layer.kept)
+
+
+def test_an_output_that_is_a_view_of_the_input_does_not_join() -> None:
+    """By whichever way the layer is called: what goes past it is not the layer's."""
+
+    class Rows(nn.Module):
+        def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
+            return maps[-1][:, :]
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.layer, self.head = nn.Conv2d(3, 4, 4, 4), Rows(), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made = self.conv(x)
+            through = self.layer(maps=[made]) if x.shape[2] == 8 else self.layer([made])
+            return self.head((through.tanh() + made.square()).mean((2, 3)))
+
+    net = nets.seeded(Net()).double().eval()
+    for rows in (8, 12):
+        images = nets.images(1, 3, rows, 12).double()
+        cells = net.conv(images).detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(net.head(cells.tanh().mean((2, 3)))[0, 1], cells)
+        (found,) = explain(net, images, 1, "hirescam", "layer")
+        torch.testing.assert_close(found.raw.double(), (cells * gradient).sum(1)[0].detach())
+
+
 @pytest.mark.parametrize("by", ["attribute", "hook"])
 def test_what_the_model_keeps_holds_no_graph_afterwards(by: str) -> None:
     """A model with a tensor of a graph cannot be copied."""

@@ -20,9 +20,10 @@ from torch.utils.hooks import RemovableHandle
 
 from camlucida.attribution.capture_recurrent import without_cudnn
 from camlucida.attribution.graph_nodes import has_way_past
+from camlucida.attribution.kept_pieces import is_of_its_own, keeps_pieces, whole
 from camlucida.attribution.output_reader import OutputReader
 from camlucida.attribution.rectified import PRE, Rectified, Rectifiers, positive_part, users
-from camlucida.core.errors import LayerError
+from camlucida.core.errors import LayerError, ModelError
 from camlucida.core.messages import Message
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
@@ -127,6 +128,7 @@ class Watch:
         self.reader = reader
         self.record = record
         self.layouts = layouts
+        self._joins = True
         self._forget()
 
     def _forget(self) -> None:
@@ -148,20 +150,30 @@ class Watch:
 
         Raises:
             ModelError: the model cannot run.
+            LayerError: as of :func:`keeps_pieces`.
         """
+        try:
+            returned = self._hooked_run()
+        except ModelError as error:
+            if not self._of_outputs or not keeps_pieces(error, self._of_outputs):
+                raise
+            self._joins = False
+        else:
+            if not self._cannot_follow:
+                return returned
+            _HAVE_A_MODE.add(self.model)
+        self._forget()
+        return self.run()
+
+    def _hooked_run(self) -> Any:
         handles: list[RemovableHandle] = []
         try:
             for path, module in self._watched():
                 handles += self._hooks(path, module)
-            returned = self._forward()
+            return self._forward()
         finally:
             for handle in handles:
                 handle.remove()
-        if not self._cannot_follow:
-            return returned
-        _HAVE_A_MODE.add(self.model)
-        self._forget()
-        return self.run()
 
     def _forward(self) -> Any:
         with forwarding(self.inputs) as given, self.reader.following(), ExitStack() as self._modes:
@@ -195,7 +207,7 @@ class Watch:
 
     def _hooks(self, path: str, module: nn.Module) -> Iterator[RemovableHandle]:
         if path in self.requested or self.record:
-            yield module.register_forward_hook(self._layer_hook(path))
+            yield module.register_forward_hook(self._layer_hook(path), with_kwargs=True)
         if path == self.reader.spec.logits_from:
             yield module.register_forward_hook(self._keep_logits)
         yield from without_cudnn(module)
@@ -229,13 +241,14 @@ class Watch:
         self.reader.named_logits = main_tensor(output)
 
     def _layer_hook(self, path: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+        def hook(module: nn.Module, args: Any, named: dict[str, Any], output: Any) -> Any:
             call = self.calls.get(path, 0)
             self.calls[path] = call + 1
             before = self._record(path, call, output)
             onward = output
             for ref in self.requested.get(path, ()):
-                onward = self._capture(ref, onward, call, before, args)
+                inputs = (args, named, module._buffers)
+                onward = self._capture(ref, onward, call, before, inputs)
             return onward
 
         return hook
@@ -291,7 +304,7 @@ class Watch:
         output: Any,
         call: int,
         before: dict[tuple[str, int], Any],
-        args: tuple[Any, ...],
+        inputs: Collection[Any],
     ) -> Any:
         resolved, tensor = self._pick(ref, output)
         layout = None if tensor is None else self.layouts(resolved, tensor)
@@ -300,7 +313,8 @@ class Watch:
             return output
         activations = layout.to_grid(tensor)
         captured = Captured(resolved, activations, layout, call, before, output)
-        return self._cut(ref, captured, tensor, is_of_its_own(tensor, args))
+        own = self._joins and is_of_its_own(tensor, inputs)
+        return self._cut(ref, captured, tensor, own)
 
     def _cut(self, ref: LayerRef, captured: Captured, tensor: Tensor, own: bool) -> Any:
         """Keep a layer's activations, and give what goes on instead of its output.
@@ -331,26 +345,10 @@ class Watch:
             self._hand_on(ref, onward)
             if own:
                 with torch._C.DisableTorchFunction():  # it is not the model that takes this node
-                    self._of_outputs[ref] = tensor.copy_(onward).grad_fn
+                    self._of_outputs[ref] = whole(tensor.copy_(onward)).grad_fn
             self.rectifiers.watch((ref, captured.call), tensor, onward, captured.layout)
             return replace_tensor(captured.output, tensor, onward)
 
     def _hand_on(self, ref: LayerRef, onward: Tensor) -> None:
         with torch._C.DisableTorchFunction():
             self._handed_on.setdefault(ref, []).append(onward.grad_fn)
-
-
-def is_of_its_own(tensor: Tensor, args: tuple[Any, ...]) -> bool:
-    """Whether an output, which no graph leads to, shares its numbers with nothing before the layer.
-
-    Args:
-        tensor: of the output of a module.
-        args: that the module was called with.
-
-    >>> rows = torch.zeros(2, 3)
-    >>> is_of_its_own(rows, ()), is_of_its_own(rows[:, :2], ()), is_of_its_own(rows, (rows,))
-    (True, False, False)
-    """
-    is_plain = type(tensor) is Tensor and not tensor.is_inference()
-    is_new = tensor._base is None and not any(tensor is arg for arg in args)
-    return is_plain and is_new and not tensor.requires_grad

@@ -72,8 +72,7 @@ def _detached(value: Any, earliest: int) -> Any:
         earliest: number of the first node of the graphs that are meant.
     """
     if type(value) is Tensor:
-        node: Any = value.grad_fn
-        return value if node is None or node._sequence_nr() < earliest else value.detach()
+        return value.detach() if _is_later(value, earliest) else value
     if type(value) not in _SEARCHED or len(value) > _MOST:
         return value
     items = dict(value if type(value) is dict else enumerate(value))
@@ -83,6 +82,15 @@ def _detached(value: Any, earliest: int) -> Any:
     for key, new in changed.items():
         value[key] = new
     return value
+
+
+def _is_later(tensor: Tensor, earliest: int) -> bool:
+    """Whether a tensor is on one of the graphs that are meant."""
+    try:
+        node: Any = tensor.grad_fn
+    except RuntimeError:  # a view that could not follow what was written into its base
+        return True
+    return node is not None and bool(node._sequence_nr() >= earliest)
 
 
 def _changed(items: dict[Any, Any], earliest: int) -> dict[Any, Any]:
