@@ -38,7 +38,7 @@ def is_of_its_own(tensor: Tensor, before: Collection[Any]) -> bool:
     is_plain = type(tensor) is type(made) is Tensor and not tensor.is_inference()
     if not is_plain or tensor.requires_grad or not _can_be_written(tensor):
         return False
-    return not any(whole(other) is made for item in before for other in _tensors(item))
+    return all(whole(other) is not made for other in _tensors(tuple(before)))
 
 
 def _can_be_written(tensor: Tensor) -> bool:
@@ -90,6 +90,6 @@ def keeps_pieces(error: ModelError, layers: Collection[LayerRef]) -> bool:
         raise LayerError(
             f"the model keeps pieces of what layer {names} returns (unbind, chunk or split) and "
             "uses them past it, so no gradient can be followed by them",
-            "keep the whole output and take the pieces where they are used, or explain another layer",
+            "keep the whole output and take its pieces where they are used, or name another",
         ) from error
     return True

@@ -102,7 +102,9 @@ def doctor_command(
         print(f"{loaded.name}: research use only")
         _print_findings(result)
     fit_notes = () if result.fit is None else result.fit.notes
-    finish([*missing, *result.failures], [*loaded.notes, *fit_notes])
+    findings = [finding.what for finding in result.findings]
+    notes = [note for note in loaded.notes if note not in findings]
+    finish([*missing, *result.failures], [*notes, *fit_notes])
     if result.has_fault:
         raise typer.Exit(SOME_FAILED)
 

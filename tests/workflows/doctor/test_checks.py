@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.io.image import RawImage
 from camlucida.models.card import Card, resolve_card
@@ -290,6 +291,25 @@ def test_the_layer_and_those_that_are_not_taken(sound):
     assert "as requested; auto takes features" in str(stated[0])
     few = examined(sound, input={**INPUT, "size": 8})
     assert ("note", "layer_few") in codes("layer", few)
+
+
+class TwoScales(Net):
+    def forward(self, x):
+        return super().forward(x) + super().forward(F.avg_pool2d(x, 2))
+
+
+def test_a_layer_whose_earlier_calls_reach_the_score():
+    found = findings("layer", examined(trained(TwoScales())))
+    (note,) = (each for each in found if each.severity == "note")
+    assert note.what == Message("layer.calls", {"layer": "features", "calls": 2})
+
+
+def test_weights_that_nothing_was_loaded_into(sound):
+    assert codes("weights", examined(sound)) == {("ok", "loaded")}
+    note = Message("weights.random", {"count": 1, "total": 3, "names": "head.weight"})
+    drawn = examined(sound)
+    drawn = replace(drawn, model=replace(drawn.model, notes=(note,)))
+    assert (only("weights", drawn).severity, only("weights", drawn).what) == ("fault", note)
 
 
 class Mirrored(Net):

@@ -26,7 +26,7 @@ class Net(nn.Module):
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(8, 3)
         for parameter in self.parameters():
-            parameter.data *= 2
+            parameter.data.copy_(2 * parameter)  # no longer as it was drawn
         self.twice = twice
 
     def forward(self, x):
@@ -68,6 +68,14 @@ def test_a_sound_model_and_one_with_a_fault(folder, capsys):
     listed = json.loads(fault.out)["findings"]
     (twice,) = (each for each in listed if each["severity"] == "fault")
     assert (twice["check"], twice["what"]["code"]) == ("output", "doctor.twice")
+
+
+def test_random_weights_are_a_fault_and_said_once(folder, capsys):
+    (folder / "net.py").write_text(NET.replace("parameter.data.copy_(2 * parameter)", "pass"))
+    drawn = run(capsys, folder, "doctor", "images", "-m", "card.toml")
+    assert drawn.code == 1
+    assert "fault weights: 3 of the network's 3 weights are random" in drawn.out
+    assert "random" not in drawn.err
 
 
 def test_without_images_packaged_films_are_used_and_named(folder, capsys):
@@ -145,7 +153,10 @@ from torch import nn
 def build():
     torch.manual_seed(1)
     layers = nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)
-    return nn.Sequential(*layers)
+    net = nn.Sequential(*layers)
+    for parameter in net.parameters():
+        parameter.data.copy_(2 * parameter)
+    return net
 """
 VOLUME_CARD = """
 factory = "net.py:build"

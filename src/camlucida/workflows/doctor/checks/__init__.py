@@ -17,10 +17,12 @@ from camlucida.workflows.doctor.checks import (
     rectifier,
     repeat,
     state,
+    weights,
 )
 from camlucida.workflows.doctor.finding import CHECKS
 
 CHECKS.add("state", state.check)
+CHECKS.add("weights", weights.check)
 CHECKS.add("output", output.check)
 CHECKS.add("norms", norms.check)
 CHECKS.add("input", input_range.check)

@@ -47,13 +47,17 @@ declare(
 
 
 def check(examination: Examination) -> Iterator[Finding]:
-    """Which layer is explained and why, and the last ones that are not."""
+    """Which layer is explained and why, what is to be said of it, and the last ones not taken."""
     with examination.frozen():
-        layers = examination.forward().layers
+        forward = examination.forward()
+    layers = forward.layers
     survey = examination.survey
     auto = auto_layer(examination.module, survey)
     for captured in layers:
         yield _taken(examination, captured, survey, auto)
+    for note in forward.notes:
+        if note.code.startswith("layer."):
+            yield Finding("layer", "note", note)
     rejected = _rejected(survey, [captured.ref for captured in layers])
     if rejected:
         yield finding("layer", "ok", "rejected", {"layers": rejected})
