@@ -210,7 +210,7 @@ class Doubling(nn.Module):
 def test_labels_behind_a_head_share_a_backward_pass_where_its_operations_can(
     own: nn.Module, passes: int, monkeypatch
 ) -> None:
-    monkeypatch.setattr(pooled_gradients, "_ONE_BY_ONE", 1)
+    monkeypatch.setattr(pooled_gradients, "ONE_BY_ONE", 1)
     net = network(nn.Linear(6, 5), own, nn.Linear(5, 3))
     maps(net)  # checks the closed form, once a model
     run, calls = torch.autograd.grad, []

@@ -1,4 +1,7 @@
-"""The gradients of a batch's scores by its layers: by the closed form where there is one."""
+"""The gradients of a batch's scores by its layers: by the closed form where there is one.
+
+Elsewhere by autograd: many scores share one backward pass where the model allows it.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,25 @@ from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.explained_batch import ExplainedBatch, sum_of_targets
 from camlucida.attribution.pooled_gradients import Pooling, find_pooling
 from camlucida.attribution.read_tokens import ReadTokens, find_read_tokens
+from camlucida.attribution.shared_backward import ONE_BY_ONE, gradients_together, sharing
 from camlucida.attribution.targets import Label
 from camlucida.core.tensors import full, weighted_gradients
 from camlucida.models.layers import LayerRef
 from camlucida.models.remembered import Remembered
 
-_AGREE: Remembered[LayerRef, bool] = Remembered()
-"""Layer, and a hash of the model's parts → whether the closed form gives autograd's gradient.
+_AGREE: Remembered[tuple[LayerRef, bool], bool] = Remembered()
+"""Layer, and whether of many scores → whether the closed form gives autograd's gradient.
 
 The graph shows the operations, but not a hook on a node by which a model changes a gradient on its
 way.
 """
 
+_SHARED: Remembered[tuple[LayerRef, ...], bool] = Remembered()
+"""Layers → whether a backward pass that scores share gives the gradients of one of its own."""
+
 TOLERANCE = 1e-4
-"""Largest difference between the closed form and autograd, as a share of the largest gradient; in
-half precision, in which autograd rounds, four machine epsilons."""
+"""Largest difference between two ways to a gradient, as a share of the largest gradient; in half
+precision, in which autograd rounds, four machine epsilons."""
 
 
 _Way = Pooling | ReadTokens
@@ -56,14 +63,83 @@ def layer_gradients(
     if ways and len(known) == len(rounds):
         yield from map(list, zip(*(way.gradients(known) for way in ways)))
         return
-    for t in rounds:
-        yield _by_autograd(explained, t, keep_graph or t < rounds[-1])
+    yield from _by_autograd(explained, keep_graph)
 
 
-def _by_autograd(explained: ExplainedBatch, t: int, keep_graph: bool) -> list[Tensor | None]:
+def _by_autograd(explained: ExplainedBatch, keep_graph: bool) -> Iterator[list[Tensor | None]]:
+    """As of :func:`layer_gradients`, by backward passes."""
+    for part in _parts(explained):
+        together = _together(explained, part) if len(part) > 1 else None
+        if together is not None:
+            yield from map(list, zip(*together))
+            continue
+        for t in part:
+            yield _of_target(explained, t, keep_graph or t < explained.rounds - 1)
+
+
+def _of_target(explained: ExplainedBatch, t: int, keep_graph: bool) -> list[Tensor | None]:
     score = sum_of_targets(explained.output.logits, explained.having(t))
     gradients = explained.forward.gradients(score, keep_graph)
     return [None if gradient is None else full(gradient) for gradient in gradients]
+
+
+def _parts(explained: ExplainedBatch) -> list[range]:
+    """Targets by their numbers, those together that share a backward pass."""
+    rounds, logits = explained.rounds, explained.output.logits
+    several = rounds > ONE_BY_ONE and logits.grad_fn is not None
+    size = sharing(logits, rounds) if several and not explained.forward.hooked else 1
+    if size > 1 and not _can_share(explained):
+        size = 1
+    return [range(t, min(t + size, rounds)) for t in range(0, rounds, size)]
+
+
+def _together(explained: ExplainedBatch, part: range) -> Sequence[Tensor] | None:
+    """(T, B, K, *grid) the gradients by each layer; None where they cannot be taken together."""
+    by_logits = [_by_logits(explained, t) for t in part]
+    known = [gradient for gradient in by_logits if gradient is not None]
+    return _of_layers(explained, known) if len(known) == len(part) else None
+
+
+def _of_layers(explained: ExplainedBatch, by_logits: Sequence[Tensor]) -> Sequence[Tensor] | None:
+    """As of :func:`_together`, from the gradients of scores by the logits."""
+    activations = [layer.activations for layer in explained.forward.layers]
+    logits = explained.output.logits
+    together = gradients_together([logits], activations, [torch.stack(list(by_logits))])
+    return None if together is None else list(map(full, together))
+
+
+def _can_share(explained: ExplainedBatch) -> bool:
+    """Whether a pass that scores share gives the gradients of one alone; once a model and layers.
+
+    A backward function of the user's own may do something else with several gradients.
+    """
+    verdicts = _SHARED.of(explained.model.module)
+    key = tuple(layer.ref for layer in explained.forward.layers)
+    if key in verdicts:
+        return verdicts[key]
+    by_logits = _drawn(explained.output.logits)
+    together = _of_layers(explained, [by_logits, by_logits.roll(1, -1)])
+    if together is None:
+        verdicts[key] = False
+        return False
+    alone = _alone(explained, by_logits)
+    agree = all(g is not None and _close(t[0], g) for t, g in zip(together, alone))
+    if all(g is not None and bool(g.any()) for g in alone):  # else it shows nothing
+        verdicts[key] = agree
+    return agree
+
+
+def _drawn(logits: Tensor) -> Tensor:
+    """A gradient by all logits at once, whatever is explained of this batch."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(logits.shape, generator=generator).to(logits)
+
+
+def _alone(explained: ExplainedBatch, by_logits: Tensor) -> Sequence[Tensor | None]:
+    """The gradients by each layer, of one score by autograd."""
+    activations = [layer.activations for layer in explained.forward.layers]
+    with differentiating():
+        return weighted_gradients(explained.output.logits, activations, by_logits)
 
 
 def _ways(explained: ExplainedBatch) -> Sequence[_Way]:
@@ -85,22 +161,19 @@ def _agree(explained: ExplainedBatch, ways: Sequence[_Way]) -> bool:
     """Whether the closed form gives autograd's gradient at each layer; once a model and layer."""
     model, layers = explained.model.module, explained.forward.layers
     verdicts = _AGREE.of(model)
-    keys = [layer.ref for layer in layers]
+    many = explained.rounds > ONE_BY_ONE
+    keys = [(layer.ref, many) for layer in layers]
     if all(key in verdicts for key in keys):
         return all(verdicts[key] for key in keys)
-    logits = explained.output.logits
-    # All labels at once, whatever is explained of this batch.
-    generator = torch.Generator().manual_seed(0)
-    by_logits = torch.randn(logits.shape, generator=generator).to(logits)
-    activations = [layer.activations for layer in layers]
-    with differentiating():
-        gradients = weighted_gradients(logits, activations, by_logits)
+    by_logits = _drawn(explained.output.logits)
+    # With others, as several labels are taken back at once.
+    count = ONE_BY_ONE + 1 if many else 2
+    each = [by_logits.roll(number, -1) for number in range(count)]
     agree = []
-    for key, way, gradient in zip(keys, ways, gradients):
+    for key, way, gradient in zip(keys, ways, _alone(explained, by_logits)):
         if gradient is None:  # an operation of the head has no derivative
             return False
-        # With another, as several labels are taken back at once.
-        closed = next(iter(way.gradients([by_logits, by_logits.roll(1, -1)])))
+        closed = next(iter(way.gradients(each)))
         agree.append(_close(closed, gradient))
         if bool(gradient.any()):  # a layer that is closed in all images shows nothing
             verdicts[key] = agree[-1]
@@ -114,9 +187,9 @@ def _close(closed: Tensor, gradient: Tensor) -> bool:
 
 
 def _by_logits(explained: ExplainedBatch, t: int) -> Tensor | None:
-    """(B, C): the gradient of a sum of scores by the logits; None where it depends on none."""
+    """(B, C, …): the gradient of a sum of scores by the logits; None where it depends on none."""
     logits, targets = explained.output.logits, explained.having(t)
-    if all(isinstance(target, Label) for target in targets.values()):
+    if logits.ndim == 2 and all(isinstance(target, Label) for target in targets.values()):
         labels = cast(Mapping[int, Label], targets)
         rows = torch.zeros(logits.shape, dtype=logits.dtype)  # made on the CPU, and copied once
         for image, label in labels.items():

@@ -10,9 +10,7 @@ The graph of the pass itself shows whether it is so: nothing is guessed of a mod
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,11 +27,8 @@ from camlucida.attribution.graph_nodes import (
     users_of,
     weights_of,
 )
+from camlucida.attribution.shared_backward import ONE_BY_ONE, gradients_together
 from camlucida.core.tensors import full, over_grid, weighted_gradients
-
-_ONE_BY_ONE = 4
-"""Gradients behind a head that are taken one by one: a batch of them is faster from three on, and
-imports sympy first, half a second of a process."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +71,12 @@ class Pooling:
         for by_mean in self._behind_head([gradient.to(self.logits) for gradient in by_logits]):
             yield self._over_grid(full(by_mean).reshape(self.activations.shape[:2]))
 
-    def _behind_head(self, by_logits: Sequence[Tensor]) -> Iterable[Tensor]:
-        """The gradients of scores by the means: of several in one backward pass, where it can be.
-
-        An operation of the user's own may know nothing of batches of gradients.
-        """
-        if len(by_logits) > _ONE_BY_ONE:
-            with suppress(RuntimeError), warnings.catch_warnings():
-                # An operation without a rule for batches is taken back one by one.
-                warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-                (by_means,) = torch.autograd.grad(
-                    self.logits,
-                    [self.mean],
-                    torch.stack(list(by_logits)),
-                    retain_graph=True,
-                    is_grads_batched=True,
-                )
-                return by_means
+    def _behind_head(self, by_logits: list[Tensor]) -> Iterable[Tensor]:
+        """The gradients of scores by the means; several share a backward pass, where they can."""
+        if len(by_logits) > ONE_BY_ONE:
+            together = gradients_together([self.logits], [self.mean], [torch.stack(by_logits)])
+            if together is not None:
+                return together[0]
         return map(self._taken_back, by_logits)
 
     def _taken_back(self, by_logits: Tensor) -> Tensor:
