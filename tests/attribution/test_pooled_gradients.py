@@ -121,6 +121,11 @@ def test_behind_any_other_head_autograd_ends_at_the_mean(head: Head) -> None:
     check(head, activations(5, 6), linear=False)
 
 
+def test_an_image_that_lies_pixel_by_pixel_is_pooled_too() -> None:
+    last = activations(5, 6).detach().to(memory_format=torch.channels_last).requires_grad_()
+    check(lambda x: LINEAR(F.adaptive_avg_pool2d(x, 1).flatten(1)), last, True)
+
+
 def test_a_volume_is_pooled_too() -> None:
     check(lambda x: LINEAR(F.adaptive_avg_pool3d(x, 1).flatten(1)), activations(3, 4, 2), True)
     check(lambda x: LINEAR(F.avg_pool3d(x, (3, 4, 2)).flatten(1)), activations(3, 4, 2), True)

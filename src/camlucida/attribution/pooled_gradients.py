@@ -310,7 +310,20 @@ def _linear(logits: Tensor, edge: GradientEdge, channels: int) -> Tensor | None:
         name = operation(node)
         if name in ("AddmmBackward0", "MmBackward0") and weights is None:
             weights = weights_of(node)
-        elif name not in _RESHAPES:
+        elif name not in _RESHAPES and not _restates(node):
             return None
         node = inputs[0]
     return weights if weights is not None and weights.shape == (logits.shape[1], channels) else None
+
+
+def _restates(node: Any) -> bool:
+    """Whether a node states means (B, K, 1, …) anew in their own order of memory.
+
+    Global pooling does so where images lie pixel by pixel.
+    """
+    if not operation(node).startswith("AsStridedBackward"):
+        return False
+    sizes, strides = node._saved_size, node._saved_stride
+    ((before, number),) = node.next_functions
+    own = node._saved_storage_offset in (None, 0) and shape_at((before, number)) == tuple(sizes)
+    return own and tuple(strides[:2]) == (sizes[1], 1) and set(sizes[2:]) <= {1}

@@ -19,15 +19,16 @@ def target_scores(explained: ExplainedBatch) -> list[list[float]]:
     Raises:
         TargetError: a target does not fit the model's output.
     """
-    logits = explained.output.logits
+    logits = explained.output.logits.detach()
     # One copy to the CPU for what is read number by number; a region is reduced where it is.
     host = on_host(logits)
     scores: list[list[float]] = []
     for i, targets in enumerate(explained.targets):
+        here, there = host[i : i + 1], logits[i : i + 1]
         scores.append([])
         for target in targets:
-            values = host if isinstance(target, (Label, Difference)) else logits
-            scores[i].append(_score(target, values[i : i + 1]))
+            by_number = isinstance(target, (Label, Difference))
+            scores[i].append(_score(target, here if by_number else there))
     return scores
 
 
@@ -35,7 +36,7 @@ def _score(target: Target, logits: Tensor) -> float:
     """The number that ``target`` makes of one image's logits (1, C, …)."""
     shape = tuple(logits.shape)
     try:
-        score = target(logits.detach())
+        score = target(logits)
     except (RuntimeError, LookupError, TypeError) as error:
         raise TargetError(
             f"target {target.name!r} does not fit an output of shape {shape}: {error}"

@@ -43,9 +43,9 @@ def kept_off_graph(modules: Sequence[nn.Module]) -> Iterator[None]:
         yield
     finally:
         for holder in _holders(modules):
-            for name, value in list(holder.items()):
-                if type(value) in _SEARCHED and name not in _TABLES:
-                    holder[name] = _detached(value, earliest)
+            for name in holder.keys() - _TABLES:
+                if type(holder[name]) in _SEARCHED:
+                    holder[name] = _detached(holder[name], earliest)
 
 
 def _next_node() -> int:

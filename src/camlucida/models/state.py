@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import fields, is_dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import torch
@@ -85,7 +85,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
         modules = [module for _, module in named]
         parameters = _tensors([m._parameters for m in modules if m._parameters])
         buffers = _tensors([m._buffers for m in modules if m._buffers])
-        if any(map(torch.is_inference, [*parameters, *buffers])):
+        if any(tensor.is_inference() for tensor in chain(parameters, buffers)):
             raise ModelError(
                 "the model was built under torch.inference_mode()",
                 "build or load it outside that block",
@@ -142,18 +142,15 @@ def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
 @contextmanager
 def _without_backward_hooks(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Modules have no backward hooks; their tables of hooks are put aside, not changed."""
-    aside = []
-    for module in modules:
-        for table in _BACKWARD_HOOKS:
-            if module.__dict__.get(table):
-                aside.append((module.__dict__, table, module.__dict__[table]))
+    tables = product(map(vars, modules), _BACKWARD_HOOKS)
+    aside = [(own, table, own[table]) for own, table in tables if own.get(table)]
     try:
-        for attributes, table, _ in aside:
-            attributes[table] = OrderedDict()
+        for own, table, _ in aside:
+            own[table] = OrderedDict()
         yield
     finally:
-        for attributes, table, hooks in aside:
-            attributes[table] = hooks
+        for own, table, hooks in aside:
+            own[table] = hooks
 
 
 @contextmanager

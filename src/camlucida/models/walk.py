@@ -74,13 +74,14 @@ def _walk(model: nn.Module) -> _Walk:
     seen: set[nn.Module] = set()
 
     def visit(module: nn.Module, path: str) -> None:
-        if module in seen:
-            return
         seen.add(module)
         named.append((path, module))
-        for name, child in module._modules.items():
-            if child is not None:
-                visit(child, f"{path}.{name}" if path else name)
+        children = module._modules
+        if children:
+            start = f"{path}." if path else ""
+            for name, child in children.items():
+                if child is not None and child not in seen:
+                    visit(child, start + name)
 
     visit(model, "")
     return _Walk(named)
