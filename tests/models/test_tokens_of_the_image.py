@@ -298,3 +298,32 @@ def test_a_token_of_the_image_between_the_cells_is_refused() -> None:
     net, x = nets.seeded(Scene(order=around)).eval(), nets.images(1, 3, 32, 48)
     with pytest.raises(LayerError, match="neither in rows nor in columns"):
         explain(net, x, 1, layer="blocks.0")
+
+
+class Masked(nn.Module):
+    """Leaves out three quarters of the cells at random, also in evaluation mode, as ViT-MAE does.
+
+    What is left are as many tokens as a merged grid has.
+    """
+
+    __module__ = "transformers.models.masked"  # of a library, whose tokens are trusted otherwise
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.place = nn.Conv2d(3, 8, 8, 8), nn.Parameter(torch.ones(1, 16, 8))
+        self.block, self.head = Block(8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).mT + self.place
+        left = torch.rand(tokens.shape[:2]).argsort(1)[:, :4, None]
+        tokens = tokens.gather(1, left.expand(-1, -1, 8))
+        return self.head(self.block(tokens).mean(1))
+
+
+def test_tokens_that_are_masked_at_random_are_no_grid() -> None:
+    net, images = nets.seeded(Masked()).eval(), nets.images(1, 3, 32, 32)
+    (found,) = explain(net, images, 1, GRADIENT)
+    assert found.layer == "patches"
+    assert {note.code for note in found.scan.warnings} == {"layer.stem", "passes.random"}
+    with pytest.raises(LayerError):
+        explain(net, images, 1, GRADIENT, "block")

@@ -22,6 +22,7 @@ from camlucida.attribution.layers_without_grid import (
 )
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
 from camlucida.attribution.positive_part import find_positive, known_positive
+from camlucida.attribution.random_numbers import drawn_numbers
 from camlucida.attribution.rectified import split_pre
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
@@ -251,7 +252,8 @@ def _watched(
     reader = OutputReader(known.model, known.inputs[0], known.spec, graph)
     positive = known_positive(known.model)
     watch = Watch(known.model, known.inputs, refs, known.layout, reader, record, positive)
-    with around(), known.following():
+    device = known.inputs[0].device
+    with around(), known.following(), drawn_numbers(device) as drawn:
         returned = watch.run()
     missing = [(name, ref) for name, ref in zip(names, refs) if ref not in watch.captured]
     if missing and known.forget_earlier():
@@ -270,7 +272,7 @@ def _watched(
         return None
     find_images(known.model, known.inputs, captured)
     misplaced = find_misplaced(known.model, known.inputs, captured)
-    notes = [*_notes(known, autos, captured), *misplaced]
+    notes = [*_notes(known, autos, captured), *misplaced, *drawn]
     return Forward(known.inputs, output, captured, notes, watch.rectifiers.hooked)
 
 

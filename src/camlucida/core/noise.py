@@ -30,6 +30,17 @@ def generator_kept() -> Iterator[None]:
         yield
 
 
+def random_state(device: torch.device) -> Tensor:
+    """The state of a device's generator of random numbers, which each number changes.
+
+    Args:
+        device: the CPU or a GPU.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.get_rng_state()
+
+
 def noisy(image: Tensor, count: int, deviation: float, seed: int = SEED) -> Tensor:
     """Copies of an image with Gaussian noise.
 

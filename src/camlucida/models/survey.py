@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
-from camlucida.core.noise import generator_kept
+from camlucida.core.noise import generator_kept, random_state
 from camlucida.models.cell_order import BESIDE, SPOT, CellOrder, Spot, changed_spot, needs_order
 from camlucida.models.families import Layout
 from camlucida.models.firings import Firing, Survey, without
@@ -70,7 +70,9 @@ def survey(
         run = _Run(model, images, differentiable, stated, logits_from, image)
         try:
             with generator_kept():
+                before = random_state(images[0].device)
                 output = run.forward()
+                run.draws = not torch.equal(before, random_state(images[0].device))
         except ModelError as failure:
             error = failure
             continue
@@ -93,6 +95,7 @@ class _Run:
         tensors: the outputs of at least three axes, part of the graph where they are.
         named: what the module at ``logits_from`` returned.
         leaves: the inputs that the model ran on, as the graph knows them.
+        draws: whether the model draws random numbers: it may leave out tokens by them.
     """
 
     model: nn.Module
@@ -108,6 +111,7 @@ class _Run:
     current: dict[LayerRef, Layout] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     leaves: list[Tensor] = field(default_factory=list)
+    draws: bool = False
 
     def __post_init__(self) -> None:
         images = self.inputs[self.image]
@@ -304,12 +308,13 @@ class _Run:
     def _guessed(
         self, refs: Sequence[LayerRef], shapes: Mapping[LayerRef, tuple[int, ...]]
     ) -> dict[LayerRef, Layout]:
-        """Layers of tokens on a grid that no map has, outside of networks that keep places."""
+        """Layers of tokens on a grid that no map has, but those of networks that keep places."""
         maps = {self.firings[ref].cells for ref, shape in shapes.items() if len(shape) > 3}
         guessed = {}
         for ref in refs:
             known = self.firings[ref].cells in maps or self.firings[ref].unordered
-            if ref in self.current and not known and not is_inside_a_library(self.model, ref.path):
+            trusted = not self.draws and is_inside_a_library(self.model, ref.path)
+            if ref in self.current and not known and not trusted:
                 guessed[ref] = self.current[ref]
         return guessed
 
