@@ -26,9 +26,9 @@ from camlucida.attribution.attention_factors import (
     find_projections,
     is_fused,
 )
+from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.graph_nodes import Place, place_of, shape_at, users_of
 from camlucida.attribution.row_walk import Rows, RowWalk
-from camlucida.attribution.shared_backward import gradients_of_each, sharing
 from camlucida.attribution.token_rows import reads_few
 from camlucida.core.tensors import full
 
@@ -73,21 +73,27 @@ class ReadTokens:
         for rows in self.walk.rest:
             known.append((rows.place, partial(_filled, rows, rows.take(values))))
         edges = [GradientEdge(*place) for place, _ in known]
-        scores, size = range(len(by_logits)), sharing(self.logits, len(by_logits))
-        for start in scores[::size]:
-            part = scores[start : start + size]
-            by_edges = [torch.stack(list(map(dense, part))) for _, dense in known]
-            (gradients,) = gradients_of_each(edges, [self.activations], by_edges)
-            yield from full(gradients)
+        for score in range(len(by_logits)):
+            by_edges = [dense(score) for _, dense in known]
+            with differentiating():
+                (gradient,) = torch.autograd.grad(
+                    edges, [self.activations], by_edges, retain_graph=True
+                )
+            yield full(gradient)
 
     def _read(self, by_logits: Sequence[Tensor]) -> dict[Place, Tensor]:
         """(T, R, D) the gradients by the vectors that the head takes."""
         edges = [GradientEdge(node, 0) for node in self.reads]
-        stacked = torch.stack([gradient.to(self.logits) for gradient in by_logits])
-        of_reads = gradients_of_each([self.logits], edges, [stacked])
-        return {
-            (node, 0): gradients.flatten(1, -2) for node, gradients in zip(self.reads, of_reads)
-        }
+        of_scores = []
+        for gradient in by_logits:
+            with differentiating():
+                of_scores.append(
+                    torch.autograd.grad(
+                        self.logits, edges, gradient.to(self.logits), retain_graph=True
+                    )
+                )
+        stacked = (torch.stack(each).flatten(1, -2) for each in zip(*of_scores))
+        return {(node, 0): gradients for node, gradients in zip(self.reads, stacked)}
 
 
 def _before(
@@ -106,13 +112,16 @@ def _before(
         (place,) = (place for place in node.next_functions if place[0] is not None)
         tokens = torch.cat([factors.tokens for factors in several], -2)
         vectors = torch.cat([factors.vectors for factors in several], -2)
-        yield place, partial(_arranged, place, rows[node], Factors(tokens, vectors))
+        order = rows[node].flatten().argsort()
+        every = torch.arange(len(order), device=order.device)
+        given = None if torch.equal(order, every) else order
+        yield place, partial(_arranged, place, given, Factors(tokens, vectors))
 
 
-def _arranged(place: Place, rows: Tensor, factors: Factors, score: int) -> Tensor:
-    """(B, N, D) gradients of a score in the order and the shape of a place."""
-    in_order = factors.of(score).flatten(0, 1).index_select(0, rows.flatten().argsort())
-    return in_order.view(shape_at(place))
+def _arranged(place: Place, order: Tensor | None, factors: Factors, score: int) -> Tensor:
+    """(B, N, D) gradients of a score in the order and the shape of a place; None: as they are."""
+    vectors = factors.of(score).flatten(0, 1)
+    return (vectors if order is None else vectors.index_select(0, order)).view(shape_at(place))
 
 
 def _filled(rows: Rows, values: Tensor, score: int) -> Tensor:
