@@ -6,6 +6,7 @@ Elsewhere by autograd: many scores share one backward pass where the model allow
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import cast
 
 import torch
@@ -16,7 +17,7 @@ from camlucida.attribution.explained_batch import ExplainedBatch, sum_of_targets
 from camlucida.attribution.pooled_gradients import Pooling, find_pooling
 from camlucida.attribution.read_tokens import ReadTokens, find_read_tokens
 from camlucida.attribution.shared_backward import ONE_BY_ONE, gradients_together, sharing
-from camlucida.attribution.targets import Label
+from camlucida.attribution.targets import Label, Target
 from camlucida.core.tensors import full, weighted_gradients
 from camlucida.models.layers import LayerRef
 from camlucida.models.remembered import Remembered
@@ -58,10 +59,9 @@ def layer_gradients(
     """
     rounds = range(explained.rounds)
     ways = _ways(explained) if rounds else ()
-    by_logits = [_by_logits(explained, t) for t in rounds] if ways else []
-    known = [gradient for gradient in by_logits if gradient is not None]
-    if ways and len(known) == len(rounds):
-        yield from map(list, zip(*(way.gradients(known) for way in ways)))
+    by_logits = _by_logits(explained, rounds) if ways else None
+    if by_logits is not None:
+        yield from map(list, zip(*(way.gradients(by_logits) for way in ways)))
         return
     yield from _by_autograd(explained, keep_graph)
 
@@ -95,9 +95,8 @@ def _parts(explained: ExplainedBatch) -> list[range]:
 
 def _together(explained: ExplainedBatch, part: range) -> Sequence[Tensor] | None:
     """(T, B, K, *grid) the gradients by each layer; None where they cannot be taken together."""
-    by_logits = [_by_logits(explained, t) for t in part]
-    known = [gradient for gradient in by_logits if gradient is not None]
-    return _of_layers(explained, known) if len(known) == len(part) else None
+    by_logits = _by_logits(explained, part)
+    return None if by_logits is None else _of_layers(explained, by_logits)
 
 
 def _of_layers(explained: ExplainedBatch, by_logits: Sequence[Tensor]) -> Sequence[Tensor] | None:
@@ -186,15 +185,31 @@ def _close(closed: Tensor, gradient: Tensor) -> bool:
     return torch.allclose(closed, full(gradient), rtol=0, atol=tolerance, equal_nan=True)
 
 
-def _by_logits(explained: ExplainedBatch, t: int) -> Tensor | None:
-    """(B, C, …): the gradient of a sum of scores by the logits; None where it depends on none."""
-    logits, targets = explained.output.logits, explained.having(t)
-    if logits.ndim == 2 and all(isinstance(target, Label) for target in targets.values()):
-        labels = cast(Mapping[int, Label], targets)
-        rows = torch.zeros(logits.shape, dtype=logits.dtype)  # made on the CPU, and copied once
-        for image, label in labels.items():
-            rows[image, label.index] = label.sign
-        return rows.to(logits.device)
+def _by_logits(explained: ExplainedBatch, rounds: range) -> list[Tensor] | None:
+    """(B, C, …) the gradients of sums of scores by the logits; None where one depends on none.
+
+    Args:
+        explained: the batch.
+        rounds: a sum is of the targets of one round, of all images that have so many.
+    """
+    logits, targets = explained.output.logits, [explained.having(t) for t in rounds]
+    every = list(chain.from_iterable(of_images.values() for of_images in targets))
+    if logits.ndim == 2 and all(isinstance(target, Label) for target in every):
+        labels = cast(Sequence[Label], every)
+        rows = list(chain.from_iterable([row] * len(each) for row, each in enumerate(targets)))
+        images = list(chain.from_iterable(targets))
+        # Made on the CPU, and copied once.
+        made = torch.zeros(len(rounds), *logits.shape, dtype=logits.dtype)
+        signs = made.new_tensor([label.sign for label in labels])
+        made[rows, images, [label.index for label in labels]] = signs
+        return list(made.to(logits.device))
+    each = [_of_score(logits, of_images) for of_images in targets]
+    known = [gradient for gradient in each if gradient is not None]
+    return known if len(known) == len(rounds) else None
+
+
+def _of_score(logits: Tensor, targets: Mapping[int, Target]) -> Tensor | None:
+    """(B, C, …) the gradient of a sum of scores by the logits; None where it depends on none."""
     leaf = logits.detach().requires_grad_()
     score = sum_of_targets(leaf, targets)
     return torch.autograd.grad(score, [leaf])[0] if score.requires_grad else None
