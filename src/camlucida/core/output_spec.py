@@ -28,8 +28,9 @@ class OutputSpec:
             ``logits``, or the one that the labels fit.
         task_from: where the task comes from: "given" in the call, the "card", the "module", or ""
             where it is not known beforehand.
-        overlapping: of a segmentation, whether channels can overlap (a sigmoid each) or exclude
-            each other (a softmax); None where the output itself has to show it.
+        overlapping: whether channels can overlap (a sigmoid each) or exclude each other (a
+            softmax); None where the output itself has to show it. It decides how a segmentation is
+            read, and a task that is not known.
         operating_points: a probability a label, where ``forward`` scales its sigmoid piecewise
             linearly so that this probability becomes 0.5; () where it does not.
         region_score: of a region of a segmentation, the mean of its logits or their sum.

@@ -112,7 +112,7 @@ def interpret(
             )
         raise ModelError(f"for {len(images)} images the model returned {shapes}", fix)
     kind = final if final in _KINDS else _kind_between(logits, output) if final else ""
-    task = spec.task or _task_of(logits, images, kind)
+    task = spec.task or _task_of(logits, images, "Sigmoid" if spec.overlapping else kind)
     _check_task(task, logits, images)
     labels = _labels(task, logits.shape[1], spec.labels)
     probabilities = None

@@ -215,6 +215,34 @@ CLASSIFIER = {
 }
 
 
+def after(**settings):
+    """A postprocessing with one activation."""
+    step = {"_target_": "Activationsd", "keys": "pred", **settings}
+    return {"_target_": "Compose", "transforms": [step]}
+
+
+@pytest.mark.parametrize("network", [FLAT, CLASSIFIER])
+@pytest.mark.parametrize(
+    ("settings", "overlapping"),
+    [
+        ({"sigmoid": True}, True),
+        ({"softmax": "@soft", "sigmoid": False}, False),
+        ({"other": "$x > 1"}, None),
+        ({"sigmoid": "$bool(1)"}, None),
+    ],
+)
+def test_the_activation_behind_a_network_states_its_task(tmp_path, network, settings, overlapping):
+    stated = {"mean": MEAN, "soft": True, "postprocessing": after(**settings)}
+    bundle(tmp_path / "b", network, [LOADED, *IMAGE_STEPS], OF_IMAGES, **stated)
+    model = load_model(f"monai:{tmp_path / 'b'}", device="cpu")
+    assert model.output_spec.overlapping is overlapping
+    task = "multilabel" if overlapping else "multiclass"
+    target = 1 if network is CLASSIFIER else "pixel:3,3"
+    (explanation,) = cl.explain(model, torch.rand(1, 3, 16, 24), target)
+    is_dense = network is FLAT
+    assert explanation.provenance["task"] == ("segmentation" if is_dense else task)
+
+
 @pytest.mark.parametrize("network", [FLAT, CLASSIFIER])
 def test_a_bundle_that_loads_images_as_by_default_has_rows_and_columns_exchanged(tmp_path, network):
     """Its own output and map of the image that MONAI hands over, and both lie on the film."""

@@ -42,10 +42,7 @@ def bundle_steps(bundle: MonaiBundle) -> Iterator[tuple[str, Fields]]:
     Raises:
         ModelError: a step is code of the bundle, or has a setting that is code.
     """
-    preprocessing = bundle.entry(bundle.config.get("preprocessing", {}))
-    listed = preprocessing.get("transforms", []) if isinstance(preprocessing, Mapping) else []
-    for each in bundle.entry(listed):
-        step = bundle.entry(each)
+    for step in _listed(bundle, "preprocessing"):
         target = str(step.get("_target_", ""))
         package, _, kind = target.rpartition(".")
         if package and not f"{package}.".startswith("monai."):
@@ -57,6 +54,33 @@ def bundle_steps(bundle: MonaiBundle) -> Iterator[tuple[str, Fields]]:
             refuse(bundle, f"a setting of its step {kind} is no plain value: {error.what}")
         if not settings.pop("_disabled_", False):
             yield kind, settings
+
+
+def _listed(bundle: MonaiBundle, name: str) -> Iterator[Mapping[str, Any]]:
+    """The steps of an entry of the configuration, as they stand there."""
+    entry = bundle.entry(bundle.config.get(name, {}))
+    listed = entry.get("transforms", []) if isinstance(entry, Mapping) else []
+    yield from map(bundle.entry, bundle.entry(listed))
+
+
+def final_activation(bundle: MonaiBundle) -> str:
+    """What the postprocessing makes of the network's output: "sigmoid", "softmax", or "".
+
+    Args:
+        bundle: whose references are followed; settings that are code are passed over.
+    """
+    for step in _listed(bundle, "postprocessing"):
+        kind = str(step.get("_target_", "")).rpartition(".")[2]
+        if kind not in ("Activations", "Activationsd"):
+            continue
+        for name in ("sigmoid", "softmax"):
+            try:
+                setting = bundle.value(step.get(name, False))
+            except ModelError:
+                continue
+            if setting is True or setting == [True]:
+                return name
+    return ""
 
 
 def image_fields(bundle: MonaiBundle) -> Fields:

@@ -16,7 +16,13 @@ from torch import load, nn
 from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message, declare
 from camlucida.io.monai_bundle import MonaiBundle, read_bundle
-from camlucida.models.zoo.bundle_steps import Fields, bundle_steps, image_fields, refuse
+from camlucida.models.zoo.bundle_steps import (
+    Fields,
+    bundle_steps,
+    final_activation,
+    image_fields,
+    refuse,
+)
 from camlucida.models.zoo.image_processor import STATES_SCALE
 from camlucida.models.zoo.package import Args, Defaults, Zoo, guard, import_package
 
@@ -76,11 +82,14 @@ def _load(module: nn.Module, bundle: MonaiBundle) -> None:
 
 
 def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
-    """Task and labels, as the metadata state them."""
-    prediction = read_bundle(Path(name).expanduser()).prediction
+    """Task and labels, as the metadata and the postprocessing state them."""
+    bundle = read_bundle(Path(name).expanduser())
+    prediction, activation = bundle.prediction, final_activation(bundle)
     fields: Defaults = {}
     if prediction.get("format") == "segmentation":
         fields["task"] = "segmentation"
+    if activation:
+        fields["overlapping"] = activation == "sigmoid"
     channels = prediction.get("channel_def", {})
     names = [str(channels.get(str(number), "")) for number in range(len(channels))]
     if names and all(names):
