@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 from camlucida import explain
-from camlucida.attribution import gradient_maps, layer_gradients, pooled_gradients
+from camlucida.attribution import gradient_maps, layer_gradients, shared_backward
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Difference, Label
 from camlucida.core.errors import NoEvidenceError
@@ -210,7 +210,7 @@ class Doubling(nn.Module):
 def test_labels_behind_a_head_share_a_backward_pass_where_its_operations_can(
     own: nn.Module, passes: int, monkeypatch
 ) -> None:
-    monkeypatch.setattr(pooled_gradients, "ONE_BY_ONE", 1)
+    monkeypatch.setattr(shared_backward, "ONE_BY_ONE", 1)
     net = network(nn.Linear(6, 5), own, nn.Linear(5, 3))
     maps(net)  # checks the closed form, once a model
     run, calls = torch.autograd.grad, []

@@ -26,8 +26,18 @@ def users_of(output: Tensor, until: Collection[Any] = ()) -> dict[Place, list[Pl
     >>> [operation(user) for ((user, _),) in users_of(x.exp().sum()).values()]
     ['SumBackward0', 'ExpBackward0']
     """
+    return users_before(output.grad_fn, until)
+
+
+def users_before(last: Any, until: Collection[Any] = ()) -> dict[Place, list[Place]]:
+    """As :func:`users_of`, for the graph before a node.
+
+    Args:
+        last: the node.
+        until: as of :func:`users_of`.
+    """
     users: defaultdict[Place, list[Place]] = defaultdict(list)
-    pending, seen = [output.grad_fn], {output.grad_fn, *until}
+    pending, seen = [last], {last, *until}
     while pending:
         node: Any = pending.pop()
         for index, (following, number) in enumerate(node.next_functions):

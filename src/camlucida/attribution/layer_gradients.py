@@ -18,6 +18,7 @@ from camlucida.attribution.pooled_gradients import Pooling, find_pooling
 from camlucida.attribution.read_tokens import ReadTokens, find_read_tokens
 from camlucida.attribution.shared_backward import ONE_BY_ONE, gradients_together, sharing
 from camlucida.attribution.targets import Label, Target
+from camlucida.attribution.whole_kernel import WholeKernel, find_whole_kernel
 from camlucida.core.tensors import full, weighted_gradients
 from camlucida.models.layers import LayerRef
 from camlucida.models.remembered import Remembered
@@ -37,7 +38,7 @@ TOLERANCE = 1e-4
 precision, in which autograd rounds, four machine epsilons."""
 
 
-_Way = Pooling | ReadTokens
+_Way = Pooling | ReadTokens | WholeKernel
 
 
 def layer_gradients(
@@ -148,12 +149,19 @@ def _ways(explained: ExplainedBatch) -> Sequence[_Way]:
     logits, layers = explained.output.logits, explained.forward.layers
     ways: list[_Way] = []
     for layer in layers:
-        pooling = find_pooling(logits, layer.activations)
-        way = pooling or find_read_tokens(logits, layer.activations)
+        way = _way(logits, layer.activations)
         if way is None:
             return ()
         ways.append(way)
     return ways if _agree(explained, ways) else ()
+
+
+def _way(logits: Tensor, activations: Tensor) -> _Way | None:
+    return (
+        find_pooling(logits, activations)
+        or find_read_tokens(logits, activations)
+        or find_whole_kernel(logits, activations)
+    )
 
 
 def _agree(explained: ExplainedBatch, ways: Sequence[_Way]) -> bool:

@@ -10,7 +10,7 @@ The graph of the pass itself shows whether it is so: nothing is guessed of a mod
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.graph_nodes import (
     operation,
     place_of,
@@ -27,8 +26,8 @@ from camlucida.attribution.graph_nodes import (
     users_of,
     weights_of,
 )
-from camlucida.attribution.shared_backward import ONE_BY_ONE, gradients_together
-from camlucida.core.tensors import full, over_grid, weighted_gradients
+from camlucida.attribution.shared_backward import gradients_of_each
+from camlucida.core.tensors import full, over_grid
 
 
 @dataclass(frozen=True)
@@ -68,22 +67,10 @@ class Pooling:
             by_means = torch.stack(list(by_logits)).to(self.weights) @ self.weights
             yield from map(self._over_grid, by_means)
             return
-        for by_mean in self._behind_head([gradient.to(self.logits) for gradient in by_logits]):
+        stacked = torch.stack([gradient.to(self.logits) for gradient in by_logits])
+        (by_means,) = gradients_of_each([self.logits], [self.mean], [stacked])
+        for by_mean in by_means:
             yield self._over_grid(full(by_mean).reshape(self.activations.shape[:2]))
-
-    def _behind_head(self, by_logits: list[Tensor]) -> Iterable[Tensor]:
-        """The gradients of scores by the means; several share a backward pass, where they can."""
-        if len(by_logits) > ONE_BY_ONE:
-            together = gradients_together([self.logits], [self.mean], [torch.stack(by_logits)])
-            if together is not None:
-                return together[0]
-        return map(self._taken_back, by_logits)
-
-    def _taken_back(self, by_logits: Tensor) -> Tensor:
-        with differentiating():
-            (by_mean,) = weighted_gradients(self.logits, [self.mean], by_logits)
-        assert by_mean is not None
-        return by_mean
 
     def _over_grid(self, by_mean: Tensor) -> Tensor:
         activations = full(self.activations)

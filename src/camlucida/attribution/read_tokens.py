@@ -26,9 +26,9 @@ from camlucida.attribution.attention_factors import (
     find_projections,
     is_fused,
 )
-from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.graph_nodes import Place, place_of, shape_at, users_of
 from camlucida.attribution.row_walk import Rows, RowWalk
+from camlucida.attribution.shared_backward import gradients_of_each, sharing
 from camlucida.attribution.token_rows import reads_few
 from camlucida.core.tensors import full
 
@@ -73,27 +73,21 @@ class ReadTokens:
         for rows in self.walk.rest:
             known.append((rows.place, partial(_filled, rows, rows.take(values))))
         edges = [GradientEdge(*place) for place, _ in known]
-        for score in range(len(by_logits)):
-            by_edges = [dense(score) for _, dense in known]
-            with differentiating():
-                (gradient,) = torch.autograd.grad(
-                    edges, [self.activations], by_edges, retain_graph=True
-                )
-            yield full(gradient)
+        scores, size = range(len(by_logits)), sharing(self.logits, len(by_logits))
+        for start in scores[::size]:
+            part = scores[start : start + size]
+            by_edges = [torch.stack(list(map(dense, part))) for _, dense in known]
+            (gradients,) = gradients_of_each(edges, [self.activations], by_edges)
+            yield from full(gradients)
 
     def _read(self, by_logits: Sequence[Tensor]) -> dict[Place, Tensor]:
         """(T, R, D) the gradients by the vectors that the head takes."""
         edges = [GradientEdge(node, 0) for node in self.reads]
-        of_scores = []
-        for gradient in by_logits:
-            with differentiating():
-                of_scores.append(
-                    torch.autograd.grad(
-                        self.logits, edges, gradient.to(self.logits), retain_graph=True
-                    )
-                )
-        stacked = (torch.stack(each).flatten(1, -2) for each in zip(*of_scores))
-        return {(node, 0): gradients for node, gradients in zip(self.reads, stacked)}
+        stacked = torch.stack([gradient.to(self.logits) for gradient in by_logits])
+        of_reads = gradients_of_each([self.logits], edges, [stacked])
+        return {
+            (node, 0): gradients.flatten(1, -2) for node, gradients in zip(self.reads, of_reads)
+        }
 
 
 def _before(

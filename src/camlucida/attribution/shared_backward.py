@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.graph_nodes import shape_at, users_of
+from camlucida.core.tensors import weighted_gradients
 
 ONE_BY_ONE = 4
 """So many scores have a backward pass each: a shared one is faster from three on, and imports sympy
@@ -53,6 +55,41 @@ def gradients_together(
         together: tuple[Tensor, ...] = torch.func.vmap(of_score)(*by_outputs)
         return together
     return None
+
+
+def gradients_of_each(
+    outputs: Sequence[Tensor] | Sequence[GradientEdge],
+    inputs: Sequence[Tensor] | Sequence[GradientEdge],
+    by_outputs: Sequence[Tensor],
+) -> Sequence[Tensor]:
+    """As :func:`gradients_together`, one by one where they are few or cannot be taken together.
+
+    Args:
+        outputs: one tensor of a graph, or edges of it.
+        inputs, by_outputs: as of :func:`gradients_together`.
+
+    Raises:
+        ModelError: the graph cannot be differentiated.
+    """
+    many = len(by_outputs[0]) > ONE_BY_ONE
+    together = gradients_together(outputs, inputs, by_outputs) if many else None
+    if together is not None:
+        return together
+    with differentiating():
+        each = [_of_one(outputs, inputs, by) for by in zip(*by_outputs)]
+    return list(map(torch.stack, zip(*each)))
+
+
+def _of_one(
+    outputs: Sequence[Tensor] | Sequence[GradientEdge],
+    inputs: Sequence[Tensor] | Sequence[GradientEdge],
+    by: Sequence[Tensor],
+) -> Sequence[Tensor]:
+    if isinstance(outputs[0], Tensor):
+        gradients = weighted_gradients(outputs[0], inputs, by[0])
+        assert all(gradient is not None for gradient in gradients)
+        return [gradient for gradient in gradients if gradient is not None]
+    return torch.autograd.grad(outputs, inputs, by, retain_graph=True)
 
 
 def sharing(output: Tensor, scores: int) -> int:
