@@ -107,6 +107,18 @@ def test_maps_of_a_vit_are_those_of_autograd_without_passing_its_head(
     torch.testing.assert_close(again, first, rtol=0, atol=0)
 
 
+def test_a_layer_without_a_closed_form_is_searched_for_one_once(monkeypatch) -> None:
+    net, searched = network(nn.Linear(6, 3)), []
+
+    def none(logits: Tensor, activations: Tensor) -> None:
+        searched.append(len(activations))
+
+    monkeypatch.setattr(layer_gradients, "find_pooling", none)
+    for image in (INPUTS[:1], INPUTS[:1], INPUTS):
+        explain(net, image, 0, layer="0")
+    assert searched == [1, 2]
+
+
 def test_weights_that_change_between_two_calls_count(monkeypatch) -> None:
     net = network(nn.Linear(6, 3))
     before = maps(net)

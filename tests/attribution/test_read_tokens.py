@@ -108,7 +108,25 @@ OTHER_HEADS: dict[str, Head] = {
     "behind another": lambda x: LABELS(x[:, :2].cumsum(1)[:, 0] + x[:, 1]),
     "volume": lambda x: x[:, :, None, None],
 }
-OTHER_ATTENTIONS: dict[str, Attention] = {
+
+
+def with_class_token(x: Tensor) -> Tensor:
+    """Class attention as of XCiT: the class token alone asks, the others go past it."""
+    q, k, v = by_heads(QUERY(x[:, :1])), by_heads(KEY(x)), by_heads(VALUE(x))
+    read = joined(F.scaled_dot_product_attention(q, k, v))
+    return torch.cat([read, x[:, 1:]], 1)
+
+
+def factorised(x: Tensor) -> Tensor:
+    """As of CoaT: keys and values are multiplied first; the class token has no position."""
+    q, k, v = (by_heads(part(x)) for part in (QUERY, KEY, VALUE))
+    position = F.pad(v[:, :, 1:].tanh(), (0, 0, 1, 0))
+    return joined(q @ (k.softmax(2).mT @ v) + q * position)
+
+
+ATTENTIONS |= {
+    "class token alone": with_class_token,
+    "factorised": factorised,
     "mask": lambda x: one_projection(x, attn_mask=torch.ones(TOKENS, TOKENS).double()),
     "causal": lambda x: one_projection(x, is_causal=True),
     "step by step": lambda x: OUT((QUERY(x) @ KEY(x).mT).softmax(-1) @ VALUE(x)),
@@ -176,10 +194,13 @@ def test_a_head_that_reads_more_is_left_to_autograd(head: Head) -> None:
     assert find_read_tokens(head(block(leaf)), leaf) is None
 
 
-@pytest.mark.parametrize("attention", OTHER_ATTENTIONS.values(), ids=list(OTHER_ATTENTIONS))
-def test_another_attention_is_left_to_autograd(attention: Attention) -> None:
-    leaf = tokens()
-    assert find_read_tokens(LABELS(block(leaf, attention)[:, 0]), leaf) is None
+def test_cells_that_are_not_read_are_left_to_autograd() -> None:
+    """Their gradient is zero, and said to be."""
+    cells, token = tokens(), nets.images(2, 1, WIDTH, seed=1).double().requires_grad_()
+    both = torch.cat([token, cells], 1)
+    assert find_read_tokens(LABELS(DOWN(UP(both))[:, 0]), cells) is None
+    check(LABELS(DOWN(UP(both))[:, 0]), token)
+    check(LABELS(DOWN(UP(both))[:, 3]), cells)
 
 
 def test_what_the_model_overwrote_is_left_to_autograd() -> None:

@@ -18,13 +18,14 @@ from camlucida.attribution.pooled_gradients import Pooling, find_pooling
 from camlucida.attribution.read_tokens import ReadTokens, find_read_tokens
 from camlucida.attribution.shared_backward import ONE_BY_ONE, gradients_together, sharing
 from camlucida.attribution.targets import Label, Target
+from camlucida.attribution.watch import Captured
 from camlucida.attribution.whole_kernel import WholeKernel, find_whole_kernel
 from camlucida.core.tensors import full, weighted_gradients
 from camlucida.models.layers import LayerRef
 from camlucida.models.remembered import Remembered
 
-_AGREE: Remembered[tuple[LayerRef, bool], bool] = Remembered()
-"""Layer, and whether of many scores → whether the closed form gives autograd's gradient.
+_AGREE: Remembered[tuple[object, ...], bool] = Remembered()
+"""Layer as it was captured → whether there is a closed form that gives autograd's gradient.
 
 The graph shows the operations, but not a hook on a node by which a model changes a gradient on its
 way.
@@ -147,13 +148,25 @@ def _ways(explained: ExplainedBatch) -> Sequence[_Way]:
     if explained.forward.hooked:
         return ()
     logits, layers = explained.output.logits, explained.forward.layers
+    verdicts = _AGREE.of(explained.model.module)
+    keys = [_as_captured(layer, explained.rounds > ONE_BY_ONE) for layer in layers]
+    if not all(verdicts.get(key, True) for key in keys):
+        return ()
     ways: list[_Way] = []
-    for layer in layers:
+    for key, layer in zip(keys, layers):
         way = _way(logits, layer.activations)
         if way is None:
+            verdicts[key] = False
             return ()
         ways.append(way)
-    return ways if _agree(explained, ways) else ()
+    known = all(key in verdicts for key in keys)
+    return ways if known or _agree(explained, ways, keys) else ()
+
+
+def _as_captured(layer: Captured, many: bool) -> tuple[object, ...]:
+    """What the closed form depends on beside the model: the layer, and whether scores are many."""
+    activations = layer.activations
+    return layer.name, layer.activation, activations.shape, activations.dtype, many
 
 
 def _way(logits: Tensor, activations: Tensor) -> _Way | None:
@@ -164,17 +177,14 @@ def _way(logits: Tensor, activations: Tensor) -> _Way | None:
     )
 
 
-def _agree(explained: ExplainedBatch, ways: Sequence[_Way]) -> bool:
+def _agree(
+    explained: ExplainedBatch, ways: Sequence[_Way], keys: Sequence[tuple[object, ...]]
+) -> bool:
     """Whether the closed form gives autograd's gradient at each layer; once a model and layer."""
-    model, layers = explained.model.module, explained.forward.layers
-    verdicts = _AGREE.of(model)
-    many = explained.rounds > ONE_BY_ONE
-    keys = [(layer.ref, many) for layer in layers]
-    if all(key in verdicts for key in keys):
-        return all(verdicts[key] for key in keys)
+    verdicts = _AGREE.of(explained.model.module)
     by_logits = _drawn(explained.output.logits)
     # With others, as several labels are taken back at once.
-    count = ONE_BY_ONE + 1 if many else 2
+    count = ONE_BY_ONE + 1 if explained.rounds > ONE_BY_ONE else 2
     each = [by_logits.roll(number, -1) for number in range(count)]
     agree = []
     for key, way, gradient in zip(keys, ways, _alone(explained, by_logits)):

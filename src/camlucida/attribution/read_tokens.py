@@ -1,8 +1,9 @@
 """Gradients behind a head that reads few tokens, as the class token, without the others' rows.
 
 Of the last block of a ViT one row is read. The backward pass goes through this row alone as far as
-the attention, whose gradient by all tokens is known by factors; for all labels at once. What is
-left before it, autograd does. The graph of the pass itself shows whether it is so.
+the attention, for all labels at once. The gradient of a fused attention by all tokens is known by
+factors; what is left before it, or before another attention, autograd does. The graph of the pass
+itself shows whether it is so.
 """
 
 from __future__ import annotations
@@ -26,10 +27,17 @@ from camlucida.attribution.attention_factors import (
     find_projections,
     is_fused,
 )
-from camlucida.attribution.graph_nodes import Place, place_of, shape_at, users_of
-from camlucida.attribution.row_walk import Rows, RowWalk
-from camlucida.attribution.shared_backward import gradients_of_each, sharing
-from camlucida.attribution.token_rows import reads_few
+from camlucida.attribution.graph_nodes import (
+    Place,
+    place_of,
+    shape_at,
+    users_before,
+    users_of,
+    weights_of,
+)
+from camlucida.attribution.row_walk import Rows, RowStep, RowWalk
+from camlucida.attribution.shared_backward import fitting, gradients_of_each
+from camlucida.attribution.token_rows import every_vector, reads_few
 from camlucida.core.tensors import full
 
 Dense = Callable[[int], Tensor]
@@ -46,6 +54,7 @@ class ReadTokens:
         reads: the nodes by which the head takes tokens.
         walk: back from there.
         attentions: of the walk's ends, with the projections before them.
+        rest: where else the walk stopped.
     """
 
     logits: Tensor
@@ -53,6 +62,7 @@ class ReadTokens:
     reads: Sequence[Any]
     walk: RowWalk
     attentions: Sequence[tuple[Rows, Attention, dict[Place, Projection]]]
+    rest: Sequence[Rows]
 
     def gradients(self, by_logits: Sequence[Tensor]) -> Iterator[Tensor]:
         """The gradients of scores by the activations.
@@ -66,19 +76,23 @@ class ReadTokens:
         Raises:
             ModelError: the head cannot be differentiated.
         """
+        size = fitting(self.logits, len(by_logits))
+        for start in range(0, len(by_logits), size):
+            yield from self._of_part(by_logits[start : start + size])
+
+    def _of_part(self, by_logits: Sequence[Tensor]) -> Tensor:
+        """(T, B, K, *grid) as of :meth:`gradients`, of scores that fit into memory together."""
         values = self.walk.follow(self._read(by_logits))
         known: list[tuple[Place, Dense]] = []
         for rows, attention, projections in self.attentions:
             known += _before(attention.factors(rows.take(values)), projections)
-        for rows in self.walk.rest:
+        for rows in self.rest:
             known.append((rows.place, partial(_filled, rows, rows.take(values))))
         edges = [GradientEdge(*place) for place, _ in known]
-        scores, size = range(len(by_logits)), sharing(self.logits, len(by_logits))
-        for start in scores[::size]:
-            part = scores[start : start + size]
-            by_edges = [torch.stack(list(map(dense, part))) for _, dense in known]
-            (gradients,) = gradients_of_each(edges, [self.activations], by_edges)
-            yield from full(gradients)
+        scores = range(len(by_logits))
+        by_edges = [torch.stack(list(map(dense, scores))) for _, dense in known]
+        (gradients,) = gradients_of_each(edges, [self.activations], by_edges)
+        return full(gradients)
 
     def _read(self, by_logits: Sequence[Tensor]) -> dict[Place, Tensor]:
         """(T, R, D) the gradients by the vectors that the head takes."""
@@ -126,15 +140,14 @@ def _filled(rows: Rows, values: Tensor, score: int) -> Tensor:
 
 
 def find_read_tokens(logits: Tensor, activations: Tensor) -> ReadTokens | None:
-    """How a layer leads to logits, where the head takes few tokens behind a fused attention.
+    """How a layer leads to logits, where the head takes few tokens behind products of all.
 
     Args:
         logits: (B, C) of a forward pass, with their graph.
         activations: (B, K, *grid) of the same graph.
 
     Returns:
-        None where the layer leads to the logits in any other way, in half precision, or where the
-        graph shows an operation in between that is not known.
+        None where the layer leads to the logits in any other way, or in half precision.
     """
     exact = logits.dtype == activations.dtype and logits.dtype in (torch.float32, torch.float64)
     if logits.ndim != 2 or logits.grad_fn is None or not exact:
@@ -153,21 +166,30 @@ def find_read_tokens(logits: Tensor, activations: Tensor) -> ReadTokens | None:
 def _back(
     logits: Tensor, activations: Tensor, users: dict[Place, list[Place]], reads: list[Any]
 ) -> ReadTokens | None:
-    """The way from what the head takes, if it comes to an attention."""
-    last, _ = place_of(activations, users)
-    walk = RowWalk(users, last)
-    walk.back_from({(node, 0): _every_vector(node) for node in reads}, is_fused)
-    attentions = [_attention(rows, users) for rows in walk.ends]
-    known = [each for each in attentions if each is not None]
-    if not known or len(known) < len(attentions) or walk.reached.intersection(reads):
+    """The way from what the head takes, if it spares a product most of its vectors."""
+    start = place_of(activations, users)
+    walk = RowWalk(users, start[0])
+    walk.back_from({(node, 0): every_vector((node, 0)) for node in reads}, is_fused)
+    attentions, rest = [], list(walk.rest)
+    for rows in walk.ends:
+        attention = _attention(rows, users)
+        if attention is None:
+            rest.append(rows)
+        else:
+            attentions.append(attention)
+    if not any(map(_is_product_of_few, walk.steps)) or walk.reached.intersection(reads):
         return None
-    return ReadTokens(logits, activations, reads, walk, known)
+    stops = [rows.place for rows in (*walk.ends, *walk.rest)]
+    if not any(place == start or start in users_before(place[0]) for place in stops):
+        return None  # what is read does not depend on the cells
+    return ReadTokens(logits, activations, reads, walk, attentions, rest)
 
 
-def _every_vector(node: Any) -> Tensor:
-    """The numbers of the vectors that a node puts out."""
-    count = math.prod(shape_at((node, 0))[:-1])
-    return torch.arange(count, device=node._input_metadata[0].device)
+def _is_product_of_few(step: RowStep) -> bool:
+    """Whether a step spares most of a product's vectors."""
+    node, _ = place = step.rows.place
+    few = 2 * len(step.rows.positions) <= math.prod(shape_at(place)[:-1])
+    return few and weights_of(node) is not None
 
 
 def _attention(

@@ -93,7 +93,7 @@ def _of_one(
 
 
 def sharing(output: Tensor, scores: int) -> int:
-    """How many of several scores share a backward pass, for the memory that it takes.
+    """How many of several scores share a backward pass.
 
     Args:
         output: of a forward pass, with its graph.
@@ -106,9 +106,21 @@ def sharing(output: Tensor, scores: int) -> int:
     >>> sharing(x.exp(), 5), sharing(x.exp(), 18), sharing(x.repeat(4, 1), 18), sharing(x.exp(), 3)
     (5, 6, 1, 1)
     """
+    together = fitting(output, scores) if scores > ONE_BY_ONE else 1
+    return together if together > 2 else 1
+
+
+def fitting(output: Tensor, scores: int) -> int:
+    """How many of several scores fit into memory together, in parts of about one size.
+
+    Args:
+        output, scores: as of :func:`sharing`.
+
+    >>> x = torch.ones(1, 2**19, requires_grad=True)
+    >>> fitting(x.exp(), 3), fitting(x.exp(), 18), fitting(x.repeat(16, 1), 2)
+    (3, 6, 1)
+    """
     sizes = [math.prod(shape_at(place)) for place in users_of(output)]
-    most = MOST_NUMBERS // max(output.numel(), *sizes)
-    if min(scores, most) <= ONE_BY_ONE:
-        return 1
-    passes = math.ceil(scores / most)
-    return math.ceil(scores / passes)
+    most = max(1, MOST_NUMBERS // max(output.numel(), *sizes))
+    parts = math.ceil(scores / most)
+    return math.ceil(scores / parts)

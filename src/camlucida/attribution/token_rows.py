@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from camlucida.attribution.attention_factors import rows_of_heads
 from camlucida.attribution.graph_nodes import Place, operation, shape_at, weights_of
 from camlucida.attribution.graph_views import View, view_at
 
@@ -70,6 +71,20 @@ def reads_few(node: Any) -> bool:
     if len(before) < 3 or not after or before[-1] != after[-1]:
         return False
     return 2 * math.prod(after) <= math.prod(before)
+
+
+def every_vector(place: Place) -> Tensor:
+    """The numbers of the vectors at a place of a graph.
+
+    Args:
+        place: a node and the number of its output.
+
+    >>> every_vector((torch.ones(2, 3, requires_grad=True).exp().grad_fn, 0))
+    tensor([0, 1])
+    """
+    node, number = place
+    count = math.prod(shape_at(place)[:-1])
+    return torch.arange(count, device=node._input_metadata[number].device)
 
 
 def _given(node: Any) -> Place:
@@ -165,6 +180,66 @@ def _of_silu(node: Any, positions: Tensor) -> list[Pull | None]:
     return [(positions, _times(factors))]
 
 
+def _put_together(node: Any, positions: Tensor) -> list[Pull | None] | None:
+    """Vectors beside others, or with constants round them."""
+    *others, width = shape_at((node, 0))
+    places = [place for place in node.next_functions if place[0] is not None]
+    if any(shape_at(place)[-1:] != (width,) for place in places):
+        return None
+    # What the node hands back of the numbers of all vectors are those of each input's.
+    count = math.prod(others)
+    numbers = torch.arange(count, dtype=torch.float64, device=positions.device)
+    returned = node(numbers.view(*others, 1).expand(*others, width))
+    of_inputs = returned if isinstance(returned, tuple) else (returned,)
+    return [None if of is None else _those_of(of, count, positions) for of in of_inputs]
+
+
+def _those_of(numbers: Tensor, count: int, positions: Tensor) -> Pull | None:
+    """Of vectors those that came from one input; None where none did.
+
+    Args:
+        numbers: (…, D) at each vector of the input its number behind the node.
+        count: of the vectors behind the node.
+        positions: of those that have a gradient.
+    """
+    behind = numbers[..., 0].flatten().long()
+    earlier = positions.new_full((count,), -1)
+    earlier[behind] = torch.arange(len(behind), device=positions.device)
+    among = (earlier[positions] >= 0).nonzero().flatten()
+    if not len(among):
+        return None
+    return earlier[positions[among]], lambda values: values[:, among]
+
+
+def _matrices(node: Any, positions: Tensor) -> list[Pull | None] | None:
+    """A product of matrices: few rows of the first give all rows of the second a gradient."""
+    found = rows_of_heads(positions, (1, *shape_at((node, 0))))
+    if found is None:
+        return None
+    order, (rows,) = found
+
+    def read(values: Tensor) -> Tensor:
+        of_matrices: Tensor = values[:, order].unflatten(1, rows.shape)
+        return of_matrices
+
+    def by_first(values: Tensor) -> Tensor:
+        matrices = node._saved_mat2.detach()
+        made: Tensor = torch.einsum("tbrm,bkm->tbrk", read(values), matrices)
+        return made.flatten(1, 2)
+
+    def by_second(values: Tensor) -> Tensor:
+        given = node._saved_self.detach()
+        taken = given.gather(1, rows[..., None].expand(*rows.shape, given.shape[-1]))
+        made: Tensor = torch.einsum("brk,tbrm->tbkm", taken, read(values))
+        return made.flatten(1, 2)
+
+    first, second = node.next_functions
+    return [
+        None if first[0] is None else (positions[order], by_first),
+        None if second[0] is None else (every_vector(second), by_second),
+    ]
+
+
 def _vectors(x: Tensor, positions: Tensor) -> Tensor:
     return x.detach().reshape(-1, x.shape[-1])[positions]
 
@@ -183,4 +258,7 @@ _STEPS: dict[str, _Step] = {
     "GeluBackward0": _of_gelu,
     "SiluBackward0": _of_silu,
     "NativeLayerNormBackward0": _normalised,
+    "CatBackward0": _put_together,
+    "ConstantPadNdBackward0": _put_together,
+    "BmmBackward0": _matrices,
 }
