@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from camlucida.attribution.altered_runs import AlteredRuns
 from camlucida.attribution.graph import Graph, Score
 from camlucida.attribution.input_probe import InputProbe
+from camlucida.attribution.kept_pieces import is_of_its_own
 from camlucida.attribution.steps import Steps
-from camlucida.attribution.watch import Captured, is_of_its_own
+from camlucida.attribution.watch import Captured
 from camlucida.core.errors import LayerError, ModelError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
