@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -76,9 +76,21 @@ class ReadTokens:
         Raises:
             ModelError: the head cannot be differentiated.
         """
-        size = fitting(self.logits, len(by_logits))
+        size = fitting(self._largest(), len(by_logits))
         for start in range(0, len(by_logits), size):
             yield from self._of_part(by_logits[start : start + size])
+
+    def _largest(self) -> int:
+        """Numbers of the largest gradient that is made for one score."""
+        places = [rows.place for rows in self.rest]
+        for _, attention, projections in self.attentions:
+            places += _places(attention, projections)
+        sizes = [math.prod(shape_at(place)) for place in places]
+        for node, _ in places:
+            sizes += (math.prod(shape_at(place)) for place in users_before(node))
+        for step in self.walk.steps:
+            sizes.append(len(step.rows.positions) * shape_at(step.rows.place)[-1])
+        return max(sizes)
 
     def _of_part(self, by_logits: Sequence[Tensor]) -> Tensor:
         """(T, B, K, *grid) as of :meth:`gradients`, of scores that fit into memory together."""
@@ -104,6 +116,19 @@ class ReadTokens:
         }
 
 
+def _places(attention: Attention, projections: dict[Place, Projection]) -> list[Place]:
+    """Where the gradients of :func:`_before` are."""
+    given = [place for place in attention.node.next_functions if place[0] is not None]
+    nodes = {projections[place].node for place in given if place in projections}
+    return [*(place for place in given if place not in projections), *map(_given_to, nodes)]
+
+
+def _given_to(node: Any) -> Place:
+    """The only input of a node that is part of the graph."""
+    (place,) = (place for place in node.next_functions if place[0] is not None)
+    return cast(Place, place)
+
+
 def _before(
     parts: Sequence[tuple[Place, Factors]], projections: dict[Place, Projection]
 ) -> Iterator[tuple[Place, Dense]]:
@@ -117,7 +142,7 @@ def _before(
         else:
             yield place, factors.of
     for node, several in of_nodes.items():
-        (place,) = (place for place in node.next_functions if place[0] is not None)
+        place = _given_to(node)
         tokens = torch.cat([factors.tokens for factors in several], -2)
         vectors = torch.cat([factors.vectors for factors in several], -2)
         order = rows[node].flatten().argsort()

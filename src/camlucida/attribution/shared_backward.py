@@ -106,21 +106,21 @@ def sharing(output: Tensor, scores: int) -> int:
     >>> sharing(x.exp(), 5), sharing(x.exp(), 18), sharing(x.repeat(4, 1), 18), sharing(x.exp(), 3)
     (5, 6, 1, 1)
     """
-    together = fitting(output, scores) if scores > ONE_BY_ONE else 1
+    sizes = [math.prod(shape_at(place)) for place in users_of(output)]
+    together = fitting(max(output.numel(), *sizes), scores) if scores > ONE_BY_ONE else 1
     return together if together > 2 else 1
 
 
-def fitting(output: Tensor, scores: int) -> int:
+def fitting(numbers: int, scores: int) -> int:
     """How many of several scores fit into memory together, in parts of about one size.
 
     Args:
-        output, scores: as of :func:`sharing`.
+        numbers: of the largest tensor that one of them has.
+        scores: how many.
 
-    >>> x = torch.ones(1, 2**19, requires_grad=True)
-    >>> fitting(x.exp(), 3), fitting(x.exp(), 18), fitting(x.repeat(16, 1), 2)
+    >>> fitting(2**19, 3), fitting(2**19, 18), fitting(2**23, 2)
     (3, 6, 1)
     """
-    sizes = [math.prod(shape_at(place)) for place in users_of(output)]
-    most = max(1, MOST_NUMBERS // max(output.numel(), *sizes))
+    most = max(1, MOST_NUMBERS // numbers)
     parts = math.ceil(scores / most)
     return math.ceil(scores / parts)

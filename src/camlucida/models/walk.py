@@ -71,17 +71,18 @@ def parts_hash(model: nn.Module) -> int:
 def _walk(model: nn.Module) -> _Walk:
     """As ``model.named_modules()``, which passes each module through a generator a level."""
     named: list[tuple[str, nn.Module]] = []
-    seen: set[nn.Module] = set()
-
-    def visit(module: nn.Module, path: str) -> None:
-        seen.add(module)
-        named.append((path, module))
-        children = module._modules
-        if children:
-            start = f"{path}." if path else ""
-            for name, child in children.items():
-                if child is not None and child not in seen:
-                    visit(child, start + name)
-
-    visit(model, "")
+    _visit(model, "", named, set())
     return _Walk(named)
+
+
+def _visit(
+    module: nn.Module, path: str, named: list[tuple[str, nn.Module]], seen: set[nn.Module]
+) -> None:
+    seen.add(module)
+    named.append((path, module))
+    children = module._modules
+    if children:
+        start = f"{path}." if path else ""
+        for name, child in children.items():
+            if child is not None and child not in seen:
+                _visit(child, start + name, named, seen)
