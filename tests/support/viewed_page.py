@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.browser import chromium
 
-VIEWER = "camlucidaViewer.galleries[0].viewer"
+VIEWER = "camlucidaViewer.galleries[0]?.viewer"
 OPEN = "Open in the viewer"
 
 
