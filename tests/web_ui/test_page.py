@@ -25,7 +25,7 @@ from camlucida.report.writers.html import write_html, write_page
 from tests.support.browser import chromium
 
 SIZE = (200, 260)
-VIEWER = "camlucidaViewer.galleries[0].viewer"
+VIEWER = "camlucidaViewer.galleries[0]?.viewer"
 EMPTY = Message("empty.gradient")
 
 

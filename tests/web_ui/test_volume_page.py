@@ -15,7 +15,7 @@ from camlucida.workflows.explain import explain_to_folder
 from tests.support.browser import chromium
 from tests.support.volumes import with_lesion, write_nifti, write_volume_model
 
-PANEL = "camlucidaViewer.galleries[0].viewer.volume"
+PANEL = "camlucidaViewer.galleries[0]?.viewer.volume"
 
 
 @pytest.fixture(scope="module")
