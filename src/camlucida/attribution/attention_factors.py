@@ -35,16 +35,9 @@ class Factors:
     tokens: Tensor
     vectors: Tensor
 
-    def of(self, score: int) -> Tensor:
-        """The gradient of one score.
-
-        Args:
-            score: its number.
-
-        Returns:
-            (*, N, D).
-        """
-        return self.tokens[score].mT @ self.vectors[score]
+    def product(self) -> Tensor:
+        """(T, *, N, D) the gradients."""
+        return self.tokens.mT @ self.vectors
 
 
 @dataclass(frozen=True)

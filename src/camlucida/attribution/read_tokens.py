@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -39,9 +38,6 @@ from camlucida.attribution.row_walk import Rows, RowStep, RowWalk
 from camlucida.attribution.shared_backward import fitting, gradients_of_each
 from camlucida.attribution.token_rows import every_vector, reads_few
 from camlucida.core.tensors import full
-
-Dense = Callable[[int], Tensor]
-"""Number of a score → its gradient by all that a node puts out."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +91,13 @@ class ReadTokens:
     def _of_part(self, by_logits: Sequence[Tensor]) -> Tensor:
         """(T, B, K, *grid) as of :meth:`gradients`, of scores that fit into memory together."""
         values = self.walk.follow(self._read(by_logits))
-        known: list[tuple[Place, Dense]] = []
+        known: list[tuple[Place, Tensor]] = []
         for rows, attention, projections in self.attentions:
             known += _before(attention.factors(rows.take(values)), projections)
         for rows in self.rest:
-            known.append((rows.place, partial(_filled, rows, rows.take(values))))
+            known.append((rows.place, _filled(rows, rows.take(values))))
         edges = [GradientEdge(*place) for place, _ in known]
-        scores = range(len(by_logits))
-        by_edges = [torch.stack(list(map(dense, scores))) for _, dense in known]
+        by_edges = [gradients for _, gradients in known]
         (gradients,) = gradients_of_each(edges, [self.activations], by_edges)
         return full(gradients)
 
@@ -131,8 +126,8 @@ def _given_to(node: Any) -> Place:
 
 def _before(
     parts: Sequence[tuple[Place, Factors]], projections: dict[Place, Projection]
-) -> Iterator[tuple[Place, Dense]]:
-    """Before the projections of an attention; where there are none, before the attention."""
+) -> Iterator[tuple[Place, Tensor]]:
+    """(T, …) before the projections of an attention; where there are none, before the attention."""
     of_nodes: defaultdict[Any, list[Factors]] = defaultdict(list)
     rows = {each.node: each.rows for each in projections.values()}
     for place, factors in parts:
@@ -140,7 +135,7 @@ def _before(
             projection = projections[place]
             of_nodes[projection.node].append(projection.through(factors))
         else:
-            yield place, factors.of
+            yield place, factors.product()
     for node, several in of_nodes.items():
         place = _given_to(node)
         tokens = torch.cat([factors.tokens for factors in several], -2)
@@ -148,20 +143,21 @@ def _before(
         order = rows[node].flatten().argsort()
         every = torch.arange(len(order), device=order.device)
         given = None if torch.equal(order, every) else order
-        yield place, partial(_arranged, place, given, Factors(tokens, vectors))
+        yield place, _arranged(place, given, Factors(tokens, vectors))
 
 
-def _arranged(place: Place, order: Tensor | None, factors: Factors, score: int) -> Tensor:
-    """(B, N, D) gradients of a score in the order and the shape of a place; None: as they are."""
-    vectors = factors.of(score).flatten(0, 1)
-    return (vectors if order is None else vectors.index_select(0, order)).view(shape_at(place))
+def _arranged(place: Place, order: Tensor | None, factors: Factors) -> Tensor:
+    """(T, B, N, D) gradients in the order and the shape of a place; None: as they are."""
+    vectors = factors.product().flatten(1, 2)
+    in_order = vectors if order is None else vectors.index_select(1, order)
+    return in_order.view(len(vectors), *shape_at(place))
 
 
-def _filled(rows: Rows, values: Tensor, score: int) -> Tensor:
-    """Few vectors with a gradient among those without."""
+def _filled(rows: Rows, values: Tensor) -> Tensor:
+    """(T, …) few vectors with a gradient among those without."""
     shape = shape_at(rows.place)
-    flat = values.new_zeros(math.prod(shape[:-1]), shape[-1])
-    return flat.index_add_(0, rows.positions, values[score]).view(shape)
+    flat = values.new_zeros(len(values), math.prod(shape[:-1]), shape[-1])
+    return flat.index_add_(1, rows.positions, values).view(len(values), *shape)
 
 
 def find_read_tokens(logits: Tensor, activations: Tensor) -> ReadTokens | None:
