@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed import LABEL, LABELS, Run, ratios, turn
+from speed import LABEL, LABELS, Pair, Run, ratios, turn
 
 import camlucida as cl
 
@@ -55,11 +55,11 @@ def measured(name: str, rounds: int) -> dict[str, Any]:
 
     runs = {PLAIN: plain, ONE: explained([LABEL]), ALL: explained(list(range(LABELS)))}
     layer = cl.explain(model, x, LABEL)[0].layer
-    turns: dict[str, list[Any]] = {what: [] for what in runs}
+    pairs: dict[str, list[Pair]] = {what: [] for what in runs}
     for _ in range(rounds):
         for what, run in runs.items():
-            turns[what].append(turn(run))
-    return {"layer": layer} | {what: ratios(taken, turns[PLAIN]) for what, taken in turns.items()}
+            pairs[what] += turn(run, plain)
+    return {"layer": layer} | {what: ratios(taken) for what, taken in pairs.items()}
 
 
 def markdown(results: dict[str, Any]) -> str:

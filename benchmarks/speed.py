@@ -6,13 +6,15 @@
 Results are added to benchmarks/speed.json, from which speed.md and the README's table are made.
 What is there is not measured again without --again, so a run that was stopped goes on.
 
-The contestants of a case, each with a network of its own, take turns, round by round. The ratio to
-the plain forward of the same round is one of elapsed time, so the machine must be idle. That of
-processor time, in which a thread that waits for another counts as one that works, stands beside it.
-The median of the rounds counts. Before each turn the threads of the one before come to rest: those
-of NumPy's linear algebra go on spinning for a while, and their time would be the next one's. Then
-each warms up once and runs for a third of a second, once at least: the median of its runs is that
-of the turn. A contestant that takes longer than the limit is stopped; its ratio is a lower bound.
+The contestants of a case, each with a network of its own, take turns, round by round. In a turn
+each of its runs comes after a plain forward, and the median of the ratios of such pairs counts: a
+shared machine is now faster, now slower, within a second. They are ratios of elapsed time, so the
+machine must be idle. That of processor time, in which a thread that waits for another counts as one
+that works, stands beside it; the row of the plain forward shows how well two of them agree. Before
+each turn the threads of the one before come to rest: those of NumPy's linear algebra go on spinning
+for a while, and their time would be the next one's. Then each warms up once and runs for six tenths
+of a second, once at least.
+A contestant that takes longer than the limit is stopped; its ratio is a lower bound.
 Memory is the growth of the resident set in a run that is not the first, over that of a plain
 forward: in a process of its own, with one thread, whose allocator hands freed memory back at once.
 Else what it kept of other runs serves this one, and the growth is off by fifty MiB to either side.
@@ -53,7 +55,7 @@ SLOW = 6.0
 """Seconds after which a contestant has one round."""
 REST = 0.2
 """Seconds before each turn, in which threads of the one before fall asleep."""
-TURN = 0.3
+TURN = 0.6
 """Seconds of a turn: what takes less runs more than once, as it does in use."""
 GRADIENT = "all gradient methods"
 ALL_LABELS = "gradcam, 18 labels"
@@ -254,8 +256,16 @@ class Timing:
     stopped: bool = False
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A run of a contestant and the plain forward beside it."""
+
+    run: Timing
+    plain: Timing
+
+
 def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]:
-    """Contestant → seconds, ratios to a plain forward, MiB over it, rounds, load of the machine.
+    """Contestant → seconds, ratios to a plain forward, MiB over it, pairs of runs, load.
 
     Of one that was stopped at the limit, ``more_than`` the ratio. Nothing where the method does not
     fit the network.
@@ -269,36 +279,33 @@ def measured(case: Case, rounds: int, limit: float) -> dict[str, dict[str, Any]]
     first = {PLAIN: others[PLAIN], OURS: ours, **others}
     going = {name: one for name, one in first.items() if one is not None and not one.stopped}
     # What a first run costs more is nothing beside a slow one.
-    turns = {name: [one] if one.elapsed >= SLOW else [] for name, one in going.items()}
-    quick = [name for name, turned in turns.items() if not turned]
+    quick = [name for name, one in going.items() if name == PLAIN or one.elapsed < SLOW]
+    pairs: dict[str, list[Pair]] = {name: [] for name in quick}
     for _ in range(rounds):
         for name in quick:
-            turns[name].append(turn(runs[name]))
+            pairs[name] += turn(runs[name], runs[PLAIN])
+    for name in going.keys() - set(quick):
+        pairs[name] = [Pair(going[name], _median([pair.plain for pair in pairs[PLAIN]]))]
     growth = peak_growths(case, quick) if OURS in quick else {}
     rows: dict[str, dict[str, Any]] = {}
     for name, one in first.items():
-        if name in turns:
-            rows[name] = ratios(turns[name], turns[PLAIN])
+        if name in pairs:
+            rows[name] = ratios(pairs[name])
             if name in growth:
                 rows[name]["extra_mib"] = round(growth[name] - growth[PLAIN])
-            rows[name] |= {"rounds": len(turns[name]), "load": round(os.getloadavg()[0], 1)}
+            rows[name] |= {"pairs": len(pairs[name]), "load": round(os.getloadavg()[0], 1)}
         elif one is not None:
-            plain = _median(turns[PLAIN]).elapsed
+            plain = _median([pair.plain for pair in pairs[PLAIN]]).elapsed
             rows[name] = {"more_than": round(one.elapsed / plain)}
     return rows
 
 
-def ratios(turns: Sequence[Timing], plain: Sequence[Timing]) -> dict[str, Any]:
-    """Seconds of a contestant, and its ratios to the plain forward."""
-    if len(turns) != len(plain):  # one of the two is slow, and has one turn
-        turns = [_median(turns)]
-        plain = [_median(plain)]
-    # Of the same round: a shared machine is now faster, now slower.
-    pairs = list(zip(turns, plain))
-    elapsed = statistics.median(one.elapsed / base.elapsed for one, base in pairs)
-    processor = statistics.median(one.processor / base.processor for one, base in pairs)
+def ratios(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Seconds of a contestant, and the medians of its ratios to the plain forward."""
+    elapsed = statistics.median(pair.run.elapsed / pair.plain.elapsed for pair in pairs)
+    processor = statistics.median(pair.run.processor / pair.plain.processor for pair in pairs)
     return {
-        "seconds": round(_median(turns).elapsed, 4),
+        "seconds": round(_median([pair.run for pair in pairs]).elapsed, 4),
         "ratio": round(elapsed, 3),
         "processor": round(processor, 3),
     }
@@ -312,17 +319,25 @@ def _median(turns: Sequence[Timing]) -> Timing:
     )
 
 
-def turn(run: Run) -> Timing:
-    """The median of the runs of a turn."""
+def turn(run: Run, plain: Run) -> list[Pair]:
+    """Runs of a contestant, each after a plain forward.
+
+    A shared machine is now faster, now slower, within a second: a ratio is that of neighbours.
+    """
     time.sleep(REST)
     run()
-    runs: list[Timing] = []
+    pairs: list[Pair] = []
     end = time.perf_counter() + TURN
-    while not runs or time.perf_counter() < end:
-        clock, processor = time.perf_counter(), time.process_time()
-        run()
-        runs.append(Timing(time.perf_counter() - clock, time.process_time() - processor))
-    return _median(runs)
+    while not pairs or time.perf_counter() < end:
+        before = _timed(plain)
+        pairs.append(Pair(_timed(run), before))
+    return pairs
+
+
+def _timed(run: Run) -> Timing:
+    clock, processor = time.perf_counter(), time.process_time()
+    run()
+    return Timing(time.perf_counter() - clock, time.process_time() - processor)
 
 
 def _first(name: str, run: Run, limit: float) -> Timing | None:
