@@ -35,9 +35,13 @@ class Factors:
     tokens: Tensor
     vectors: Tensor
 
-    def product(self) -> Tensor:
-        """(T, *, N, D) the gradients."""
-        return self.tokens.mT @ self.vectors
+    def product(self, part: slice) -> Tensor:
+        """(T, *, N, D) the gradients of some of the scores.
+
+        Args:
+            part: their numbers.
+        """
+        return self.tokens[part].mT @ self.vectors[part]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -38,6 +39,12 @@ from camlucida.attribution.row_walk import Rows, RowStep, RowWalk
 from camlucida.attribution.shared_backward import fitting, gradients_of_each
 from camlucida.attribution.token_rows import every_vector, reads_few
 from camlucida.core.tensors import full
+
+Dense = Callable[[slice], Tensor]
+"""Numbers of scores → (T, …) their gradients by all that a node puts out."""
+
+_DENSE = 4
+"""So many times fewer numbers than fit are made at once of dense gradients: 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +95,23 @@ class ReadTokens:
             sizes.append(len(step.rows.positions) * shape_at(step.rows.place)[-1])
         return max(sizes)
 
-    def _of_part(self, by_logits: Sequence[Tensor]) -> Tensor:
-        """(T, B, K, *grid) as of :meth:`gradients`, of scores that fit into memory together."""
+    def _of_part(self, by_logits: Sequence[Tensor]) -> Iterator[Tensor]:
+        """As of :meth:`gradients`, of scores that fit into memory together."""
         values = self.walk.follow(self._read(by_logits))
-        known: list[tuple[Place, Tensor]] = []
+        known: list[tuple[Place, Dense]] = []
         for rows, attention, projections in self.attentions:
             known += _before(attention.factors(rows.take(values)), projections)
         for rows in self.rest:
-            known.append((rows.place, _filled(rows, rows.take(values))))
+            known.append((rows.place, partial(_filled, rows, rows.take(values))))
         edges = [GradientEdge(*place) for place, _ in known]
-        by_edges = [gradients for _, gradients in known]
-        (gradients,) = gradients_of_each(edges, [self.activations], by_edges)
-        return full(gradients)
+        scores = range(len(by_logits))
+        # Few: for larger tensors the system gives and takes memory each time.
+        size = fitting(self._largest() * _DENSE, len(scores))
+        for start in scores[::size]:
+            part = slice(start, start + size)
+            by_edges = [dense(part) for _, dense in known]
+            (gradients,) = gradients_of_each(edges, [self.activations], by_edges)
+            yield from full(gradients)
 
     def _read(self, by_logits: Sequence[Tensor]) -> dict[Place, Tensor]:
         """(T, R, D) the gradients by the vectors that the head takes."""
@@ -126,8 +138,8 @@ def _given_to(node: Any) -> Place:
 
 def _before(
     parts: Sequence[tuple[Place, Factors]], projections: dict[Place, Projection]
-) -> Iterator[tuple[Place, Tensor]]:
-    """(T, …) before the projections of an attention; where there are none, before the attention."""
+) -> Iterator[tuple[Place, Dense]]:
+    """Before the projections of an attention; where there are none, before the attention."""
     of_nodes: defaultdict[Any, list[Factors]] = defaultdict(list)
     rows = {each.node: each.rows for each in projections.values()}
     for place, factors in parts:
@@ -135,7 +147,7 @@ def _before(
             projection = projections[place]
             of_nodes[projection.node].append(projection.through(factors))
         else:
-            yield place, factors.product()
+            yield place, factors.product
     for node, several in of_nodes.items():
         place = _given_to(node)
         tokens = torch.cat([factors.tokens for factors in several], -2)
@@ -143,19 +155,19 @@ def _before(
         order = rows[node].flatten().argsort()
         every = torch.arange(len(order), device=order.device)
         given = None if torch.equal(order, every) else order
-        yield place, _arranged(place, given, Factors(tokens, vectors))
+        yield place, partial(_arranged, place, given, Factors(tokens, vectors))
 
 
-def _arranged(place: Place, order: Tensor | None, factors: Factors) -> Tensor:
+def _arranged(place: Place, order: Tensor | None, factors: Factors, part: slice) -> Tensor:
     """(T, B, N, D) gradients in the order and the shape of a place; None: as they are."""
-    vectors = factors.product().flatten(1, 2)
+    vectors = factors.product(part).flatten(1, 2)
     in_order = vectors if order is None else vectors.index_select(1, order)
     return in_order.view(len(vectors), *shape_at(place))
 
 
-def _filled(rows: Rows, values: Tensor) -> Tensor:
+def _filled(rows: Rows, values: Tensor, part: slice) -> Tensor:
     """(T, …) few vectors with a gradient among those without."""
-    shape = shape_at(rows.place)
+    shape, values = shape_at(rows.place), values[part]
     flat = values.new_zeros(len(values), math.prod(shape[:-1]), shape[-1])
     return flat.index_add_(1, rows.positions, values).view(len(values), *shape)
 
