@@ -14,6 +14,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.attribution.targets import Difference, Label
 from camlucida.core.errors import NoEvidenceError
 from tests.support import nets
+from tests.support.backward import Looking
 
 OF_OTHER_GRADIENTS = ("finercam", "shapleycam")
 GRADIENT = [
@@ -201,21 +202,9 @@ def test_labels_of_one_image_are_maps_of_each_alone_from_one_call_of_the_method(
     assert calls == [18]
 
 
-class Doubled(torch.autograd.Function):
-    """Looks at the numbers of its gradient, which a batch of gradients does not allow."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x * 2
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient * 2 if bool(gradient.any()) else gradient
-
-
 class Doubling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return Doubled.apply(x)
+        return Looking.apply(x)
 
 
 @pytest.mark.parametrize(("own", "passes"), [(nn.Tanh(), 1), (Doubling(), len(TARGETS) + 1)])

@@ -10,6 +10,7 @@ from camlucida import explain
 from camlucida.attribution import layer_gradients, shared_backward
 from camlucida.attribution.shared_backward import gradients_together, sharing
 from tests.support import nets
+from tests.support.backward import Looking
 
 LABELS = list(range(6))
 INPUTS = nets.images(2, 3, 8, 8).double()
@@ -42,18 +43,6 @@ class Attending(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(2).mT
         return x + self.attention(tokens, tokens, tokens)[0].mT.reshape(x.shape)
-
-
-class _Looking(torch.autograd.Function):
-    """Looks at the numbers of its gradient, which several at once do not allow."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x * 2
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient * 2 if bool(gradient.any()) else gradient
 
 
 class _Counting(torch.autograd.Function):
@@ -138,7 +127,7 @@ def test_labels_share_a_backward_pass_whatever_lies_behind_the_layer(behind, pas
     assert passes == [6, 6]  # those of finercam, and those of the others
 
 
-@pytest.mark.parametrize("function", [_Looking, _Counting])
+@pytest.mark.parametrize("function", [Looking, _Counting])
 def test_where_a_shared_pass_gives_something_else_each_label_has_its_own(function, passes) -> None:
     net = network(Own(function))
     expected = alone(net)

@@ -79,9 +79,10 @@ class ReadTokens:
         Raises:
             ModelError: the head cannot be differentiated.
         """
-        size = fitting(self._largest(), len(by_logits))
+        largest = self._largest()
+        size = fitting(largest, len(by_logits))
         for start in range(0, len(by_logits), size):
-            yield from self._of_part(by_logits[start : start + size])
+            yield from self._of_part(by_logits[start : start + size], largest)
 
     def _largest(self) -> int:
         """Numbers of the largest gradient that is made for one score."""
@@ -95,7 +96,7 @@ class ReadTokens:
             sizes.append(len(step.rows.positions) * shape_at(step.rows.place)[-1])
         return max(sizes)
 
-    def _of_part(self, by_logits: Sequence[Tensor]) -> Iterator[Tensor]:
+    def _of_part(self, by_logits: Sequence[Tensor], largest: int) -> Iterator[Tensor]:
         """As of :meth:`gradients`, of scores that fit into memory together."""
         values = self.walk.follow(self._read(by_logits))
         known: list[tuple[Place, Dense]] = []
@@ -106,7 +107,7 @@ class ReadTokens:
         edges = [GradientEdge(*place) for place, _ in known]
         scores = range(len(by_logits))
         # Few: for larger tensors the system gives and takes memory each time.
-        size = fitting(self._largest() * _DENSE, len(scores))
+        size = fitting(largest * _DENSE, len(scores))
         for start in scores[::size]:
             part = slice(start, start + size)
             by_edges = [dense(part) for _, dense in known]
